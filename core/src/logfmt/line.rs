@@ -138,11 +138,7 @@ impl Lines {
         let longest = |logs: &[LogTarget]| logs.iter().map(|log| log.len_max).max().unwrap_or(0);
         let proxies = site.proxies.iter().map(|proxy| longest(&proxy.logs)).max();
         let line_max = longest(&site.global.logs).max(proxies.unwrap_or(0)).max(LEN_DEFAULT);
-        Lines {
-            dates,
-            request_max: site.tunables.logurilen as usize,
-            line_max: line_max as usize,
-        }
+        Lines { dates, request_max: site.tunables.logurilen as usize, line_max: line_max as usize }
     }
 
     /// Appends the line of `option httplog`:
