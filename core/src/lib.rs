@@ -1,1 +1,3 @@
 #![doc = "placeholder"]
+
+pub mod http;
