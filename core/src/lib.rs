@@ -4,6 +4,7 @@
 pub mod balance;
 pub mod bits;
 pub mod check;
+pub mod config;
 pub mod engine;
 pub mod fault;
 pub mod poller;
