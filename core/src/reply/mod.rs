@@ -2,7 +2,7 @@
 //!
 //! A page is the status, a title and a sentence of ours; `errorfile` replaces it whole.
 
-use crate::http::{Known, Version};
+use crate::http::Version;
 use crate::txn::Txn;
 
 /// Which head goes before a page.
@@ -41,11 +41,7 @@ const PAGES: &[Page] = &[
     page(410, "Gone", "The resource is no longer available and will not be available again."),
     page(413, "Payload Too Large", "The request entity exceeds the maximum allowed."),
     page(425, "Too Early", "Your browser sent early data."),
-    page(
-        429,
-        "Too Many Requests",
-        "You have sent too many requests in a given amount of time.",
-    ),
+    page(429, "Too Many Requests", "You have sent too many requests in a given amount of time."),
     page(500, "Internal Server Error", "An internal server error occurred."),
     page(
         501,
@@ -113,40 +109,6 @@ pub fn write(status: u16, shape: Shape, close: bool, bodyless: bool, out: &mut V
 /// The version that a response of ours is sent with.
 pub const VERSION: Version = Version::V11;
 
-/// Removes the words `close` and `keep-alive` from the `connection` fields, as they speak of one hop only, and
-/// the whole field where nothing else is left. What else is listed goes on as HAProxy lets it.
-pub fn strip_connection(head: &mut crate::http::Head) {
-    if !head.has(Known::Connection) {
-        return;
-    }
-    let mut index = 0;
-    let mut emptied = false;
-    while let Some((name, value)) = head.field(index) {
-        if name == b"connection" {
-            let mut kept: Vec<&[u8]> = Vec::new();
-            let mut dropped = false;
-            for word in value.split(|&b| b == b',').map(<[u8]>::trim_ascii) {
-                if word.eq_ignore_ascii_case(b"close") || word.eq_ignore_ascii_case(b"keep-alive") {
-                    dropped = true;
-                } else if !word.is_empty() {
-                    kept.push(word);
-                }
-            }
-            if kept.is_empty() {
-                emptied = true;
-                head.replace_value(index, b"");
-            } else if dropped {
-                let value = kept.join(&b", "[..]);
-                head.replace_value(index, &value);
-            }
-        }
-        index += 1;
-    }
-    if emptied {
-        head.retain(|name, value| name != b"connection" || !value.is_empty());
-    }
-}
-
 /// Whether the answer to this request has no body whatever its head says.
 pub fn is_bodyless(txn: &Txn) -> bool {
     txn.is(crate::txn::TxnFlags::REQUEST) && txn.request.method() == crate::http::Method::Head
@@ -181,9 +143,23 @@ mod tests {
             })
             .collect();
         let expected = [
-            (200, 58), (400, 90), (401, 112), (403, 93), (404, 83), (405, 146), (407, 112),
-            (408, 110), (410, 114), (413, 106), (425, 80), (429, 117), (500, 97), (501, 136),
-            (502, 107), (503, 107), (504, 92),
+            (200, 58),
+            (400, 90),
+            (401, 112),
+            (403, 93),
+            (404, 83),
+            (405, 146),
+            (407, 112),
+            (408, 110),
+            (410, 114),
+            (413, 106),
+            (425, 80),
+            (429, 117),
+            (500, 97),
+            (501, 136),
+            (502, 107),
+            (503, 107),
+            (504, 92),
         ];
         assert_eq!(lengths, expected);
     }

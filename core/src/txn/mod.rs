@@ -55,7 +55,8 @@ impl Flow {
     /// The flow of a message whose head was just read.
     pub fn of(body: Body) -> Flow {
         match body {
-            Body::None | Body::Length(0) => Flow::Done,
+            // A tunnel has no end of its own: `FOREVER` in `to_forward` says it.
+            Body::None | Body::Length(0) | Body::Tunnel => Flow::Done,
             Body::Length(n) => Flow::Length(n),
             Body::Chunked => Flow::Chunked(ChunkDecoder::default()),
             Body::UntilClose => Flow::UntilClose,
