@@ -3,12 +3,21 @@
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// Appends a number in decimal.
+#[inline]
 pub fn push_number(n: u64, out: &mut Vec<u8>) {
-    if n < 10 {
-        out.push(b'0' + n as u8);
-    } else {
-        out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+    // Most numbers of a line have one digit, and nearly all at most three.
+    let digit = |n: u64| b'0' + (n % 10) as u8;
+    match n {
+        0..10 => out.push(digit(n)),
+        10..100 => out.extend_from_slice(&[digit(n / 10), digit(n)]),
+        100..1_000 => out.extend_from_slice(&[digit(n / 100), digit(n / 10), digit(n)]),
+        _ => push_long(n, out),
     }
+}
+
+#[inline(never)]
+fn push_long(n: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
 /// Appends a number, or -1 if there is none.
@@ -119,17 +128,23 @@ fn escape<const CAPTURE: bool>(mut bytes: &[u8], stop: usize, out: &mut Vec<u8>)
 /// How many bytes from the start need no escape.
 fn clean_prefix<const CAPTURE: bool>(bytes: &[u8]) -> usize {
     // Sixteen at a time without a branch in between: this is what compilers turn into vectors.
-    let chunks = bytes.chunks_exact(16);
-    let tail = chunks.remainder();
-    let mut clean = 0;
-    for chunk in chunks {
-        if chunk.iter().fold(false, |dirty, &b| dirty | is_unsafe::<CAPTURE>(b)) {
-            let at = chunk.iter().position(|&b| is_unsafe::<CAPTURE>(b));
-            return clean + at.unwrap_or(chunk.len());
+    let (chunks, tail) = bytes.as_chunks::<16>();
+    let is_clean = |chunk: &[u8; 16]| {
+        chunk.iter().fold(0, |dirty, &b| dirty | u8::from(is_unsafe::<CAPTURE>(b))) == 0
+    };
+    let mut clean = 16 * chunks.iter().take_while(|chunk| is_clean(chunk)).count();
+    if clean == bytes.len() - tail.len() {
+        let mut padded = [b' '; 16];
+        padded[..tail.len()].copy_from_slice(tail);
+        if is_clean(&padded) {
+            return bytes.len();
         }
-        clean += chunk.len();
     }
-    clean + tail.iter().position(|&b| is_unsafe::<CAPTURE>(b)).unwrap_or(tail.len())
+    // There is one that does, within the chunk or tail that starts here.
+    while !is_unsafe::<CAPTURE>(bytes[clean]) {
+        clean += 1;
+    }
+    clean
 }
 
 const fn is_unsafe<const CAPTURE: bool>(b: u8) -> bool {
