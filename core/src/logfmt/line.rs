@@ -57,7 +57,7 @@ pub struct Record<'a> {
     pub early: bool,
 }
 
-/// The stages of a session in milliseconds. None if a stage was never completed: it is logged as -1.
+/// The stages of a session in milliseconds. None (logged as -1) if a stage was never completed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Timers {
     /// `%TR`: the request's head, from its first byte.

@@ -71,8 +71,8 @@ fn equal_targets_share_their_bytes() {
 fn a_message_is_cut_to_its_length_header_included() {
     // The first three are HAProxy's own datagrams.
     let text = "127.0.0.1:60386 [22/Nov/2026:21:27:08.474] lim b/s1 0/0/0/0/0 200 64 - - ---- 1/1";
-    let local = "<158>Nov 22 21:27:08 hx[11580]: 127.0.0.1:60386 [22/Nov/2026:21:27:08.474] lim b/s1 \
-                 0/0/0/0/0 200 64\n";
+    let local = "<158>Nov 22 21:27:08 hx[11580]: 127.0.0.1:60386 [22/Nov/2026:21:27:08.474] lim \
+                 b/s1 0/0/0/0/0 200 64\n";
     let dated = "<158>1 2026-11-22T21:27:08.475856+00:00 - hx 11580 - - 127.0.0.1:60386 \
                  [22/Nov/2026:21:27:\n";
     let table = [
