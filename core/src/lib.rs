@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod analyser;
+pub mod audit;
 pub mod balance;
 pub mod bits;
 pub mod buf;
@@ -19,6 +21,7 @@ pub mod pool;
 pub mod proxy;
 pub mod reply;
 pub mod rng;
+pub mod session;
 pub mod side;
 pub mod tasks;
 pub mod time;

@@ -30,13 +30,15 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             s.req.to_forward = n;
             s.req.forward();
         }
-        Flow::Chunked(_) => match recode(&mut s.txn.request_flow, &mut s.req.buf, false, cx.pools) {
-            Ok(moved) => s.req.added += moved.grown,
-            Err(()) => {
-                s.ends_in(Cause::Proxy, Phase::Data);
-                return refuse_body(s, cx);
+        Flow::Chunked(_) => {
+            match recode(&mut s.txn.request_flow, &mut s.req.buf, false, cx.pools) {
+                Ok(moved) => s.req.added += moved.grown,
+                Err(()) => {
+                    s.ends_in(Cause::Proxy, Phase::Data);
+                    return refuse_body(s, cx);
+                }
             }
-        },
+        }
         _ => {}
     }
     if matches!(s.txn.request_flow, Flow::Length(_)) && s.req.to_forward == 0 {
@@ -94,17 +96,18 @@ fn queue_head(s: &mut Session, cx: &mut Cx<'_>) -> bool {
 pub(super) fn response(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let unchunk = s.txn.is(TxnFlags::UNCHUNK);
     match s.txn.response_flow {
-        Flow::Chunked(_) => match recode(&mut s.txn.response_flow, &mut s.res.buf, unchunk, cx.pools)
-        {
-            Ok(moved) => {
-                s.txn.body_bytes += moved.data;
-                s.res.added += moved.grown;
+        Flow::Chunked(_) => {
+            match recode(&mut s.txn.response_flow, &mut s.res.buf, unchunk, cx.pools) {
+                Ok(moved) => {
+                    s.txn.body_bytes += moved.data;
+                    s.res.added += moved.grown;
+                }
+                Err(()) => {
+                    s.ends_in(Cause::Proxy, Phase::Data);
+                    return truncate(s);
+                }
             }
-            Err(()) => {
-                s.ends_in(Cause::Proxy, Phase::Data);
-                return truncate(s);
-            }
-        },
+        }
         Flow::Length(_) => {
             s.res.forward();
             if s.res.to_forward == 0 {

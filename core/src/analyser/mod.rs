@@ -106,8 +106,11 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
         return;
     }
-    let class =
-        if cx.scratch.len() < cx.pools.size(Class::Medium) { Class::Medium } else { Class::Forward };
+    let class = if cx.scratch.len() < cx.pools.size(Class::Medium) {
+        Class::Medium
+    } else {
+        Class::Forward
+    };
     let mut buf = cx.pools.take(class);
     let len = cx.scratch.len();
     if buf.append(cx.scratch) {

@@ -3,7 +3,9 @@
 use super::{Verdict, answer_shaped};
 use crate::channel::Facts;
 use crate::fault::{Cause, Phase};
-use crate::http::{HeadLimits, Method, Scan, connection, keep_alive_wanted, parse_request, request_body};
+use crate::http::{
+    HeadLimits, Method, Scan, connection, keep_alive_wanted, parse_request, request_body,
+};
 use crate::reply::Shape;
 use crate::session::{Cx, Session};
 use crate::sometimes;
@@ -15,7 +17,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let input = s.req.buf.as_ref().map_or(&[][..], |b| b.input());
     let (skip, len) = match s.txn.request_scan.advance(input) {
         Scan::Complete { skip, len } => (skip, len),
-        Scan::Bad(_) => return refuse(s, 400, Cause::Proxy, cx),
+        Scan::Bad { .. } => return refuse(s, 400, Cause::Proxy, cx),
         Scan::NeedMore => return incomplete(s, cx),
     };
     let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;

@@ -5,7 +5,8 @@ use super::{Verdict, answer};
 use crate::channel::{Analysers, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, HeadLimits, HeadScan, Method, Scan, Version, parse_response, response_body, write_response,
+    Body, HeadLimits, HeadScan, Method, Scan, Version, parse_response, response_body,
+    write_response,
 };
 use crate::pool::Class;
 use crate::proxy::spec::RetryOn;
@@ -21,7 +22,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         let input = s.res.buf.as_ref().map_or(&[][..], |b| b.input());
         let len = match s.txn.response_scan.advance(input) {
             Scan::Complete { skip: 0, len } => len,
-            Scan::Complete { .. } | Scan::Bad(_) => return junk(s, cx),
+            Scan::Complete { .. } | Scan::Bad { .. } => return junk(s, cx),
             Scan::NeedMore => return incomplete(s, cx),
         };
         let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;

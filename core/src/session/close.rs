@@ -285,7 +285,10 @@ impl Session {
         self.back.state == State::Established
             && self.back.server != NO_SERVER
             && self.mode == Mode::Http
-            && !self.txn.flags.any(TxnFlags::SERVER_CLOSE.with(TxnFlags::TUNNEL).with(TxnFlags::LOCAL))
+            && !self
+                .txn
+                .flags
+                .any(TxnFlags::SERVER_CLOSE.with(TxnFlags::TUNNEL).with(TxnFlags::LOCAL))
             && self.txn.is(TxnFlags::RESPONSE)
             && self.txn.request_flow.is_done()
             && self.txn.response_flow.is_done()

@@ -20,7 +20,7 @@ pub use times::Times;
 
 use crate::analyser;
 use crate::bit_set;
-use crate::channel::{Analysers, Channel, Facts, FOREVER};
+use crate::channel::{Analysers, Channel, FOREVER, Facts};
 use crate::conn::{Client, ConnId, NO_CONN};
 use crate::fault::{Cause, End, Fault, Phase};
 use crate::pool::Pools;
@@ -178,7 +178,14 @@ impl Session {
     }
 
     /// Makes a used or blank session ready for a client's next exchange.
-    pub fn begin(&mut self, serial: u64, client_id: u32, task: TaskId, client: &Client, cx: (Now, &Site)) {
+    pub fn begin(
+        &mut self,
+        serial: u64,
+        client_id: u32,
+        task: TaskId,
+        client: &Client,
+        cx: (Now, &Site),
+    ) {
         let (now, site) = cx;
         let frontend = site.proxy(client.frontend);
         self.serial = serial;
@@ -245,11 +252,7 @@ impl Session {
 
     /// The next moment at which something of it is due.
     pub fn deadline(&self) -> Deadline {
-        self.req
-            .deadline()
-            .min(self.res.deadline())
-            .min(self.back.expiry)
-            .min(self.request_expiry)
+        self.req.deadline().min(self.res.deadline()).min(self.back.expiry).min(self.request_expiry)
     }
 
     /// What it is doing, as the log's second letter says it.
@@ -313,9 +316,9 @@ impl Session {
         self.res.read_timeout = backend.timeouts.server;
         // A connection that takes a retry's place starts with clean ends.
         self.req.facts.clear(Facts::SHUTW.with(Facts::WRITE_ERROR).with(Facts::WRITE_TIMEOUT));
-        self.res.facts.clear(
-            Facts::SHUTR.with(Facts::READ_ERROR).with(Facts::READ_TIMEOUT).with(Facts::EOF),
-        );
+        self.res
+            .facts
+            .clear(Facts::SHUTR.with(Facts::READ_ERROR).with(Facts::READ_TIMEOUT).with(Facts::EOF));
         match self.mode {
             Mode::Tcp => {
                 self.res.to_forward = FOREVER;

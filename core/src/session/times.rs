@@ -1,6 +1,7 @@
 //! When what happened in a session, and the timers that the log makes of it.
 
 use crate::conn::Client;
+use crate::logfmt::line::Timers;
 use crate::time::Instant;
 
 /// The moments of a session.
@@ -22,21 +23,6 @@ pub struct Times {
     pub response: Option<Instant>,
 }
 
-/// The timers of a log line in milliseconds; -1 where the stage was never completed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Timers {
-    /// `%TR`: from the first byte to the whole request.
-    pub request: i64,
-    /// `%Tw`: in the queue.
-    pub wait: i64,
-    /// `%Tc`: connecting.
-    pub connect: i64,
-    /// `%Tr`: until the response's head was complete.
-    pub response: i64,
-    /// `%Ta` in HTTP mode, `%Tt` in TCP mode: all of it.
-    pub total: i64,
-}
-
 impl Times {
     /// A session that begins now, with the first bytes of its request.
     pub fn begin(client: &Client, now: Instant) -> Self {
@@ -50,16 +36,15 @@ impl Times {
 
     /// The log's timers for a session that ends now.
     pub fn timers(&self, now: Instant) -> Timers {
-        let span = |from: Option<Instant>, to: Option<Instant>| match (from, to) {
-            (Some(from), Some(to)) => to.as_millis().saturating_sub(from.as_millis()) as i64,
-            _ => -1,
+        let span = |from: Option<Instant>, to: Option<Instant>| {
+            Some(to?.as_millis().saturating_sub(from?.as_millis()))
         };
         Timers {
             request: span(Some(self.began), self.request),
-            wait: span(self.request.or(Some(self.began)), self.queued),
+            queue: span(self.request.or(Some(self.began)), self.queued),
             connect: span(self.queued, self.connected),
             response: span(self.connected, self.response),
-            total: span(Some(self.began), Some(now)),
+            total: now.as_millis().saturating_sub(self.began.as_millis()),
         }
     }
 }
