@@ -1,13 +1,15 @@
 //! Signals: a handler only notes what came and pokes the main thread, which passes it on to every
 //! engine; the engine acts on it in its next turn. TERM and INT are not handled: they end the
-//! process at once, as with HAProxy.
+//! process at once, as with HAProxy (the demonstration is an exception).
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGPIPE, SIGQUIT, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{
+    SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
+};
 use signal_hook::{flag, low_level};
 use tidegate_core::engine::Signal;
 
@@ -23,6 +25,15 @@ const MEANINGS: [(i32, Signal); 5] = [
 /// Signals that must neither end nor stop the process.
 const IGNORED: [i32; 2] = [SIGUSR2, SIGPIPE];
 
+/// Which signals are handled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Handled {
+    /// What HAProxy handles.
+    Daemon,
+    /// INT and TERM too: the first is a soft stop, a second one ends the process at once.
+    Demo,
+}
+
 /// The receiving end, for the main thread.
 #[derive(Debug)]
 pub struct Signals {
@@ -33,7 +44,7 @@ pub struct Signals {
 
 impl Signals {
     /// Installs the handlers.
-    pub fn install() -> io::Result<Signals> {
+    pub fn install(handled: Handled) -> io::Result<Signals> {
         let (poked, poke) = UnixStream::pair()?;
         let noted: [Arc<AtomicBool>; MEANINGS.len()] = Default::default();
         for ((signal, _), flag) in MEANINGS.iter().zip(&noted) {
@@ -43,6 +54,16 @@ impl Signals {
         }
         for signal in IGNORED {
             flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+        }
+        if handled == Handled::Demo {
+            let [stop, ..] = &noted;
+            let again = Arc::new(AtomicBool::new(false));
+            for signal in [SIGINT, SIGTERM] {
+                flag::register_conditional_default(signal, Arc::clone(&again))?;
+                flag::register(signal, Arc::clone(&again))?;
+                flag::register(signal, Arc::clone(stop))?;
+                low_level::pipe::register(signal, poke.try_clone()?)?;
+            }
         }
         Ok(Signals { noted, poked, poke })
     }
@@ -119,7 +140,7 @@ mod tests {
 
     #[test]
     fn signals_arrive_and_ignored_ones_do_not() {
-        let mut signals = Signals::install().expect("handlers");
+        let mut signals = Signals::install(Handled::Daemon).expect("handlers");
         for signal in [SIGUSR2, SIGTTOU] {
             low_level::raise(signal).expect("a signal to ourselves");
         }

@@ -13,6 +13,7 @@ use tidegate_core::rng::Seed;
 use tidegate_core::time::{Instant, Now};
 
 use crate::clock::Clock;
+use crate::poller::hub::Hub;
 use crate::poller::{MioPoller, Openings};
 use crate::signals::{Doorbell, Letterbox, Signals};
 use crate::sys;
@@ -36,73 +37,93 @@ pub struct Plan {
     pub notify: fn(&Notice),
 }
 
-/// Starts the workers and passes signals on to them until all have ended. Returns early, with the
-/// others still running, if one cannot go on.
-pub fn run(plan: Plan, signals: &mut Signals) -> Result<(), String> {
-    let count = plan.openings.len() as u32;
-    let shared = Arc::new(Shared::new(&plan.site, count));
-    let pollers = MioPoller::for_engines(plan.openings, plan.site.tunables.maxpollevents)
-        .map_err(|error| format!("cannot create a poller: {error}"))?;
-    let hub = pollers.first().map(|poller| Arc::clone(poller.hub()));
-    let clock = Clock::start();
-    let crew = Arc::new(Crew::new(pollers.len()));
-    let mut workers = Vec::new();
-    for (id, net) in pollers.into_iter().enumerate() {
-        let setup = Setup {
-            site: Arc::clone(&plan.site),
-            shared: Arc::clone(&shared),
-            id: id as u32,
-            engines: count,
-            seed: Seed(plan.seed),
-            pid: std::process::id(),
-        };
-        let letterbox = Arc::new(Letterbox::default());
-        let worker = Worker {
-            id: id as u32,
-            engine: Engine::new(setup),
-            net,
-            clock: clock.clone(),
-            letterbox: Arc::clone(&letterbox),
-            notify: plan.notify,
-            turns: 0,
-            trimmed: Instant::START,
-        };
-        let shift = Shift {
-            crew: Arc::clone(&crew),
-            _doorbell: signals.doorbell().map_err(|error| error.to_string())?,
-        };
-        let thread = worker.start(shift).map_err(|e| format!("cannot start a thread: {e}"))?;
-        workers.push((thread, letterbox));
+/// The engines of a process, started and not yet running.
+#[derive(Debug)]
+pub struct Crew {
+    workers: Vec<Worker>,
+    hub: Option<Arc<Hub>>,
+}
+
+impl Crew {
+    /// Makes the engines and starts them: what cannot work is known before there are threads.
+    pub fn assemble(plan: Plan) -> Result<Crew, String> {
+        let count = plan.openings.len() as u32;
+        let shared = Arc::new(Shared::new(&plan.site, count));
+        let pollers = MioPoller::for_engines(plan.openings, plan.site.tunables.maxpollevents)
+            .map_err(|error| format!("Cannot create a poller: {error}"))?;
+        let hub = pollers.first().map(|poller| Arc::clone(poller.hub()));
+        let mut clock = Clock::start();
+        let mut workers = Vec::new();
+        for (id, mut net) in pollers.into_iter().enumerate() {
+            let id = id as u32;
+            let mut engine = Engine::new(Setup {
+                site: Arc::clone(&plan.site),
+                shared: Arc::clone(&shared),
+                id,
+                engines: count,
+                seed: Seed(plan.seed),
+                pid: std::process::id(),
+            });
+            engine.start(&mut net, clock.now())?;
+            workers.push(Worker {
+                id,
+                engine,
+                net,
+                clock: clock.clone(),
+                letterbox: Arc::default(),
+                notify: plan.notify,
+                turns: 0,
+                trimmed: Instant::START,
+            });
+        }
+        Ok(Crew { workers, hub })
     }
-    while crew.is_at_work() {
-        for signal in signals.wait() {
-            for (id, (_, letterbox)) in workers.iter().enumerate() {
-                letterbox.post(signal);
-                if let Some(hub) = &hub {
-                    hub.wake(id as u32);
+
+    /// Lets every engine run in its own thread and passes signals on until all have ended. Returns
+    /// early, with the others still running, if one cannot go on.
+    pub fn run(self, signals: &mut Signals) -> Result<(), String> {
+        let letterboxes: Vec<_> =
+            self.workers.iter().map(|worker| Arc::clone(&worker.letterbox)).collect();
+        let roster = Arc::new(Roster::new(self.workers.len()));
+        let mut threads = Vec::new();
+        for worker in self.workers {
+            let shift = Shift {
+                roster: Arc::clone(&roster),
+                _doorbell: signals.doorbell().map_err(|error| error.to_string())?,
+            };
+            let thread = worker.start(shift);
+            threads.push(thread.map_err(|error| format!("Cannot start a thread: {error}"))?);
+        }
+        while roster.is_at_work() {
+            for signal in signals.wait() {
+                for (id, letterbox) in letterboxes.iter().enumerate() {
+                    letterbox.post(signal);
+                    if let Some(hub) = &self.hub {
+                        hub.wake(id as u32);
+                    }
                 }
             }
         }
+        roster.verdict()?;
+        for thread in threads {
+            thread.join().map_err(|_| PANICKED.to_owned())?;
+        }
+        Ok(())
     }
-    crew.verdict()?;
-    for (thread, _) in workers {
-        thread.join().map_err(|_| PANICKED.to_owned())?;
-    }
-    Ok(())
 }
 
 const PANICKED: &str = "a worker thread panicked";
 
 /// How many workers are running, and why one cannot.
 #[derive(Debug)]
-struct Crew {
+struct Roster {
     running: AtomicUsize,
     failure: OnceLock<String>,
 }
 
-impl Crew {
+impl Roster {
     fn new(running: usize) -> Self {
-        Crew { running: AtomicUsize::new(running), failure: OnceLock::new() }
+        Roster { running: AtomicUsize::new(running), failure: OnceLock::new() }
     }
 
     fn is_at_work(&self) -> bool {
@@ -117,14 +138,14 @@ impl Crew {
 /// One worker's time at work. Its end is counted first and then rung.
 #[derive(Debug)]
 struct Shift {
-    crew: Arc<Crew>,
+    roster: Arc<Roster>,
     _doorbell: Doorbell,
 }
 
 impl Shift {
     fn fail(&self, failure: String) {
         // The first failure is the one that is told.
-        let _ = self.crew.failure.set(failure);
+        let _ = self.roster.failure.set(failure);
     }
 }
 
@@ -133,10 +154,11 @@ impl Drop for Shift {
         if std::thread::panicking() {
             self.fail(PANICKED.to_owned());
         }
-        self.crew.running.fetch_sub(1, Ordering::AcqRel);
+        self.roster.running.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
+#[derive(Debug)]
 struct Worker {
     id: u32,
     engine: Engine,
@@ -159,8 +181,6 @@ impl Worker {
     }
 
     fn run(&mut self) -> Result<(), String> {
-        let now = self.clock.now();
-        self.engine.start(&mut self.net, now)?;
         loop {
             let now = self.clock.now();
             for signal in self.letterbox.take() {
@@ -180,7 +200,7 @@ impl Worker {
                 Park::Done => return Ok(()),
             };
             self.turns = self.turns.wrapping_add(1);
-            self.net.wait(timeout).map_err(|error| format!("cannot wait for events: {error}"))?;
+            self.net.wait(timeout).map_err(|error| format!("Cannot wait for events: {error}"))?;
         }
     }
 

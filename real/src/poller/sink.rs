@@ -3,7 +3,6 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 
 use core::net::SocketAddr;
 
@@ -165,7 +164,7 @@ fn send_batch(fd: &OwnedFd, messages: &[IoSlice<'_>]) -> Result<usize, Errno> {
 /// A descriptor that the process was given: a pipe, a terminal, a file or a stream socket.
 #[derive(Debug)]
 pub struct Stream {
-    fd: Arc<OwnedFd>,
+    fd: OwnedFd,
     socket: bool,
     /// The end of a line of which the kernel took only a part.
     rest: Vec<u8>,
@@ -185,7 +184,7 @@ impl Stream {
             FileType::Fifo | FileType::CharacterDevice => nonblocking(fd)?,
             _ => fd,
         };
-        Ok(Stream { fd: Arc::new(fd), socket: kind == FileType::Socket, rest: Vec::new() })
+        Ok(Stream { fd, socket: kind == FileType::Socket, rest: Vec::new() })
     }
 
     fn send(&mut self, messages: &[IoSlice<'_>]) -> usize {
@@ -229,9 +228,9 @@ impl Stream {
         loop {
             let written = if self.socket {
                 let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-                rustix::net::sendmsg(&*self.fd, slices, &mut Default::default(), flags)
+                rustix::net::sendmsg(&self.fd, slices, &mut Default::default(), flags)
             } else {
-                rustix::io::writev(&*self.fd, slices)
+                rustix::io::writev(&self.fd, slices)
             };
             match written {
                 Err(Errno::INTR) => {}
