@@ -4,6 +4,7 @@
 pub mod balance;
 pub mod bits;
 pub mod buf;
+pub mod build;
 pub mod channel;
 pub mod check;
 pub mod config;
