@@ -7,6 +7,7 @@ pub mod audit;
 pub mod balance;
 pub mod bits;
 pub mod buf;
+pub mod build;
 pub mod channel;
 pub mod check;
 pub mod config;
