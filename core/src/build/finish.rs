@@ -257,7 +257,10 @@ impl Builder<'_> {
             servers: first_server..site.servers.len() as u32,
             switching: switches,
             request_rules,
-            algorithm: draft.balance.algorithm,
+            balance: crate::balance::Policy {
+                algorithm: draft.balance.algorithm,
+                ..Default::default()
+            },
             ..draft.proxy
         };
         if proxy.maxconn == 0 {
