@@ -1,1 +1,2 @@
 #![doc = "placeholder"]
+pub mod balance;
