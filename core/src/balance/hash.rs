@@ -105,9 +105,9 @@ impl Function {
                 .iter()
                 .fold(5381, |hash: u32, &byte| hash.wrapping_mul(33).wrapping_add(byte.into())),
             Self::Wt6 => wt6(key),
-            Self::Crc32 => !key.iter().fold(!0, |crc: u32, &byte| {
-                CRC32[usize::from(crc as u8 ^ byte)] ^ (crc >> 8)
-            }),
+            Self::Crc32 => !key
+                .iter()
+                .fold(!0, |crc: u32, &byte| CRC32[usize::from(crc as u8 ^ byte)] ^ (crc >> 8)),
         }
     }
 }

@@ -97,9 +97,10 @@ impl Ring {
     ) -> Option<usize> {
         let nearest = self.nearest(hash)?;
         let (before, from) = self.points.split_at(nearest);
-        let chosen = from.iter().chain(before).map(|point| point.server as usize).find(|&server| {
-            Some(server) != avoid && slots.is_none_or(|slots| slots.left(server))
-        });
+        let chosen =
+            from.iter().chain(before).map(|point| point.server as usize).find(|&server| {
+                Some(server) != avoid && slots.is_none_or(|slots| slots.left(server))
+            });
         // Nobody has a slot left: the end of the ring, so that at least it is not the one to avoid.
         let mut last = self.points.iter().rev().map(|point| point.server as usize);
         chosen.or_else(|| last.find(|&server| Some(server) != avoid)).or(avoid)
@@ -196,8 +197,8 @@ impl<'a, S: Servers> Slots<'a, S> {
         let weight = u64::from(self.ring.weights[server]);
         let before = self.ring.before[server];
         // Rounded so that the shares add up, as long as the weights are those of the start.
-        let over = (before + weight) * self.rest / self.ring.total
-            - before * self.rest / self.ring.total;
+        let over =
+            (before + weight) * self.rest / self.ring.total - before * self.rest / self.ring.total;
         u64::from(self.servers.served(server)) < (weight * self.each + over).max(1)
     }
 }

@@ -20,7 +20,8 @@ pub(super) struct Table {
 impl Table {
     /// `configured` are the weights of all servers, `serving` those of the servers to choose from.
     pub(super) fn new(configured: impl Iterator<Item = u32>, serving: &[u32]) -> Self {
-        let mut table = Self { places: Vec::new(), next: 0, divisor: configured.fold(0, gcd).max(1) };
+        let mut table =
+            Self { places: Vec::new(), next: 0, divisor: configured.fold(0, gcd).max(1) };
         table.rebuild(serving);
         table
     }
