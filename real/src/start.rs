@@ -107,9 +107,7 @@ fn configured(options: &Options) -> Result<Site, Stop> {
         return Err(checked(options.quiet, warned, listens));
     }
     if !listens {
-        return Err(fail(
-            "No enabled listener found (check for 'bind' directives) ! Exiting.",
-        ));
+        return Err(fail("No enabled listener found (check for 'bind' directives) ! Exiting."));
     }
     Ok(site)
 }
