@@ -22,6 +22,7 @@ pub mod pool;
 pub mod proxy;
 pub mod reply;
 pub mod rng;
+pub mod script;
 pub mod session;
 pub mod side;
 pub mod tasks;
