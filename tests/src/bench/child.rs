@@ -36,12 +36,14 @@ pub struct Recipe<'a> {
     pub work_dir: &'a std::path::Path,
     /// Whether it is spoken to through its standard input and output.
     pub talks: bool,
+    /// Added to its nice value.
+    pub nice: i32,
 }
 
 impl Child {
     /// Starts it by way of [`execute`], so that it is pinned before its first instruction.
     pub fn spawn(recipe: Recipe<'_>) -> Result<Self, String> {
-        let Recipe { name, program, args, env, cores, work_dir, talks } = recipe;
+        let Recipe { name, program, args, env, cores, work_dir, talks, nice } = recipe;
         let stderr = work_dir.join(format!("{name}.stderr"));
         let fault = |e: io::Error| format!("cannot start {name}: {e}");
         let cores: Vec<_> = cores.iter().map(usize::to_string).collect();
@@ -52,7 +54,7 @@ impl Child {
             (Stdio::null(), errors.try_clone().map_err(fault)?.into())
         };
         let process = Command::new(std::env::current_exe().map_err(fault)?)
-            .args(["exec", &cores.join(",")])
+            .args(["exec", &cores.join(","), &nice.to_string()])
             .arg(&program)
             .args(args)
             .envs(env)
@@ -186,13 +188,16 @@ fn said(status: ExitStatus) -> String {
 
 /// Becomes `program`, on `cores` only, with as many descriptors as are allowed, and ended by SIGTERM when
 /// the benchmark dies. Returns only if that fails.
-pub fn execute(cores: &[usize], program: &str, args: &[String]) -> Result<(), String> {
+pub fn execute(cores: &[usize], nice: i32, program: &str, args: &[String]) -> Result<(), String> {
     let fault = |what: &str, e: rustix::io::Errno| format!("{what}: {e}");
     let mut set = CpuSet::new();
     for &core in cores {
         set.set(core);
     }
     rustix::thread::sched_setaffinity(None, &set).map_err(|e| fault("processor affinity", e))?;
+    if nice != 0 {
+        rustix::process::nice(nice).map_err(|e| fault("nice", e))?;
+    }
     let limit = rustix::process::getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     rustix::process::setrlimit(Resource::Nofile, raised).map_err(|e| fault("descriptors", e))?;

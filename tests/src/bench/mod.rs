@@ -79,11 +79,12 @@ fn part(args: &[String]) -> Option<Result<(), String>> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse::<u16>().map_err(|_| format!("not a number: {text}"));
     Some(match args[..] {
-        ["exec", cores, program, ref rest @ ..] => (|| {
+        ["exec", cores, nice, program, ref rest @ ..] => (|| {
             let cores: Result<Vec<_>, _> =
                 cores.split(',').map(|core| number(core).map(usize::from)).collect();
             let rest: Vec<_> = rest.iter().map(|&arg| arg.to_owned()).collect();
-            child::execute(&cores?, program, &rest)
+            let nice = nice.parse().map_err(|_| format!("not a number: {nice}"))?;
+            child::execute(&cores?, nice, program, &rest)
         })(),
         ["origin", log_socket] => serve_origin(Path::new(log_socket)).map_err(|e| e.to_string()),
         ["relay", port, origin, threads] => (|| {

@@ -50,6 +50,8 @@ OPTIONS
                       programs (default: tidegate beside this program; the others in PATH or /usr/sbin)
   --proxy-core N      processor of the proxy (default 0)
   --load-core N       processor of generator and origin (default 1)
+  --nice N            nice value of proxy, generator and origin (default 0); -10, as root, on a machine
+                      that others use too
   --no-netns          measure on the machine's own loopback
   --list              list the cases and their rows
   --help
@@ -86,6 +88,7 @@ pub struct Options {
     pub programs: Vec<(Peer, PathBuf)>,
     pub proxy_core: usize,
     pub load_core: usize,
+    pub nice: i32,
     pub netns: bool,
 }
 
@@ -110,7 +113,7 @@ impl Options {
         let (mut rounds, mut duration, mut warmup, mut quiet) = (None, None, None, None);
         let (mut json, mut markdown, mut programs) = (None, None, Vec::new());
         let (mut proxy_core, mut load_core) = (0, 1);
-        let (mut quick, mut netns) = (false, true);
+        let (mut quick, mut netns, mut nice) = (false, true, 0);
         let millis = |ms: u64| Duration::from_millis(ms);
         while let Some(arg) = parser.next()? {
             match arg {
@@ -132,6 +135,7 @@ impl Options {
                 Long("nginx") => programs.push((Peer::Nginx, parser.value()?.into())),
                 Long("proxy-core") => proxy_core = parser.value()?.parse()?,
                 Long("load-core") => load_core = parser.value()?.parse()?,
+                Long("nice") => nice = parser.value()?.parse::<i32>()?.clamp(-20, 19),
                 Long("no-netns") => netns = false,
                 other => return Err(other.unexpected()),
             }
@@ -156,6 +160,7 @@ impl Options {
             programs,
             proxy_core,
             load_core,
+            nice,
             netns,
         })))
     }

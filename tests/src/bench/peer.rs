@@ -52,6 +52,13 @@ pub struct Surroundings<'a> {
     pub work_dir: &'a Path,
 }
 
+/// A program with its arguments and what is added to its environment.
+pub struct Invocation {
+    pub program: PathBuf,
+    pub args: Vec<String>,
+    pub env: Vec<(&'static str, String)>,
+}
+
 impl Programs {
     /// Looks for what `options` asks for, and says loudly what is missing.
     pub fn find(options: &Options) -> Self {
@@ -95,12 +102,8 @@ impl Programs {
         None
     }
 
-    /// Program, arguments and environment that start `row`'s proxy.
-    pub fn command(
-        &self,
-        row: &Row,
-        around: &Surroundings<'_>,
-    ) -> Result<(PathBuf, Vec<String>, Vec<(&'static str, String)>), String> {
+    /// How `row`'s proxy is started.
+    pub fn command(&self, row: &Row, around: &Surroundings<'_>) -> Result<Invocation, String> {
         let program = self.path(row.peer).ok_or("no such program")?.to_owned();
         let Surroundings { front_port, origin_port, log_socket, work_dir } = around;
         let mut env = vec![
@@ -134,7 +137,7 @@ impl Programs {
                 vec!["-p".into(), dir, "-c".into(), conf, "-e".into(), "stderr".into()]
             }
         };
-        Ok((program, args, env))
+        Ok(Invocation { program, args, env })
     }
 }
 

@@ -18,7 +18,9 @@ impl Cpu {
         let mut sum = Self::default();
         for pid in pids {
             for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-                let text = fs::read_to_string(task?.path().join("schedstat"))?;
+                let path = task?.path().join("schedstat");
+                // A thread may end between the listing and the reading.
+                let Ok(text) = fs::read_to_string(path) else { continue };
                 let cpu = parse_schedstat(&text).ok_or_else(|| malformed("schedstat"))?;
                 sum.run += cpu.run;
                 sum.delayed += cpu.delayed;

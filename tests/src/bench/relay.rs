@@ -59,8 +59,8 @@ pub struct Relay {
 /// A client and its connection to the origin.
 struct Pair {
     sides: [TcpStream; 2],
-    /// What each side could not take yet; boxed, because an idle pair has none.
-    backlog: [Option<Box<Vec<u8>>>; 2],
+    /// What each side could not take yet. An idle pair has none, and a slice is smaller than a Vec.
+    backlog: [Option<Box<[u8]>>; 2],
 }
 
 /// What became of a pair.
@@ -163,7 +163,7 @@ impl Pair {
                 Err(_) => return Fate::Ends,
             };
             if sent < n {
-                self.backlog[other] = Some(Box::new(buffer[sent..n].to_vec()));
+                self.backlog[other] = Some(buffer[sent..n].into());
             } else if n < buffer.len() && !ended {
                 return Fate::Stays;
             }
@@ -172,15 +172,14 @@ impl Pair {
 
     /// Sends what `side` could not take before; when that is gone, goes on reading for it.
     fn flush(&mut self, side: usize, buffer: &mut [u8]) -> Fate {
-        let Some(mut kept) = self.backlog[side].take() else { return Fate::Stays };
+        let Some(kept) = self.backlog[side].take() else { return Fate::Stays };
         match self.sides[side].write(&kept) {
             Ok(n) if n == kept.len() => {
                 // Its events were spent while there was no room: read on as if one had come.
                 self.pass(1 - side, true, buffer)
             }
             Ok(n) => {
-                kept.drain(..n);
-                self.backlog[side] = Some(kept);
+                self.backlog[side] = Some(kept[n..].into());
                 Fate::Stays
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {

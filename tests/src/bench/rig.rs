@@ -10,7 +10,7 @@ use super::child::{Child, Recipe};
 use super::generator::{Command, PHASE_MAX, Tally};
 use super::options::Options;
 use super::origin::Seen;
-use super::peer::{Programs, Surroundings};
+use super::peer::{Invocation, Programs, Surroundings};
 use super::procfs::{self, Cpu};
 
 /// How long the helpers may take to answer.
@@ -58,6 +58,7 @@ impl Rig {
             cores: &load_cores,
             work_dir: lab.work_dir,
             talks: true,
+            nice: lab.options.nice,
         };
         let args = vec!["origin".into(), log_socket.display().to_string()];
         let mut origin = Child::spawn(helper("origin", args))?;
@@ -65,15 +66,23 @@ impl Rig {
         let front_port = free_port()?;
         let work_dir = lab.work_dir;
         let around = Surroundings { front_port, origin_port, log_socket: &log_socket, work_dir };
-        let (mut program, mut args, env) = lab.programs.command(row, &around)?;
+        let Invocation { mut program, mut args, env } = lab.programs.command(row, &around)?;
         if let Some((wrapper, mut before)) = wrapper {
             before.push(program.display().to_string());
             before.append(&mut args);
             (program, args) = (wrapper, before);
         }
-        let (name, cores) = (row.name, &proxy_cores);
-        let mut proxy =
-            Child::spawn(Recipe { name, program, args, env, cores, work_dir, talks: false })?;
+        let name = row.name;
+        let mut proxy = Child::spawn(Recipe {
+            name,
+            program,
+            args,
+            env,
+            cores: &proxy_cores,
+            work_dir,
+            talks: false,
+            nice: lab.options.nice,
+        })?;
         await_listener(&mut proxy, front_port)?;
         if row.threads > 1 {
             // A master has bound its port before it forks its workers.

@@ -51,6 +51,7 @@ fn attach(lab: &Lab<'_>, pid: u32) -> Result<Child, String> {
         cores: &[lab.options.load_core],
         work_dir: lab.work_dir,
         talks: false,
+        nice: lab.options.nice,
     })?;
     let deadline = Instant::now() + PATIENCE;
     while !strace.stderr().contains("attached") {

@@ -389,13 +389,13 @@ mod tests {
             ("HTTP/1.1 200 OK\r\n\r\nrest", Ok(Some(Head { status: 200, ..of(19) }))),
             (
                 "HTTP/1.1 503 No\r\ncontent-LENGTH:  12 \r\nConnection: Close\r\n\r\n",
-                Ok(Some(Head { status: 503, content_length: Some(12), close: true, ..of(59) })),
+                Ok(Some(Head { status: 503, content_length: Some(12), close: true, ..of(60) })),
             ),
             (
                 "GET /bytes/5 HTTP/1.1\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n",
                 Ok(Some(Head { wanted: Some(5), forwarded_for: true, ..of(53) })),
             ),
-            ("GET / HTTP/1.1\r\nContent-Lengthy: 5\r\n\r\n", Ok(Some(of(39)))),
+            ("GET / HTTP/1.1\r\nContent-Lengthy: 5\r\n\r\n", Ok(Some(of(38)))),
             ("HTTP/1.1 2x0 OK\r\n\r\n", Err("malformed status line")),
             ("HTTP/1.1 200 OK\r\nContent-Length: 1,2\r\n\r\n", Err("malformed Content-Length")),
         ];
