@@ -196,6 +196,10 @@ pub fn execute(cores: &[usize], nice: i32, program: &str, args: &[String]) -> Re
     }
     rustix::thread::sched_setaffinity(None, &set).map_err(|e| fault("processor affinity", e))?;
     if nice != 0 {
+        // Where the scheduler groups by session, a nice value counts within the session only, and
+        // the session has one of its own.
+        rustix::process::setsid().map_err(|e| fault("setsid", e))?;
+        let _ = fs::write("/proc/self/autogroup", nice.to_string());
         rustix::process::nice(nice).map_err(|e| fault("nice", e))?;
     }
     let limit = rustix::process::getrlimit(Resource::Nofile);
