@@ -145,19 +145,22 @@ fn measure_memory(
     burst: u64,
 ) -> Result<Sample, String> {
     let mut rig = Rig::start(lab, row, load, None)?;
+    // Code and tables that the first requests touch belong to no connection.
+    rig.phase(Command::Each { requests: 10, connections: OPENING, window: OPENING })?;
     thread::sleep(CONNECTED);
     let empty = rig.resident()?;
-    rig.phase(Command::Each { requests: 1, window: OPENING })?;
+    rig.phase(Command::Each { requests: 1, connections, window: OPENING })?;
     thread::sleep(CONNECTED);
     let connected = rig.resident()?;
-    rig.phase(Command::Each { requests: burst, window: connections })?;
+    rig.phase(Command::Each { requests: burst, connections, window: connections })?;
     thread::sleep(lab.options.quiet);
     let after = rig.resident()?;
     rig.audit()?;
-    let each = |resident: u64| (resident as f64 - empty as f64) / connections as f64;
+    let more = (connections - OPENING) as f64;
+    let each = |resident: u64| (resident as f64 - empty as f64) / more;
     Ok(Sample {
         values: vec![each(connected), each(after)],
-        note: Some(format!("{:.1} MB empty", empty as f64 / 1e6)),
+        note: Some(format!("{:.1} MB before", empty as f64 / 1e6)),
         ..Sample::default()
     })
 }

@@ -2,9 +2,9 @@
 //! each. It runs on one thread and does what it is told, line by line, on its standard input:
 //!
 //! ```text
-//! run MS           requests on every connection for so long, then let the last answers come
-//! count N          N requests in all
-//! each N WINDOW    N requests on every connection, at most WINDOW connections busy at a time
+//! run MS            requests on every connection for so long, then let the last answers come
+//! count N           N requests in all
+//! each N CS WINDOW  N requests on each of the first CS connections, at most WINDOW busy at a time
 //! ```
 //!
 //! and answers each with `ok requests=R bytes=B nanos=T`, or `fail` and what was wrong. Between two
@@ -49,7 +49,7 @@ pub fn serve(port: u16, connections: usize, request: Request) -> Result<(), Stri
 pub enum Command {
     Run(Duration),
     Count(u64),
-    Each { requests: u64, window: usize },
+    Each { requests: u64, connections: usize, window: usize },
 }
 
 impl Command {
@@ -58,9 +58,11 @@ impl Command {
         match words[..] {
             ["run", ms] => Some(Self::Run(Duration::from_millis(ms.parse().ok()?))),
             ["count", n] => Some(Self::Count(n.parse().ok()?)),
-            ["each", n, window] => {
-                Some(Self::Each { requests: n.parse().ok()?, window: window.parse().ok()? })
-            }
+            ["each", n, connections, window] => Some(Self::Each {
+                requests: n.parse().ok()?,
+                connections: connections.parse().ok()?,
+                window: window.parse().ok()?,
+            }),
             _ => None,
         }
     }
@@ -71,7 +73,9 @@ impl fmt::Display for Command {
         match self {
             Self::Run(time) => write!(f, "run {}", time.as_millis()),
             Self::Count(n) => write!(f, "count {n}"),
-            Self::Each { requests, window } => write!(f, "each {requests} {window}"),
+            Self::Each { requests, connections, window } => {
+                write!(f, "each {requests} {connections} {window}")
+            }
         }
     }
 }
@@ -126,6 +130,8 @@ pub struct Generator {
     begun: u64,
     /// The next connection that has not been used in this phase.
     fresh: usize,
+    /// How many connections this phase uses.
+    used: usize,
     time_over: bool,
     tally: Tally,
 }
@@ -168,6 +174,7 @@ impl Generator {
             active: 0,
             begun: 0,
             fresh: 0,
+            used: 0,
             time_over: false,
             tally: Tally::default(),
         })
@@ -175,18 +182,19 @@ impl Generator {
 
     /// Runs one phase to its end.
     pub fn obey(&mut self, command: Command) -> Result<Tally, String> {
-        let window = match command {
-            Command::Each { window, .. } => window,
-            Command::Run(_) | Command::Count(_) => self.slots.len(),
+        let all = self.slots.len();
+        let (used, window) = match command {
+            Command::Each { connections, window, .. } => (connections.min(all), window),
+            Command::Run(_) | Command::Count(_) => (all, all),
         };
         assert_eq!(self.active, 0, "a phase began while another was on");
-        (self.begun, self.fresh, self.time_over) = (0, 0, false);
+        (self.begun, self.fresh, self.used, self.time_over) = (0, 0, used, false);
         self.tally = Tally::default();
         for slot in &mut self.slots {
             slot.begun = 0;
         }
         let started = Instant::now();
-        while self.active < window && self.fresh < self.slots.len() {
+        while self.active < window && self.fresh < self.used {
             self.begin_fresh(command)?;
         }
         while self.active > 0 {
@@ -337,7 +345,7 @@ impl Generator {
             return self.begin(index);
         }
         self.active -= 1;
-        while self.fresh < self.slots.len() {
+        while self.fresh < self.used {
             let before = self.active;
             self.begin_fresh(command)?;
             if self.active > before {
@@ -414,11 +422,11 @@ mod tests {
         for command in [
             Command::Run(Duration::from_millis(1500)),
             Command::Count(20),
-            Command::Each { requests: 10, window: 64 },
+            Command::Each { requests: 10, connections: 500, window: 64 },
         ] {
             assert_eq!(Command::parse(&command.to_string()), Some(command));
         }
-        for wrong in ["", "run", "run x", "each 1", "stop"] {
+        for wrong in ["", "run", "run x", "each 1 2", "stop"] {
             assert_eq!(Command::parse(wrong), None, "{wrong}");
         }
         let tally = Tally { requests: 1, bytes: 2, nanos: 3 };
