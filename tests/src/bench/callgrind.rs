@@ -1,5 +1,5 @@
-//! User-space instructions per request: the same proxy is run twice under valgrind with different numbers of
-//! requests. Start, connections and end cancel out in the difference.
+//! User-space instructions per request: the same proxy is run twice under valgrind with different
+//! numbers of requests. Start, connections and end cancel out in the difference.
 
 use std::fs;
 use std::path::PathBuf;

@@ -38,13 +38,13 @@ pub struct Outcome {
     pub rows: Vec<RowOutcome>,
 }
 
-/// All rounds of a row; a failed round is `None`.
+/// All rounds of a row, with the reason if one failed.
 pub struct RowOutcome {
     pub row: Row,
-    pub samples: Vec<Option<Sample>>,
+    pub samples: Vec<Result<Sample, String>>,
 }
 
-/// Runs one case; failures go to standard error and leave a hole.
+/// Runs one case, and says on standard error how it goes.
 pub fn run(lab: &Lab<'_>, case: &'static Case) -> Outcome {
     let mut rows = Vec::new();
     for row in case.rows.iter().filter(|row| lab.options.proxies.contains(&row.peer)) {
@@ -74,7 +74,7 @@ pub fn run(lab: &Lab<'_>, case: &'static Case) -> Outcome {
                 Err(fault) => format!("FAILED: {fault}"),
             };
             eprintln!("bench: {} {}/{rounds} {}: {said}", case.id, round + 1, row.name);
-            samples.push(result.ok());
+            samples.push(result);
         }
     }
     Outcome { case, metrics, rows }

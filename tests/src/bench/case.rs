@@ -23,7 +23,8 @@ pub enum Load {
     Requests { request: Request, connections: usize },
     /// CPU time per GB (10^9 bytes) of body.
     Bulk { request: Request, connections: usize },
-    /// Resident memory per idle connection; `burst` requests on each, all at once, before the second reading.
+    /// Resident memory per idle connection; `burst` requests on each, all at once, before the
+    /// second reading.
     Idle { request: Request, connections: usize, burst: u64 },
 }
 

@@ -1,5 +1,6 @@
-//! Child processes that do not outlive the benchmark: pinned, killed on drop, and told by the kernel to
-//! end when their parent dies in any other way (a panic aborts in release builds, so no destructor runs).
+//! Child processes that do not outlive the benchmark: pinned, killed on drop, and told by the
+//! kernel to end when their parent dies in any other way (a panic aborts in release builds, so no
+//! destructor runs).
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -186,8 +187,8 @@ fn said(status: ExitStatus) -> String {
     }
 }
 
-/// Becomes `program`, on `cores` only, with as many descriptors as are allowed, and ended by SIGTERM when
-/// the benchmark dies. Returns only if that fails.
+/// Becomes `program`, on `cores` only, with as many descriptors as are allowed, and ended by
+/// SIGTERM when the benchmark dies. Returns only if that fails.
 pub fn execute(cores: &[usize], nice: i32, program: &str, args: &[String]) -> Result<(), String> {
     let fault = |what: &str, e: rustix::io::Errno| format!("{what}: {e}");
     let mut set = CpuSet::new();

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! and answers each with `ok requests=R bytes=B nanos=T`, or `fail` and what was wrong. Between two
-//! commands nothing is in flight, so the proxy is idle when its CPU time is read. Statuses, lengths and
-//! body bytes are checked: a proxy that loses bytes fails the round, however fast it was.
+//! commands nothing is in flight, so the proxy is idle when its CPU time is read. Statuses, lengths
+//! and body bytes are checked: a proxy that loses bytes fails the round, however fast it was.
 
 use std::fmt;
 use std::io::{self, BufRead, Read, Write};

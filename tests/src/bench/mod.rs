@@ -1,5 +1,5 @@
-//! The benchmark: Tidegate beside haproxy and nginx on one machine, CPU time per unit of work. Not a
-//! load tester: the load is a closed loop, and rates are reported only to show that it was one.
+//! The benchmark: Tidegate beside haproxy and nginx on one machine, CPU time per unit of work. Not
+//! a load tester: the load is a closed loop, and rates are reported only to show that it was one.
 //!
 //! ```text
 //!        CPU 1                    CPU 0                CPU 1
@@ -10,8 +10,9 @@
 //!          └────────────────── campaign ────────────────┘
 //! ```
 //!
-//! Generator, origin and relay are this very program, started again with a hidden first argument, so that
-//! each process has its own account. See `HELP` in [`options`] for what is measured and how to read it.
+//! Generator, origin and relay are this very program, started again with a hidden first argument,
+//! so that each process has its own account. See `HELP` in [`options`] for what is measured and how
+//! to read it.
 
 pub mod callgrind;
 pub mod campaign;
@@ -147,7 +148,7 @@ fn measure(mut options: Options) -> ExitCode {
         print!("{tables}");
         markdown.push_str(&tables);
         cases.push(report::json(&outcome));
-        good &= outcome.rows.iter().all(|row| row.samples.iter().all(Option::is_some));
+        good &= outcome.rows.iter().all(|row| row.samples.iter().all(Result::is_ok));
         // After every case, so that an interrupted campaign leaves what it has.
         let all = serde_json::json!({ "setting": setting, "cases": cases });
         good &= save(options.json.as_deref(), &format!("{all:#}\n"));
@@ -189,6 +190,8 @@ struct WorkDir(PathBuf);
 impl WorkDir {
     fn create() -> io::Result<Self> {
         let path = std::env::temp_dir().join(format!("tidegate-bench-{}", std::process::id()));
+        // Left behind by a process that had our number and was killed.
+        let _ = fs::remove_dir_all(&path);
         fs::create_dir(&path)?;
         Ok(Self(path))
     }

@@ -1,5 +1,6 @@
-//! A network of our own. In a fresh network namespace nothing else uses ports, and the congestion control is
-//! ours to choose: BBR, if the machine is set to it, paces even loopback and distorts every bulk case.
+//! A network of our own. In a fresh network namespace nothing else uses ports, and the congestion
+//! control is ours to choose: BBR, if the machine is set to it, paces even loopback and distorts
+//! every bulk case.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -32,8 +33,8 @@ impl Network {
         Self { private, congestion_control: read("net/ipv4/tcp_congestion_control") }
     }
 
-    /// Runs the whole program again inside a new namespace if it can, and then does not return. Called
-    /// again inside, it sets the namespace up.
+    /// Runs the whole program again inside a new namespace if it can, and then does not return.
+    /// Called again inside, it sets the namespace up.
     pub fn enter() -> Self {
         let here = Self::current();
         if here.private {

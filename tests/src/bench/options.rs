@@ -13,15 +13,16 @@ bench: Tidegate beside haproxy and nginx, on the loopback of one machine
 
   cargo build --release && cargo run --release -p tidegate-tests --bin bench -- [OPTIONS]
 
-It brings its own load generator, origin server and a relay that parses nothing (the floor), each a process
-of its own. A proxy is started anew for every round, on one processor; generator and origin share another.
-The rounds go through all proxies in turn, so that what disturbs the machine disturbs all of them; results
-are medians and quartiles over the rounds, ratios are taken within a round. What is measured is CPU time
-(user and system, all threads, as the scheduler accounts it) of the proxy per unit of work, and for p5
-resident memory. Every answer is checked: a status other than 200, a short body, a wrong byte, a request
-that the origin never saw or that lacks X-Forwarded-For fails the round.
+It brings its own load generator, origin server and a relay that parses nothing (the floor),
+each a process of its own. A proxy is started anew for every round, on one processor;
+generator and origin share another. The rounds go through all proxies in turn, so that what
+disturbs the machine disturbs all of them; results are medians and quartiles over the
+rounds, ratios are taken within a round. What is measured is CPU time (user and system, all
+threads, as the scheduler accounts it) of the proxy per unit of work, and for p5 resident
+memory. Every answer is checked: a status other than 200, a short body, a wrong byte, a
+request that the origin never saw or that lacks X-Forwarded-For fails the round.
 
-CASES (haproxy and tidegate read the same files in tests/configs/bench; nginx has its own beside them)
+CASES (haproxy and tidegate read the same files in tests/configs/bench; nginx's are beside them)
   p1          GET of 1 KB, keep-alive, 64 connections, as fast as it goes
   p1log       the same with `option httplog` to a unix datagram socket
   p2          a new connection on both sides for each request
@@ -47,20 +48,24 @@ OPTIONS
   --json FILE         write every sample and summary
   --md FILE           write the tables
   --tidegate PATH, --haproxy PATH, --nginx PATH
-                      programs (default: tidegate beside this program; the others in PATH or /usr/sbin)
+                      programs (default: tidegate beside this program, the others in PATH
+                      or /usr/sbin)
   --proxy-core N      processor of the proxy (default 0)
   --load-core N       processor of generator and origin (default 1)
-  --nice N            nice value of proxy, generator and origin (default 0); -10, as root, on a machine
-                      that others use too
+  --nice N            nice value of proxy, generator and origin (default 0); -10, as root, on
+                      a machine that others use too
   --no-netns          measure on the machine's own loopback
   --list              list the cases and their rows
   --help
 
-As root it runs in a network namespace of its own with cubic (or reno) congestion control: BBR distorts loopback.
-nginx needs its stream module for p3 (package libnginx-mod-stream; $NGINX_MODULES names another folder).
-CPU ratios move by 0.05 (p1, p2) to 0.08 (p3, p4) between runs; p5, system calls and instructions repeat
-within a few percent. `delayed` in the tables is the time the proxy waited for its processor while it could
-have run: if that is not near 0 %, something else ran there and the caches were not its own.
+As root it runs in a network namespace of its own with cubic (or reno) congestion control,
+because BBR distorts loopback. nginx needs its stream module for p3 (package
+libnginx-mod-stream; $NGINX_MODULES names another folder).
+CPU ratios move by 0.05 (p1, p2) to 0.08 (p3, p4) between runs; p5, system calls and
+instructions repeat within a few percent. `delayed` in the tables is the time the proxy
+waited for its processor while it could have run: if that is not near 0 %, something else
+ran there and the caches were not its own. `to plain` compares a splice or two-thread row
+with the same proxy without.
 
 EXIT STATUS: 0 if every round succeeded, 1 if one failed, 2 for a wrong command line.
 ";

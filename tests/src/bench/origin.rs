@@ -1,7 +1,8 @@
-//! The origin server: answers `GET /bytes/N` with N bytes of the pattern, and a POST, once its body has
-//! arrived whole and unharmed, with the ordinary answer. One thread, one epoll. It also empties the
-//! datagram socket that the proxies log to, and counts what it sees, so that the harness can tell
-//! whether every request was really passed on. `stats` on its standard input asks for the counts.
+//! The origin server: answers `GET /bytes/N` with N bytes of the pattern, and a POST, once its body
+//! has arrived whole and unharmed, with the ordinary answer. One thread, one epoll. It also empties
+//! the datagram socket that the proxies log to, and counts what it sees, so that the harness can
+//! tell whether every request was really passed on. `stats` on its standard input asks for the
+//! counts.
 
 use std::fmt;
 use std::io::{self, Read, Write};

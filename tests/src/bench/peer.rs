@@ -1,8 +1,9 @@
-//! The proxies that are compared: where their programs are, and how each is started for a configuration.
+//! The proxies that are compared: where their programs are, and how each is started for a
+//! configuration.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::case::Row;
 use super::options::Options;
@@ -204,7 +205,9 @@ fn version(peer: Peer, path: &Path) -> String {
         Peer::Relay => return "bundled".into(),
         Peer::Nginx | Peer::Haproxy | Peer::Tidegate => "-v",
     };
-    let Ok(output) = Command::new(path).arg(flag).output() else { return String::new() };
+    // Bounded, for a program that takes the flag for something else.
+    let output = Command::new("timeout").arg("5").arg(path).arg(flag).stdin(Stdio::null()).output();
+    let Ok(output) = output else { return String::new() };
     let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
     String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned()
 }

@@ -1,9 +1,10 @@
-//! The floor: a TCP relay that parses nothing. One connection to the origin for each client, made when
-//! the client is accepted and kept as long as it stays. What a proxy costs beyond this is its own.
+//! The floor: a TCP relay that parses nothing. One connection to the origin for each client, made
+//! when the client is accepted and kept as long as it stays. What a proxy costs beyond this is its
+//! own.
 //!
-//! Data goes through one 64 KB buffer of the thread and is sent at once; only what the kernel refuses is
-//! kept with the connection. The end of the origin's side ends both; the client's is passed on as a
-//! half-close.
+//! Data goes through one 64 KB buffer of the thread and is sent at once; only what the kernel
+//! refuses is kept with the connection. The end of the origin's side ends both; the client's is
+//! passed on as a half-close.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};

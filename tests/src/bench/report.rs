@@ -55,8 +55,7 @@ pub fn setting_text(setting: &Value) -> String {
     let mut lines = format!(
         "Kernel {}, {} x {}, load average {} at the start.\n\
          TCP congestion control {}, network namespace of its own: {}. \
-         Proxy on CPU {}, generator and origin on CPU {}.\n\
-         {} rounds of {} ms after {} ms of warm-up.\n\n",
+         Proxy on CPU {}, generator and origin on CPU {}.\n",
         text("kernel"),
         text("cpus"),
         text("cpu"),
@@ -65,10 +64,17 @@ pub fn setting_text(setting: &Value) -> String {
         text("network_namespace"),
         text("proxy_core"),
         text("load_core"),
-        text("rounds"),
-        text("duration_ms"),
-        text("warmup_ms"),
     );
+    match setting["mode"].as_str() {
+        Some("time") => lines.push_str(&format!(
+            "{} rounds of {} ms after {} ms of warm-up.\n\n",
+            text("rounds"),
+            text("duration_ms"),
+            text("warmup_ms"),
+        )),
+        Some(mode) => lines.push_str(&format!("Counted with {mode}, one round.\n\n")),
+        None => {}
+    }
     for (name, program) in setting["programs"].as_object().into_iter().flatten() {
         let version = program["version"].as_str().unwrap_or_default();
         lines.push_str(&format!("- {name}: {version}\n"));
@@ -88,7 +94,7 @@ struct Line<'a> {
 fn lines(outcome: &Outcome, metric: usize) -> Vec<Line<'_>> {
     let values = |row: &RowOutcome| -> Vec<Option<f64>> {
         let value = |sample: &Sample| sample.values.get(metric).copied();
-        row.samples.iter().map(|sample| sample.as_ref().and_then(value)).collect()
+        row.samples.iter().map(|sample| sample.as_ref().ok().and_then(value)).collect()
     };
     let named = |name: &str| outcome.rows.iter().find(|of| of.row.name == name).map(values);
     outcome
@@ -157,7 +163,16 @@ fn table(lines: &[Line<'_>]) -> String {
                 Some(if good == all { all.to_string() } else { format!("{good} of {all}") })
             }),
         ),
-        ("note", Box::new(|line| line.of.samples.iter().flatten().last()?.note.clone())),
+        (
+            "note",
+            Box::new(|line| {
+                let failed = line.of.samples.iter().find_map(|sample| sample.as_ref().err());
+                match failed {
+                    Some(fault) => Some(format!("FAILED: {}", fault.replace('|', "/"))),
+                    None => line.of.samples.iter().flatten().last()?.note.clone(),
+                }
+            }),
+        ),
     ];
     let mut rows = vec![String::from("|"); lines.len() + 2];
     for (title, cell) in &columns {
@@ -200,10 +215,14 @@ pub fn json(outcome: &Outcome) -> Value {
                 .iter()
                 .map(|line| {
                     let of = |f: fn(&Sample) -> Option<f64>| -> Vec<_> {
-                        line.of.samples.iter().map(|s| s.as_ref().and_then(f)).collect()
+                        line.of.samples.iter().map(|s| s.as_ref().ok().and_then(f)).collect()
                     };
-                    let values: Vec<_> =
-                        line.of.samples.iter().map(|s| s.as_ref().map(|s| s.values[i])).collect();
+                    let values: Vec<_> = line
+                        .of
+                        .samples
+                        .iter()
+                        .map(|s| s.as_ref().ok().map(|s| s.values[i]))
+                        .collect();
                     json!({
                         "proxy": line.of.row.name,
                         "threads": line.of.row.threads,
@@ -215,6 +234,8 @@ pub fn json(outcome: &Outcome) -> Value {
                         "rate": of(|s| s.rate),
                         "busy": of(|s| s.busy),
                         "delayed": of(|s| s.delayed),
+                        "failures": line.of.samples.iter().filter_map(|s| s.as_ref().err())
+                            .collect::<Vec<_>>(),
                         "note": line.of.samples.iter().flatten().last().map(|s| &s.note),
                     })
                 })
@@ -238,7 +259,7 @@ mod tests {
             samples: values
                 .map(|value| {
                     let sample = Sample { rate: Some(50_000.0), ..Sample::default() };
-                    value.map(|value| Sample { values: vec![value], ..sample })
+                    value.map(|value| Sample { values: vec![value], ..sample }).ok_or("gone".into())
                 })
                 .to_vec(),
         };
@@ -259,10 +280,10 @@ mod tests {
 
 CPU, us/req
 
-| proxy | median | quartiles | to haproxy | quartiles | to relay | rate/s | rounds |
-|---|---|---|---|---|---|---|---|
-| haproxy | 20.0 | 19.0-30.0 | 1.00 | 1.00-1.00 | 1.83 | 50000 | 3 |
-| relay | 17.0 | 13.5-20.5 | 0.55 | 0.53-0.57 | 1.00 | 50000 | 2 of 3 |
+| proxy | median | quartiles | to haproxy | quartiles | to relay | rate/s | rounds | note |
+|---|---|---|---|---|---|---|---|---|
+| haproxy | 20.0 | 19.0-30.0 | 1.00 | 1.00-1.00 | 1.83 | 50000 | 3 | - |
+| relay | 17.0 | 13.5-20.5 | 0.55 | 0.53-0.57 | 1.00 | 50000 | 2 of 3 | FAILED: gone |
 
 ";
         assert_eq!(tables(&outcome()), expected);
@@ -275,6 +296,7 @@ CPU, us/req
         assert_eq!(relay["samples"], json!([10.0, null, 24.0]));
         assert_eq!(relay["to_haproxy"]["median"], json!(0.55));
         assert_eq!(relay["to_plain"], Value::Null);
+        assert_eq!(relay["failures"], json!(["gone"]));
     }
 
     #[test]

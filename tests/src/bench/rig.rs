@@ -122,8 +122,8 @@ impl Rig {
         procfs::resident(&self.pids).map_err(|e| format!("memory of {}: {e}", self.row.name))
     }
 
-    /// Compares what the origin saw with what the generator did; the log lines per request if the proxy
-    /// was to log.
+    /// Compares what the origin saw with what the generator did; the log lines per request if the
+    /// proxy was to log.
     pub fn audit(&mut self) -> Result<Option<f64>, String> {
         let answer = self.origin.ask("stats", PATIENCE)?;
         let seen = Seen::parse(&answer).ok_or_else(|| format!("origin: {answer}"))?;

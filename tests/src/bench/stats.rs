@@ -1,5 +1,5 @@
-//! Medians and quartiles of a few noisy samples. No means, no deviations: one disturbed round must not
-//! move the result.
+//! Medians and quartiles of a few noisy samples. No means, no deviations: one disturbed round must
+//! not move the result.
 
 /// Median and quartiles, by linear interpolation between ranks.
 #[derive(Clone, Copy, Debug, PartialEq)]
