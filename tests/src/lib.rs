@@ -1,1 +1,3 @@
 //! Tests of Tidegate from outside.
+
+pub mod exchanges;

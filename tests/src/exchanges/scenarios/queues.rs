@@ -1,0 +1,7 @@
+//! .
+
+use crate::exchanges::scenario::Scenario;
+
+pub fn scenarios() -> Vec<Scenario> {
+    Vec::new()
+}
