@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
 /// Longest time from start to listening.
 const START_MAX: Duration = Duration::from_secs(10);
 
@@ -139,12 +141,15 @@ impl Drop for Proxy {
     }
 }
 
-/// True if every address has a socket in the state LISTEN, read from the kernel's table, so that
-/// the proxy counts no connection of ours.
+/// True if every address has a listening socket, found without touching its queue: an address
+/// that is merely bound can be bound again with SO_REUSEADDR, one that is listened on can't.
 fn listening(binds: &[SocketAddr]) -> bool {
-    let Ok(table) = fs::read_to_string("/proc/net/tcp") else { return false };
     binds.iter().all(|bind| {
-        let port = format!(":{:04X} 00000000:0000 0A", bind.port());
-        table.lines().any(|line| line.contains(&port))
+        Socket::new(Domain::IPV4, Type::STREAM, None)
+            .and_then(|socket| {
+                socket.set_reuse_address(true)?;
+                socket.bind(&(*bind).into())
+            })
+            .is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
     })
 }

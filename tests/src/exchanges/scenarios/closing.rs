@@ -115,11 +115,6 @@ fn pipelines() -> Vec<Scenario> {
             .steps(answered(OK, 5))
             .steps([close("c")])
             .codes(["--", "--"]),
-        http("pipelined-end", "two requests, then the client ends its stream")
-            .steps([open("c"), send("c", format!("{GET}{GET}")), shut_write("c")])
-            .steps([accept("o", "s1"), head("o"), send("o", OK), head("c"), body("c", 5)])
-            .steps([head("o"), send("o", OK), rest("c")])
-            .codes(["--", "--"]),
         http("pipelined-close", "nothing behind a request that asks to close is answered")
             .steps([
                 open("c"),

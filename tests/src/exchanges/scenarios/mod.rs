@@ -1,7 +1,7 @@
 //! All scenarios, a file per theme, and the steps that many of them share.
 
 use super::scenario::Scenario;
-use super::script::{Step, accept, body, close, head, open, send};
+use super::script::{Name, Step, accept, body, close, head, open, pause, send};
 
 mod aborts;
 mod balance;
@@ -55,4 +55,10 @@ fn answered(response: &str, len: usize) -> Vec<Step> {
 /// A whole exchange that ends by the client closing.
 fn exchanged(request: &str, response: &str, len: usize) -> Vec<Step> {
     [asked(request), answered(response, len), vec![close("c")]].concat()
+}
+
+/// A sender stops within a message. haproxy sends such a part with MSG_MORE, and Linux holds it
+/// back for up to 200 ms: wait for that, so that it makes no difference.
+fn part(name: Name, bytes: &str) -> Vec<Step> {
+    vec![send(name, bytes), pause(250)]
 }
