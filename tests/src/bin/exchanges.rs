@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use tidegate_tests::exchanges::outcome::Outcome;
 use tidegate_tests::exchanges::proxy::{Kind, find};
 use tidegate_tests::exchanges::scenario::Scenario;
 use tidegate_tests::exchanges::{golden, report, run, scenarios};
@@ -83,11 +82,12 @@ fn act(options: &Options) -> Result<bool, String> {
     }
     if options.stability > 0 {
         let haproxy = haproxy()?;
-        let rounds = (0..options.stability).map(|round| {
-            println!("round {}", round + 1);
-            compare(&scenarios, &haproxy, &haproxy)
-        });
-        return Ok(rounds.fold(true, |well, round| well && round));
+        let mut well = true;
+        for round in 1..=options.stability {
+            println!("round {round}");
+            well &= compare(&scenarios, &haproxy, &haproxy);
+        }
+        return Ok(well);
     }
     match options.proxy.as_deref() {
         Some("haproxy") => Ok(show(&scenarios, &haproxy()?)),
@@ -120,12 +120,11 @@ fn show(scenarios: &[Scenario], program: &Path) -> bool {
 }
 
 fn compare(scenarios: &[Scenario], haproxy: &Path, tidegate: &Path) -> bool {
-    let verdicts = run::each(scenarios, |scenario| run::compare(scenario, haproxy, tidegate));
-    report::verdicts(scenarios, &verdicts)
+    report::verdicts(scenarios, &run::compare(scenarios, haproxy, tidegate))
 }
 
 fn write_golden(haproxy: &Path, scenarios: &[Scenario]) -> Result<bool, String> {
-    let outcomes: Vec<Outcome> = run::each(scenarios, |scenario| run::run(scenario, haproxy));
+    let outcomes = run::reference(scenarios, haproxy);
     let mut well = true;
     for (scenario, outcome) in scenarios.iter().zip(&outcomes) {
         for fault in outcome.faults(scenario) {

@@ -8,16 +8,7 @@ use super::scenario::{Scenario, Template};
 use super::script::quoted;
 
 /// What the runs show beyond single values.
-const NOTES: &str = "\
-## What `bytes` counts
-
-haproxy's `%B` is not the bytes on the wire: it is the size of what its server-side parser made
-of the answers. For each head, interim ones included: 20 + the lengths of version, status and
-reason + the lengths of all names and values that the server sent and the parser kept (before
-`connection` is added or taken away for the client) + 1. Plus the body without chunk framing.
-Plus, after a chunked body, the lengths of the trailers' names and values + 1 for their end.
-
-";
+const NOTES: &str = include_str!("notes.md");
 
 /// The whole file. `outcomes` are haproxy's, in the scenarios' order.
 pub fn markdown(version: &str, scenarios: &[Scenario], outcomes: &[Outcome]) -> String {

@@ -84,6 +84,18 @@ impl LogLine {
         values.join(" ")
     }
 
+    /// Takes the shorter of each timer; `other` has the same fields.
+    pub fn soonest(&mut self, other: &Self) {
+        for ((name, ours), (_, theirs)) in self.fields.iter_mut().zip(&other.fields) {
+            if name.starts_with('T') {
+                let shorter = |(one, other)| if number(one) <= number(other) { one } else { other };
+                let timers: Vec<&str> =
+                    ours.split('/').zip(theirs.split('/')).map(shorter).collect();
+                *ours = timers.join("/");
+            }
+        }
+    }
+
     /// Appends what differs, each place prefixed by `at`.
     pub fn compare(&self, other: &Self, at: &str, found: &mut Vec<Difference>) {
         let names = |line: &Self| line.fields.iter().map(|(name, _)| *name).collect::<Vec<_>>();
@@ -181,6 +193,13 @@ mod tests {
         assert!(!timers("0/0/1/2/3", "10/0/1/80/83"));
         assert!(!timers("0/-1/1/2/3", "0/0/1/2/3"));
         assert!(!timers("0/0/1/2/+3", "0/0/1/2/3"));
+    }
+
+    #[test]
+    fn the_shorter_timers_count() {
+        let mut line = LogLine::parse(&HTTP_LINE.replace("0/0/1/2/3", "9/0/1/20/+30"));
+        line.soonest(&LogLine::parse(&HTTP_LINE.replace("0/0/1/2/3", "0/7/1/21/+22")));
+        assert_eq!(line.field("TR/Tw/Tc/Tr/Ta"), Some("0/0/1/20/+22"));
     }
 
     #[test]

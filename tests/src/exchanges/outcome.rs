@@ -124,6 +124,17 @@ impl Outcome {
         found
     }
 
+    /// This outcome with the shorter of each timer, if `other` is equal in all else.
+    #[must_use]
+    pub fn soonest(mut self, other: &Self) -> Self {
+        if self.compare(other).iter().all(|difference| difference.timing) {
+            for (ours, theirs) in self.logs.iter_mut().zip(&other.logs) {
+                ours.soonest(theirs);
+            }
+        }
+        self
+    }
+
     /// What is wrong with this outcome by itself: a script that stopped, unexpected codes.
     pub fn faults(&self, scenario: &Scenario) -> Vec<String> {
         let mut faults = Vec::new();

@@ -3,6 +3,7 @@
 //! | place | stands for |
 //! |---|---|
 //! | `{bind.x}` | an address for the proxy to listen on; the port is held by a bound socket |
+//! | `{bind6.x}` | the same on `::1` |
 //! | `{origin.x}` | a listening socket of the origin |
 //! | `{refused.x}` | a bound socket that does not listen: connections are refused |
 //! | `{blackhole.x}` | a listening socket whose backlog is full: connections hang |
@@ -13,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -82,19 +83,23 @@ impl Places {
         if let Some((address, _)) = self.names.iter().find(|(_, name)| **name == named(place)) {
             return Ok(address.clone());
         }
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         let kind = place.split('.').next().unwrap_or_default();
-        if kind == "bind" {
+        let (domain, ip) = match kind {
+            "bind6" => (Domain::IPV6, IpAddr::V6(Ipv6Addr::LOCALHOST)),
+            _ => (Domain::IPV4, IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        };
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        if kind.starts_with("bind") {
             // As the proxy does, so that it can bind what is held here.
             socket.set_reuse_address(true)?;
             socket.set_reuse_port(true)?;
         }
-        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+        socket.bind(&SocketAddr::new(ip, 0).into())?;
         let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
         self.names.insert(address.to_string(), named(place));
         let short = place.split_once('.').map_or(place, |(_, name)| name).to_owned();
         match kind {
-            "bind" => {
+            "bind" | "bind6" => {
                 self.binds.insert(short, address);
                 self._held.push(socket);
             }

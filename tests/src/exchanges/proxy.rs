@@ -145,7 +145,7 @@ impl Drop for Proxy {
 /// that is merely bound can be bound again with SO_REUSEADDR, one that is listened on can't.
 fn listening(binds: &[SocketAddr]) -> bool {
     binds.iter().all(|bind| {
-        Socket::new(Domain::IPV4, Type::STREAM, None)
+        Socket::new(Domain::for_address(*bind), Type::STREAM, None)
             .and_then(|socket| {
                 socket.set_reuse_address(true)?;
                 socket.bind(&(*bind).into())

@@ -376,12 +376,14 @@ fn split_head(mut held: Vec<u8>, seen: &mut Vec<Seen>) {
 }
 
 fn connect(to: SocketAddr, from: &str, narrow: bool) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
     if narrow {
         socket.set_recv_buffer_size(4096)?;
     }
-    let from: IpAddr = from.parse().map_err(io::Error::other)?;
-    socket.bind(&SocketAddr::new(from, 0).into())?;
+    if to.is_ipv4() {
+        let from: IpAddr = from.parse().map_err(io::Error::other)?;
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+    }
     socket.connect_timeout(&to.into(), WAIT_MAX)?;
     Ok(socket.into())
 }

@@ -164,6 +164,12 @@ fn forwardfor() -> Vec<Scenario> {
             .frontend("option forwardfor")
             .steps(exchanged(GET, OK, 5))
             .codes(["--"]),
+        http("forwardfor-ipv6", "a client on IPv6")
+            .frontend("option forwardfor\nbind {bind6.fe6}")
+            .steps([open_to("c", "fe6"), send("c", GET), accept("o", "s1"), head("o")])
+            .steps(answered(OK, 5))
+            .steps([close("c")])
+            .codes(["--"]),
         one("forwardfor-again", "one that was there stays", "option forwardfor"),
         one("forwardfor-if-none", "nothing is added to one", "option forwardfor if-none"),
         one("forwardfor-except", "not for these clients", "option forwardfor except 127.0.0.0/8"),

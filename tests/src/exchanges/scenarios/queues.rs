@@ -116,7 +116,7 @@ pub fn scenarios() -> Vec<Scenario> {
             .steps(first_ends())
             .steps([accept("o2", "s1"), head("o2"), send("o2", OK), rest("c2")])
             .codes(["--", "--"]),
-        http("queue-maxqueue", "a full queue sends the next to another server")
+        http("queue-maxqueue", "maxqueue bounds the server's own queue, not its backend's")
             .servers("server s1 {origin.s1} maxconn 1 maxqueue 1\nserver s2 {origin.s2} backup")
             .backend("timeout queue 600ms")
             .steps(first())

@@ -130,7 +130,7 @@ fn timeouts() -> Vec<Scenario> {
             .codes(["cD"]),
         tcp("tcp-timeout-tunnel-one", "it does not while only one has spoken")
             .frontend("timeout client 200ms")
-            .backend("timeout server 300ms\ntimeout tunnel 600ms")
+            .backend("timeout server 500ms\ntimeout tunnel 1200ms")
             .steps([open("c"), accept("o", "s1"), send("c", "hello"), rest("c"), rest("o")])
             .codes(["cD"]),
         tcp("tcp-timeout-client-fin", "the server has ended, the client does not")
@@ -159,7 +159,8 @@ fn timeouts() -> Vec<Scenario> {
             .steps([open_narrow("c"), accept("o", "s1"), flood("o", 30_000_000), logged(1)])
             .steps([reset("c")])
             .codes(["cD"])
-            .allow("log 1 bytes", "depends on how much the kernel holds"),
+            .allow("log 1 bytes", "depends on how much the kernel holds")
+            .allow("log 1 T", "depends on how fast the kernel fills"),
     ]
 }
 
