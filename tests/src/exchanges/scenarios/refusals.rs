@@ -323,7 +323,7 @@ fn refused() -> Vec<Scenario> {
                 .defaults("retries 2\noption redispatch")
                 .servers("server s1 {refused.s1}\nserver s2 {refused.s2}"),
         ),
-        http("redispatch", "the last try goes to another server")
+        http("redispatch", "roundrobin cares for no server: another is tried at once")
             .defaults("retries 1\noption redispatch")
             .backend("timeout connect 150ms")
             .servers("server s1 {refused.s1}\nserver s2 {origin.s2}")
@@ -331,7 +331,7 @@ fn refused() -> Vec<Scenario> {
             .steps(answered(OK, 5))
             .steps([close("c")])
             .codes(["--"]),
-        http("redispatch-3", "with three more tries, two are at the first server")
+        http("redispatch-3", "the same with three more tries")
             .defaults("option redispatch")
             .backend("timeout connect 150ms")
             .servers("server s1 {refused.s1}\nserver s2 {origin.s2}")
@@ -339,9 +339,24 @@ fn refused() -> Vec<Scenario> {
             .steps(answered(OK, 5))
             .steps([close("c")])
             .codes(["--"]),
-        http("redispatch-1", "each try goes to another server")
-            .defaults("option redispatch 1")
-            .backend("timeout connect 150ms")
+        http(
+            "redispatch-source",
+            "source has a server for each client: there is no other to go to",
+        )
+        .defaults("retries 2\noption redispatch")
+        .backend("timeout connect 150ms\nbalance source")
+        .servers("server s1 {refused.s1} weight 255\nserver s2 {origin.s2} weight 1")
+        .steps([open("c"), send("c", GET), rest("c")])
+        .codes(["SC"]),
+        http("redispatch-source-1", "the same with an interval of 1: no delay between the tries")
+            .defaults("retries 2\noption redispatch 1")
+            .backend("timeout connect 150ms\nbalance source")
+            .servers("server s1 {refused.s1} weight 255\nserver s2 {origin.s2} weight 1")
+            .steps([open("c"), send("c", GET), rest("c")])
+            .codes(["SC"]),
+        http("redispatch-first", "the algorithm first cares for none either")
+            .defaults("retries 1\noption redispatch")
+            .backend("timeout connect 150ms\nbalance first")
             .servers("server s1 {refused.s1}\nserver s2 {origin.s2}")
             .steps([open("c"), send("c", GET), accept("o", "s2"), head("o")])
             .steps(answered(OK, 5))

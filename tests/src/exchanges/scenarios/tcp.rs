@@ -97,16 +97,34 @@ fn endings() -> Vec<Scenario> {
 
 fn timeouts() -> Vec<Scenario> {
     vec![
-        tcp("tcp-timeout-client", "the client is silent")
+        tcp("tcp-timeout-client", "the client is silent: the server hears its end, and closes")
             .frontend("timeout client 300ms")
             .steps(talking())
-            .steps([rest("c"), rest("o")])
+            .steps([rest("o"), close("o"), rest("c")])
             .codes(["cD"]),
-        tcp("tcp-timeout-server", "the server is silent")
+        tcp(
+            "tcp-timeout-client-half",
+            "the same; the server does not close, until its own timeout",
+        )
+        .frontend("timeout client 300ms")
+        .backend("timeout server 700ms")
+        .steps(talking())
+        .steps([rest("o"), quiet("c", 200), rest("c")])
+        .codes(["cD"]),
+        tcp("tcp-timeout-server", "the server is silent: the client hears its end, and closes")
             .backend("timeout server 300ms")
             .steps(talking())
-            .steps([rest("c"), rest("o")])
+            .steps([rest("c"), close("c"), rest("o")])
             .codes(["sD"]),
+        tcp(
+            "tcp-timeout-server-half",
+            "the same; the client does not close, until its own timeout",
+        )
+        .frontend("timeout client 700ms")
+        .backend("timeout server 300ms")
+        .steps(talking())
+        .steps([rest("c"), quiet("o", 200), rest("o")])
+        .codes(["sD"]),
         tcp("tcp-timeout-both", "both timeouts are the same")
             .frontend("timeout client 300ms")
             .backend("timeout server 300ms")
@@ -116,22 +134,23 @@ fn timeouts() -> Vec<Scenario> {
         tcp("tcp-timeout-client-sends", "data from the server counts for the client too")
             .frontend("timeout client 300ms")
             .steps(talking())
-            .steps([pause(200), send("o", "x"), pause(200), send("o", "y"), rest("c"), rest("o")])
+            .steps([pause(200), send("o", "x"), pause(200), send("o", "y"), rest("o"), close("o")])
+            .steps([rest("c")])
             .codes(["cD"]),
         tcp("tcp-timeout-silent", "neither ever said a word")
             .frontend("timeout client 300ms")
-            .steps([open("c"), accept("o", "s1"), rest("c"), rest("o")])
+            .steps([open("c"), accept("o", "s1"), rest("o"), close("o"), rest("c")])
             .codes(["cD"]),
-        tcp("tcp-timeout-tunnel", "timeout tunnel replaces both once both have spoken")
+        tcp("tcp-timeout-tunnel", "timeout tunnel replaces both")
             .frontend("timeout client 200ms")
             .backend("timeout server 200ms\ntimeout tunnel 500ms")
             .steps(talking())
             .steps([rest("c"), rest("o")])
             .codes(["cD"]),
-        tcp("tcp-timeout-tunnel-one", "it does not while only one has spoken")
+        tcp("tcp-timeout-tunnel-silent", "it does so before either has spoken")
             .frontend("timeout client 200ms")
-            .backend("timeout server 500ms\ntimeout tunnel 1200ms")
-            .steps([open("c"), accept("o", "s1"), send("c", "hello"), rest("c"), rest("o")])
+            .backend("timeout server 200ms\ntimeout tunnel 500ms")
+            .steps([open("c"), accept("o", "s1"), rest("c"), rest("o")])
             .codes(["cD"]),
         tcp("tcp-timeout-client-fin", "the server has ended, the client does not")
             .frontend("timeout client-fin 300ms")

@@ -79,14 +79,14 @@ fn connect() -> Vec<Scenario> {
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 200 Established\r\n\r\n", 0))
             .steps([send("c", "ping"), body("o", 4), send("o", "pong"), body("c", 4)])
-            .steps([rest("c"), rest("o")])
+            .steps([rest("o"), close("o"), rest("c")])
             .codes(["cD"]),
         http("connect-timeout-server", "or timeout server")
             .backend("timeout server 300ms")
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 200 Established\r\n\r\n", 0))
             .steps([send("c", "ping"), body("o", 4), send("o", "pong"), body("c", 4)])
-            .steps([rest("c"), rest("o")])
+            .steps([rest("c"), close("c"), rest("o")])
             .codes(["sD"]),
         http("connect-client-reset", "the client resets a tunnel")
             .steps(asked(CONNECT))
