@@ -99,9 +99,8 @@ pub fn parse(args: &[String], supervised: bool) -> Result<Command, Mistake> {
     let mut options = Options::default();
     let mut args = args.iter().map(String::as_str).peekable();
     while let Some(arg) = args.next() {
-        let mut value = || {
-            args.next().ok_or_else(|| Mistake::Usage(Some(format!("'{arg}' needs a value"))))
-        };
+        let mut value =
+            || args.next().ok_or_else(|| Mistake::Usage(Some(format!("'{arg}' needs a value"))));
         match arg {
             "-v" | "--version" => return Ok(Command::Version),
             "-vv" => return Ok(Command::BuildOptions),

@@ -138,15 +138,15 @@ impl Origins {
     }
 
     fn list(&self) -> String {
-        let shown: Vec<_> =
-            self.0.iter().map(|o| format!("{} ({})", o.name, o.address)).collect();
+        let shown: Vec<_> = self.0.iter().map(|o| format!("{} ({})", o.name, o.address)).collect();
         shown.join(" and ")
     }
 
     fn summary(&self, seconds: u64) -> String {
         let served = |origin: &Arc<Origin>| origin.served.load(Ordering::Relaxed);
         let total: u64 = self.0.iter().map(served).sum();
-        let mut text = format!("\nThe demonstration ran for {seconds} s and served {total} requests");
+        let mut text =
+            format!("\nThe demonstration ran for {seconds} s and served {total} requests");
         for (i, origin) in self.0.iter().enumerate() {
             text += if i == 0 { ": " } else { ", " };
             text += &format!("{} by {}", served(origin), origin.name);

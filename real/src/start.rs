@@ -107,9 +107,7 @@ fn configured(options: &Options) -> Result<Site, Stop> {
         return Err(checked(options.quiet, warned, listens));
     }
     if !listens {
-        return Err(fail(
-            "No enabled listener found (check for 'bind' directives) ! Exiting.",
-        ));
+        return Err(fail("No enabled listener found (check for 'bind' directives) ! Exiting."));
     }
     Ok(site)
 }
@@ -217,17 +215,21 @@ fn start(options: &Options, site: Site) -> Result<Running, Stop> {
     Ok(Running { crew, signals })
 }
 
-/// How many engines a site wants.
+/// How many engines a site wants; without `nbthread` one for each CPU, as HAProxy up to 64.
 pub fn engines(site: &Site) -> u32 {
-    site.global.nbthread.unwrap_or_else(|| Machine.cpus() as u32).max(1)
+    site.global.nbthread.unwrap_or_else(|| Machine.cpus().min(64) as u32).max(1)
 }
 
 fn limits(options: &Options, site: &Site, engines: u32) -> Result<(), Stop> {
     let needed = process::descriptors(site, engines);
-    if let Err((wanted, limit)) = process::raise_descriptor_limit(&site.global, needed) {
+    let limit = process::raise_descriptor_limit(&site.global, needed);
+    // What each connection needs at least: both its sides.
+    let least = 2 * u64::from(site.global.maxconn);
+    if limit < least {
         say::warning(format_args!(
-            "Cannot raise FD limit to {wanted}, limit is {limit}. Connections beyond it will wait; \
-             lower maxconn or raise the limit"
+            "Cannot raise FD limit to {needed}, limit is {limit}: not enough for {} connections. \
+             Those beyond it will wait; lower maxconn or raise the limit",
+            site.global.maxconn
         ));
     }
     if let Some(mb) = options.memory_mb {

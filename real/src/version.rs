@@ -77,11 +77,8 @@ pub fn pollers() -> String {
 }
 
 /// The poller that mio uses here.
-pub const POLLER: &str = if cfg!(any(target_os = "linux", target_os = "android")) {
-    "epoll"
-} else {
-    "kqueue"
-};
+pub const POLLER: &str =
+    if cfg!(any(target_os = "linux", target_os = "android")) { "epoll" } else { "kqueue" };
 
 /// What is printed for a command line that is not understood.
 pub fn usage() -> &'static str {
