@@ -1,6 +1,9 @@
 //! The sans-IO core of Tidegate.
 #![forbid(unsafe_code)]
 
+pub mod agent;
+pub mod analyser;
+pub mod audit;
 pub mod balance;
 pub mod bits;
 pub mod buf;
@@ -12,11 +15,13 @@ pub mod engine;
 pub mod fault;
 pub mod fds;
 pub mod http;
+pub mod logfmt;
 pub mod poller;
 pub mod pool;
 pub mod proxy;
 pub mod reply;
 pub mod rng;
+pub mod session;
 pub mod side;
 pub mod tasks;
 pub mod time;

@@ -121,6 +121,13 @@ pub enum Address {
     Fd(i32),
 }
 
+impl Address {
+    /// Whether it is an IP address.
+    pub fn is_inet(&self) -> bool {
+        matches!(self, Address::Inet(_))
+    }
+}
+
 bit_set! {
     /// What a socket is ready for.
     pub struct Ready: u8 {

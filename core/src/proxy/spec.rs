@@ -7,7 +7,7 @@
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::balance::Algorithm;
+use crate::balance::Policy;
 use crate::bit_set;
 use crate::poller::Address;
 use crate::time::Duration;
@@ -104,7 +104,7 @@ pub struct Tunables {
     pub reads_max: u32,
     /// `tune.http.maxhdr`: header fields in a head. 101.
     pub maxhdr: u32,
-    /// `tune.http.logurilen`: characters of the request line that are logged. 1,024.
+    /// `tune.http.logurilen`: characters of the request line that are logged. 1,023.
     pub logurilen: u32,
     /// Bytes read and thrown away after we closed first, before giving up.
     pub linger_bytes_max: u64,
@@ -141,7 +141,7 @@ impl Default for Tunables {
             runqueue_depth: 200,
             reads_max: 4,
             maxhdr: 101,
-            logurilen: 1_024,
+            logurilen: 1_023,
             linger_bytes_max: 16 * 1024 * 1024,
             linger_time_max: Duration::from_secs(10),
             log_arena_max: 1_048_576,
@@ -337,7 +337,7 @@ pub struct Proxy {
     /// The backend's servers, as a range of [`Site::servers`].
     pub servers: core::ops::Range<u32>,
     /// `balance` with `hash-type`.
-    pub algorithm: Algorithm,
+    pub balance: Policy,
     /// `retries`. 3.
     pub retries: u32,
     /// `option redispatch N`: redispatch on every Nth retry; 0 on the last one only; negative counts from the end.

@@ -44,6 +44,8 @@ pub enum Step {
     Queue,
     /// The queue gave us a server's slot.
     Grant,
+    /// The queue was dissolved: choose again.
+    Requeue,
     /// A server was chosen.
     Assign,
     /// The attempt has begun.
@@ -70,6 +72,7 @@ const TRANSITIONS: &[(State, Step, State)] = {
         (Request, Step::Queue, Queued),
         (Request, Step::Assign, Assigned),
         (Queued, Step::Grant, Assigned),
+        (Queued, Step::Requeue, Request),
         (Assigned, Step::Connect, Connecting),
         (Assigned, Step::Reuse, Established),
         (Assigned, Step::Fail, Retrying),
@@ -110,8 +113,10 @@ const MATRIX: [[Option<State>; STEPS]; STATES] = {
     use Step::*;
     const ALL: [State; STATES] =
         [Initial, Request, Queued, Assigned, Connecting, Retrying, Established, Closed];
-    const HOW: [Step; STEPS] =
-        [Want, Queue, Grant, Assign, Connect, Reuse, Connected, Fail, Turn, Redispatch, Close];
+    const HOW: [Step; STEPS] = [
+        Want, Queue, Grant, Requeue, Assign, Connect, Reuse, Connected, Fail, Turn, Redispatch,
+        Close,
+    ];
     let mut matrix = [[None; STEPS]; STATES];
     let mut s = 0;
     while s < STATES {

@@ -32,7 +32,18 @@ bit_set! {
         LOCAL = 1024,
         /// An interim (1xx) answer was passed on.
         INTERIM = 2048,
+        /// The request's body has begun to pass.
+        BODY_STARTED = 4096,
     }
+}
+
+/// Decodes a chunked body and encodes it anew.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Recoder {
+    /// What comes in.
+    pub decoder: ChunkDecoder,
+    /// A chunk's size went out, and the CRLF behind its data has not yet.
+    pub open: bool,
 }
 
 /// How far a message is behind its head.
@@ -44,7 +55,7 @@ pub enum Flow {
     /// So many bytes of the body are still to be released.
     Length(u64),
     /// The body is chunked.
-    Chunked(ChunkDecoder),
+    Chunked(Recoder),
     /// The body ends with the connection.
     UntilClose,
     /// The message is complete (as far as receiving goes).
@@ -58,7 +69,7 @@ impl Flow {
             // A tunnel has no end of its own: `FOREVER` in `to_forward` says it.
             Body::None | Body::Length(0) | Body::Tunnel => Flow::Done,
             Body::Length(n) => Flow::Length(n),
-            Body::Chunked => Flow::Chunked(ChunkDecoder::default()),
+            Body::Chunked => Flow::Chunked(Recoder::default()),
             Body::UntilClose => Flow::UntilClose,
         }
     }
@@ -84,6 +95,10 @@ pub struct Txn {
     pub request_flow: Flow,
     /// How far the response is.
     pub response_flow: Flow,
+    /// Bytes of the response's head as it came.
+    pub head_len: u32,
+    /// Where the response's body begins, counted in received bytes.
+    pub body_start: u64,
     /// The status that the client got; 0 if none.
     pub status: u16,
     /// What the log counts for the response's heads (see [`Txn::count_head`]).
@@ -104,6 +119,8 @@ impl Txn {
         self.request_flow = Flow::Head;
         self.response_flow = Flow::Head;
         self.status = 0;
+        self.head_len = 0;
+        self.body_start = 0;
         self.head_bytes = 0;
         self.body_bytes = 0;
         self.flags = TxnFlags::NONE;

@@ -1,0 +1,3 @@
+//! The choices held against HAProxy's, and what must hold for any farm.
+
+mod scenario;
