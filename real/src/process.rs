@@ -52,8 +52,8 @@ pub fn raise_descriptor_limit(global: &Global, needed: u64) -> u64 {
         // Without the right to raise the hard limit: up to it.
         let most = now.maximum.map_or(wanted, |hard| hard.min(wanted)).max(current);
         let within = Rlimit { current: Some(most), maximum: now.maximum };
-        let _ = setrlimit(Resource::Nofile, beyond)
-            .or_else(|_| setrlimit(Resource::Nofile, within));
+        let _ =
+            setrlimit(Resource::Nofile, beyond).or_else(|_| setrlimit(Resource::Nofile, within));
     }
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

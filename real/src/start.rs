@@ -22,7 +22,7 @@ use tidegate_core::build::build;
 use tidegate_core::config::{Diagnostic, Environment, Host, Severity, Source, condition};
 use tidegate_core::proxy::spec::Site;
 
-use crate::bind::{Binder, Trouble};
+use crate::bind::{Binder, SHARDS, Trouble};
 use crate::cli::{Farewell, Options};
 use crate::host::{Machine, configuration_files, reason};
 use crate::poller::Openings;
@@ -96,6 +96,9 @@ fn configured(options: &Options) -> Result<Site, Stop> {
             return Err(FAILED.into());
         }
     };
+    if warned && site.global.zero_warning {
+        return Err(fail("config : Some warnings were found and 'zero-warning' is set. Aborting."));
+    }
     if let Some(classes) = &options.keywords {
         say::print(keywords::list(classes));
     }
@@ -187,7 +190,9 @@ impl Running {
 }
 
 /// Brings a site up. In the background, the original process ends in here.
-fn start(options: &Options, site: Site) -> Result<Running, Stop> {
+fn start(options: &Options, mut site: Site) -> Result<Running, Stop> {
+    // Where the kernel does not spread connections over sockets, engines cannot have one each.
+    site.global.noreuseport |= !SHARDS;
     let engines = engines(&site);
     let daemon = site.global.daemon && !options.foreground;
     if options.verbose {

@@ -186,7 +186,7 @@ impl Worker {
             for signal in self.letterbox.take() {
                 self.engine.signal(signal);
             }
-            let park = self.engine.turn(&mut self.net, now);
+            let park = self.engine.turn(&mut self.net, &mut (), now);
             for notice in self.engine.take_notices() {
                 (self.notify)(&notice);
             }

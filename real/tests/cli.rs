@@ -1,11 +1,15 @@
 //! The binary from outside: exit codes, what it says and where, and how it starts.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A directory of one test, removed at its end.
 struct Scratch(PathBuf);
@@ -154,13 +158,77 @@ fn nothing_is_left_after_a_failed_start() {
 fn term_and_int_end_the_process_at_once() {
     let scratch = Scratch::new("signals");
     let file = scratch.file("site.cfg", &site(&scratch.path("sock")));
-    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+    for signal in [Signal::TERM, Signal::INT] {
         let mut child = tidegate(&format!("-db -f {file}")).spawn().expect("the binary runs");
-        let pid = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(pid, signal).expect("it runs");
+        let pid = Pid::from_child(&child);
+        kill_process(pid, signal).expect("it runs");
         let status = child.wait().expect("it ends");
         assert_eq!(status.signal(), Some(signal.as_raw()));
     }
+}
+
+/// A proxy whose answer proves that it runs: with no server, a 503 of its own.
+fn answering(socket: &str) -> String {
+    format!(
+        "defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\n\
+         frontend f\n  bind {socket}\n  default_backend b\nbackend b\n"
+    )
+}
+
+/// Asks until there is an answer.
+fn ask(socket: &str) -> String {
+    let mut client = loop {
+        match UnixStream::connect(socket) {
+            Ok(client) => break client,
+            Err(_) => std::thread::yield_now(),
+        }
+    };
+    client.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").expect("it listens");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn usr1_is_a_soft_stop_that_ends_with_zero() {
+    let scratch = Scratch::new("usr1");
+    let socket = scratch.path("sock");
+    let file = scratch.file("site.cfg", &answering(&socket));
+    let mut child = tidegate(&format!("-db -f {file}"));
+    let child = child.stderr(Stdio::piped()).spawn().expect("the binary runs");
+    assert!(ask(&socket).starts_with("HTTP/1.1 503 "));
+    let pid = Pid::from_child(&child);
+    // Ignored, then handled.
+    for signal in [Signal::USR2, Signal::PIPE, Signal::USR1] {
+        kill_process(pid, signal).expect("it runs");
+    }
+    let end = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&end.stderr);
+    assert_eq!(end.status.code(), Some(0), "{stderr}");
+    let line = "Proxy f stopped (cumulated conns: FE: 1, BE: 0).";
+    assert!(stderr.contains(line), "{stderr}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_new_process_takes_over_from_an_old_one() {
+    let scratch = Scratch::new("takeover");
+    let socket = scratch.path("sock");
+    // Both also share a TCP port, which only works if each lets the other bind beside it.
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let text = answering(&format!("{socket},{}", port.expect("a free port")));
+    let file = scratch.file("site.cfg", &text);
+    let old = Daemon::start(&format!("-f {file}"), &scratch.path("old"));
+    assert!(ask(&socket).starts_with("HTTP/1.1 503 "));
+    let pid = Pid::from_raw(old.0.cast_signed()).expect("a pid");
+    let ended = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
+    let ended = ended.expect("it runs");
+
+    let _new = Daemon::start(&format!("-f {file} -sf {}", old.0), &scratch.path("new"));
+    let mut wait = [rustix::event::PollFd::new(&ended, rustix::event::PollFlags::IN)];
+    let limit = rustix::time::Timespec { tv_sec: 10, tv_nsec: 0 };
+    assert_eq!(rustix::event::poll(&mut wait, Some(&limit)), Ok(1), "the old process stays");
+    assert!(ask(&socket).starts_with("HTTP/1.1 503 "));
 }
 
 /// A daemon, ended with its test.
@@ -182,8 +250,8 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_raw(self.0.cast_signed());
-        let _ = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+        let pid = Pid::from_raw(self.0.cast_signed());
+        let _ = pid.map(|pid| kill_process(pid, Signal::KILL));
     }
 }
 
@@ -194,7 +262,7 @@ fn a_daemon_is_bound_and_detached_when_its_parent_ends() {
     let socket = scratch.path("sock");
     let file = scratch.file("site.cfg", &site(&format!("{socket} mode 600")));
     let daemon = Daemon::start(&format!("-f {file}"), &scratch.path("pid"));
-    std::os::unix::net::UnixStream::connect(&socket).expect("it listens");
+    UnixStream::connect(&socket).expect("it listens");
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(&socket).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
