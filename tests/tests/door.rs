@@ -194,7 +194,7 @@ impl Queues<'_> {
                     holding.push(server);
                     sessions.push(State::Gone);
                 }
-                if leaves > 0 && started % leaves == 0 {
+                if leaves > 0 && started.is_multiple_of(leaves) {
                     done += self.leave(&mut sessions, &mut waiting);
                 }
             } else if let Some(server) = holding.pop() {

@@ -116,8 +116,8 @@ impl Diagnostic {
         text
     }
 
-    /// As a snippet of the source with the place marked, in colour if `styled`. Ends with a line
-    /// feed.
+    /// As a snippet of the source with the place marked, in colour if `styled`. Ends with an
+    /// empty line.
     pub fn terminal(&self, sources: &[Source], styled: bool) -> String {
         let level = match self.severity {
             Severity::Alert => Level::ERROR,
@@ -153,7 +153,7 @@ impl Diagnostic {
             );
         }
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
-        renderer.decor_style(DecorStyle::Ascii).render(&report) + "\n"
+        renderer.decor_style(DecorStyle::Ascii).render(&report) + "\n\n"
     }
 }
 
@@ -184,9 +184,10 @@ impl Diagnostics {
         self.list.iter().any(|d| d.severity == Severity::Alert)
     }
 
-    /// All of them, by file and line; those without a place come last.
+    /// All of them, by their place; those without one come last.
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {
-        let key = |d: &Diagnostic| d.span.map_or((u32::MAX, u32::MAX), |s| (s.file, s.line));
+        const LAST: (u32, u32, u32) = (u32::MAX, u32::MAX, u32::MAX);
+        let key = |d: &Diagnostic| d.span.map_or(LAST, |s| (s.file, s.line, s.start));
         self.list.sort_by_key(key);
         self.list
     }
@@ -260,11 +261,10 @@ impl Excerpt {
             String::from_utf8_lossy(prefix).chars().count()
         };
         let (start, end) = (at(span.start), at(span.end));
-        let shown = String::from_utf8_lossy(line);
+        let shown = without_secrets(&String::from_utf8_lossy(line));
         let mut text: Vec<char> =
             shown.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let skip = if text.len() > LINE_MAX { start.saturating_sub(BEFORE_MAX) } else { 0 };
-        let skip = skip.max(text.iter().take_while(|c| **c == ' ').count().min(start));
         text.drain(..skip.min(text.len()));
         text.truncate(LINE_MAX);
         let end = (end - skip).min(text.len());
@@ -282,6 +282,25 @@ impl Excerpt {
         };
         byte(self.start)..byte(self.end)
     }
+}
+
+/// The line with stars for the word behind each word that announces a password: messages end up
+/// in logs that more people read than the configuration.
+fn without_secrets(line: &str) -> String {
+    const BEFORE: [&str; 4] = ["password", "insecure-password", "auth", "ca-sign-pass"];
+    let mut out = String::with_capacity(line.len());
+    let mut secret = false;
+    for part in line.split_inclusive(|c: char| c.is_whitespace()) {
+        let word = part.trim_end();
+        if secret && !word.is_empty() {
+            out.extend(word.chars().map(|_| '*'));
+            out.push_str(&part[word.len()..]);
+        } else {
+            out.push_str(part);
+        }
+        secret = BEFORE.contains(&word) || (secret && word.is_empty());
+    }
+    out
 }
 
 #[cfg(test)]
@@ -320,6 +339,21 @@ mod tests {
         let text: String = all().iter().map(|d| d.terminal(&sources(), false)).collect();
         insta::assert_snapshot!(text);
         assert!(all()[0].terminal(&sources(), true).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (line, shown) in [
+            (
+                "user joe insecure-password  s3cret groups a",
+                "user joe insecure-password  ****** groups a",
+            ),
+            ("stats auth joe:s3cret", "stats auth **********"),
+            ("user joe password", "user joe password"),
+            ("user joe passwords here", "user joe passwords here"),
+        ] {
+            assert_eq!(without_secrets(line), shown);
+        }
     }
 
     #[test]

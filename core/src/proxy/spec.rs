@@ -69,6 +69,12 @@ pub struct Global {
     pub hostname: Arc<str>,
     /// `node`, else the machine's name.
     pub node: Arc<str>,
+    /// `description`.
+    pub description: Option<Arc<str>>,
+    /// `localpeer` or `-L`, else the machine's name.
+    pub localpeer: Arc<str>,
+    /// `zero-warning` or `-dW`: a configuration with warnings does not start.
+    pub zero_warning: bool,
     /// `noreuseport` or `-dR`: one socket per listener, never one per thread.
     pub noreuseport: bool,
     /// `maxpipes`: pipes for splicing, of the whole process; 0 derives maxconn/4.
@@ -289,7 +295,7 @@ pub struct Probes {
 }
 
 /// A frontend, backend or listen.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Proxy {
     /// Its name.
     pub name: Arc<str>,
@@ -340,7 +346,7 @@ pub struct Proxy {
     pub balance: Policy,
     /// `retries`. 3.
     pub retries: u32,
-    /// `option redispatch N`: redispatch on every Nth retry; 0 on the last one only; negative counts from the end.
+    /// `option redispatch N`: redispatch on every Nth retry; negative counts from the end. -1: on the last one.
     pub redispatch_interval: i32,
     /// `retry-on`.
     pub retry_on: RetryOn,
@@ -361,6 +367,17 @@ bit_set! {
         RESPONSE_TIMEOUT = 8,
         /// A status from [`RetryOn`]'s list: 401, 403, 404, 408, 425, 500, 501, 502, 503, 504 follow as bits 16 to 8192.
         STATUS = 16,
+    }
+}
+
+impl RetryOn {
+    /// The statuses that `retry-on` may name, in the order of their bits.
+    pub const STATUSES: [u16; 10] = [401, 403, 404, 408, 425, 500, 501, 502, 503, 504];
+
+    /// The bit of a status, if `retry-on` may name it.
+    pub fn status(status: u16) -> Option<RetryOn> {
+        let index = Self::STATUSES.iter().position(|known| *known == status)?;
+        Some(RetryOn(RetryOn::STATUS.bits() << index))
     }
 }
 

@@ -132,37 +132,31 @@ pub fn contexts() -> impl Iterator<Item = Context> {
 }
 
 /// The keyword that `words` begin with; of several, the one of most words.
-pub fn find<'w>(
-    context: Context,
-    words: impl Iterator<Item = &'w str> + Clone,
-) -> Option<&'static Keyword> {
-    table(context)
-        .iter()
-        .filter(|keyword| {
-            let mut words = words.clone();
-            keyword.name.split(' ').all(|part| words.next().is_some_and(|word| word == part))
-        })
-        .max_by_key(|keyword| keyword.name.len())
+pub fn find(context: Context, words: &[&str]) -> Option<&'static Keyword> {
+    let begins = |keyword: &&Keyword| {
+        let mut words = words.iter();
+        keyword.name.split(' ').all(|part| words.next().is_some_and(|word| *word == part))
+    };
+    table(context).iter().filter(begins).max_by_key(|keyword| keyword.name.len())
 }
 
-/// The keyword that `word` was probably meant to be; for a proxy one that its section may have.
+/// The keyword that `word` was probably meant to be; for a proxy rather one that its section may
+/// have.
 pub fn nearest(context: Context, word: &str) -> Option<&'static str> {
-    let fits = |keyword: &&Keyword| match context {
-        Context::Line(kind) if kind.is_proxy() => keyword.sections.contains(kind),
-        _ => true,
-    };
-    let alive = |keyword: &&Keyword| !matches!(keyword.status, Status::Removed(_));
-    let candidates = table(context).iter().filter(fits).filter(alive).map(|keyword| keyword.name);
-    let first_words = table(context)
-        .iter()
-        .filter(fits)
-        .filter(alive)
-        .filter_map(|keyword| keyword.name.split_once(' ').map(|(first, _)| first));
-    let option = match context {
-        Context::Line(kind) if kind.is_proxy() => Some("option"),
+    let proxy = match context {
+        Context::Line(kind) if kind.is_proxy() => Some(kind),
         _ => None,
     };
-    similar::nearest(word, candidates.chain(first_words).chain(option))
+    let near = |kind: Option<SectionKind>| {
+        let usable = |keyword: &&Keyword| {
+            !matches!(keyword.status, Status::Removed(_))
+                && kind.is_none_or(|kind| keyword.sections.contains(kind))
+        };
+        let names = table(context).iter().filter(usable).map(|keyword| keyword.name);
+        let first_words = names.clone().filter_map(|name| Some(name.split_once(' ')?.0));
+        similar::nearest(word, names.chain(first_words).chain(proxy.map(|_| "option")))
+    };
+    near(proxy).or_else(|| proxy.and_then(|_| near(None)))
 }
 
 #[cfg(test)]
@@ -184,7 +178,8 @@ mod tests {
     #[test]
     fn the_longest_name_wins() {
         let line = |text: &'static str| {
-            find(Context::Line(SectionKind::Listen), text.split(' ')).map(|k| k.name)
+            let words: Vec<&str> = text.split(' ').collect();
+            find(Context::Line(SectionKind::Listen), &words).map(|k| k.name)
         };
         assert_eq!(line("timeout client 5s"), Some("timeout client"));
         assert_eq!(line("timeout client-fin 5s"), Some("timeout client-fin"));
@@ -197,7 +192,8 @@ mod tests {
     fn nearest_respects_the_section() {
         let line = |kind, word| nearest(Context::Line(kind), word);
         assert_eq!(line(SectionKind::Listen, "blance"), Some("balance"));
-        assert_eq!(line(SectionKind::Frontend, "blance"), None);
+        assert_eq!(line(SectionKind::Frontend, "blance"), Some("balance"));
+        assert_eq!(line(SectionKind::Frontend, "binds"), Some("bind"));
         assert_eq!(line(SectionKind::Backend, "optoin"), Some("option"));
         assert_eq!(line(SectionKind::Listen, "timout"), Some("timeout"));
         assert_eq!(line(SectionKind::Global, "maxcon"), Some("maxconn"));
@@ -207,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_sections_of_a_keyword() {
-        let balance = find(Context::Line(SectionKind::Listen), ["balance"].into_iter()).unwrap();
+        let balance = find(Context::Line(SectionKind::Listen), &["balance"]).unwrap();
         use SectionKind::*;
         let kinds = [Defaults, Frontend, Listen, Backend, Global];
         assert_eq!(kinds.map(|k| balance.sections.contains(k)), [true, false, true, true, false]);

@@ -2,14 +2,13 @@
 //! across engines; first come, first served. It does not choose servers: that is balancing's.
 //!
 //! ```text
-//!             slot: Granted ──────────────────────────────► held ──► free ─┐
-//!   session ─ slot: Unlimited (never counted, never freed)   ▲             │
-//!             slot: Full ─► enqueue ─► Granted ──────────────┤             ▼
-//!                                   ├► Waiting ── Granted ◄──┼── the oldest waiter of the server's
-//!                                   │      │     (message) ──┘   and the backend's queue, or nobody
-//!                                   │      ├► cancel
-//!                                   │      └► Requeue (message)
-//!                                   └► Full (maxqueue)
+//!            slot: Granted ───────────────────────► held ──► free ─┐
+//!  session ─ slot: Unlimited (never counted or freed)  ▲            │
+//!            slot: Full ─► enqueue ─► Granted ─────────┤            ▼
+//!                                  ├► Waiting ─────────┴─ Granted (message) to the oldest waiter
+//!                                  │     ├► cancel        of the server's and the backend's queue
+//!                                  │     └► Requeue (message)
+//!                                  └► Full (maxqueue)
 //! ```
 //!
 //! A freed slot goes from hand to hand under the lock and is never free in between, so nobody who

@@ -47,11 +47,7 @@ impl Limit {
     }
 
     pub(super) fn acquire(&self, engine: u32) -> bool {
-        if self.take() {
-            return true;
-        }
-        self.waiting.fetch_or(1 << engine, SeqCst);
-        self.take()
+        self.take() || self.register(engine)
     }
 
     /// Returns who is to be told.
@@ -105,6 +101,12 @@ impl Limit {
         self.state.fetch_update(SeqCst, SeqCst, one_more).is_ok()
     }
 
+    /// After a refusal. Whoever released since found nobody registered: so try once more.
+    fn register(&self, engine: u32) -> bool {
+        self.waiting.fetch_or(1 << engine, SeqCst);
+        self.take()
+    }
+
     fn waiting_for(&self, state: u64) -> Wake {
         // Above a lowered limit nobody can go on: whoever releases the last one too many tells.
         if !has_room(state) || self.waiting.load(SeqCst) == 0 {
@@ -127,6 +129,16 @@ mod tests {
         assert_eq!(limit.release().collect::<Vec<_>>(), [1, 5]);
         assert!(limit.release().is_empty());
         assert!(limit.acquire(0) && limit.acquire(0) && !limit.acquire(0));
+    }
+
+    #[test]
+    fn a_release_between_refusal_and_registration_is_not_missed() {
+        let limit = Limit::new(1);
+        assert!(limit.acquire(0));
+        assert!(!limit.take());
+        assert!(limit.release().is_empty());
+        assert!(limit.register(1));
+        assert_eq!(limit.used(), 1);
     }
 
     #[test]
