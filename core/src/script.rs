@@ -79,6 +79,8 @@ pub struct Script {
     pub piece_max: usize,
     /// How many calls of each kind were made.
     pub calls: Calls,
+    /// Counts up whenever a call changed something: bytes moved, a socket was opened, ended or closed.
+    pub progress: u64,
     /// Messages that sinks took, without their line feeds.
     pub logged: Vec<String>,
     /// Engines that were notified.
@@ -237,13 +239,15 @@ impl Script {
 
     /// Listeners and sinks among them.
     pub fn standing(&self) -> usize {
-        let standing = |wire: Wire| self.lines[wire].listener.is_some() || self.lines[wire].messages;
+        let standing =
+            |wire: Wire| self.lines[wire].listener.is_some() || self.lines[wire].messages;
         self.socks.iter().filter(|(_, wire)| standing(**wire)).count()
     }
 
     /// The connections that the engines have open, of clients and to servers.
     pub fn connections(&self) -> Vec<Wire> {
-        let standing = |wire: Wire| self.lines[wire].listener.is_some() || self.lines[wire].messages;
+        let standing =
+            |wire: Wire| self.lines[wire].listener.is_some() || self.lines[wire].messages;
         self.socks.iter().map(|(_, wire)| *wire).filter(|wire| !standing(*wire)).collect()
     }
 
@@ -288,6 +292,7 @@ impl Script {
 
     fn open_line(&mut self, wire: Wire) -> Sock {
         self.generation += 1;
+        self.progress += 1;
         let index = self.socks.insert(wire) as u32;
         let sock = Sock { index, generation: self.generation };
         self.lines[wire].sock = sock;
@@ -408,6 +413,7 @@ impl Poller for Script {
                 if bytes.is_empty() {
                     line.inbox.pop_front();
                 }
+                self.progress += 1;
                 Io::Done(n)
             }
         };
@@ -446,11 +452,13 @@ impl Poller for Script {
         if line.window != usize::MAX {
             line.window -= n;
         }
+        self.progress += 1;
         Io::Done(n)
     }
 
     fn shut_write(&mut self, sock: Sock) {
         self.calls.end += 1;
+        self.progress += 1;
         let line = self.at(sock);
         assert!(!line.shut, "shut twice");
         line.shut = true;
@@ -458,6 +466,7 @@ impl Poller for Script {
 
     fn close(&mut self, sock: Sock, how: Close) {
         self.calls.end += 1;
+        self.progress += 1;
         self.at(sock).closed = Some(how);
         self.socks.remove(sock.index as usize);
     }

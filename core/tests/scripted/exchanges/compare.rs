@@ -1,44 +1,66 @@
 //! Compares two transcripts line by line: chunk sizes have no meaning, and timers may be a little apart.
 
+use super::allowed::What;
+
+/// What a scenario gives in which the engine panicked.
+pub const PANICKED: &str = "it panicked";
+
 /// How far two timers may be apart, in milliseconds: the reference was made on a real machine.
 const SLACK_MS: i64 = 50;
 /// Which word of a log line has the timers: behind priority, client, date, frontend and backend.
 const TIMERS: usize = 5;
 
-/// What differs, one text each.
-pub fn differences(expected: &[String], found: &[String]) -> Vec<String> {
+/// What differs beyond what `allowed` says, one text each.
+pub fn differences(expected: &[String], found: &[String], allowed: &[What]) -> Vec<String> {
+    let panicked = found.iter().any(|line| line == PANICKED);
+    if allowed.contains(&What::All) && !panicked {
+        return Vec::new();
+    }
+    let (theirs, ours) = (seen(expected, allowed), seen(found, allowed));
+    let timers = !allowed.contains(&What::Timers);
     let mut out = Vec::new();
-    let (log, other): (Vec<&String>, Vec<&String>) =
-        expected.iter().partition(|line| line.starts_with("log "));
-    let (found_log, found_other): (Vec<&String>, Vec<&String>) =
-        found.iter().partition(|line| line.starts_with("log "));
-    for (theirs, ours) in [(other, found_other), (log, found_log)] {
-        let n = theirs.len().max(ours.len());
-        let same = theirs.len() == ours.len() && theirs.iter().zip(&ours).all(|(t, o)| same_line(t, o));
-        if same {
-            continue;
-        }
-        // The first line that differs, and what stands there.
-        let at = (0..n).find(|&at| match (theirs.get(at), ours.get(at)) {
-            (Some(t), Some(o)) => !same_line(t, o),
-            _ => true,
-        });
-        let at = at.unwrap_or(0);
-        for line in theirs.iter().skip(at) {
-            out.push(format!("  haproxy:  {line}"));
-        }
-        for line in ours.iter().skip(at) {
-            out.push(format!("  tidegate: {line}"));
+    for log in [false, true] {
+        let part = |lines: &[String]| -> Vec<String> {
+            lines.iter().filter(|line| line.starts_with("log ") == log).cloned().collect()
+        };
+        let (theirs, ours) = (part(&theirs), part(&ours));
+        let same = |at: usize| match (theirs.get(at), ours.get(at)) {
+            (Some(theirs), Some(ours)) => same_line(theirs, ours, timers),
+            _ => false,
+        };
+        // From the first line that differs on.
+        if let Some(at) = (0..theirs.len().max(ours.len())).find(|at| !same(*at)) {
+            out.extend(theirs.iter().skip(at).map(|line| format!("  haproxy:  {line}")));
+            out.extend(ours.iter().skip(at).map(|line| format!("  tidegate: {line}")));
         }
     }
     out
 }
 
-fn same_line(theirs: &str, ours: &str) -> bool {
+/// A transcript without what is not compared.
+fn seen(lines: &[String], allowed: &[What]) -> Vec<String> {
+    let hidden = |line: &str, what: &What| match *what {
+        What::Log => line.starts_with("log "),
+        What::Socket(name) => line.starts_with(&format!("{name} < ")),
+        What::End(name) => line == format!("{name} < end") || line == format!("{name} < reset"),
+        What::Timers | What::Line(..) | What::All => false,
+    };
+    let read = |line: &String| {
+        let known = allowed.iter().find_map(|what| match what {
+            What::Line(ours, theirs) if line == ours => Some((*theirs).to_string()),
+            _ => None,
+        });
+        known.unwrap_or_else(|| line.clone())
+    };
+    lines.iter().filter(|line| !allowed.iter().any(|what| hidden(line, what))).map(read).collect()
+}
+
+fn same_line(theirs: &str, ours: &str, timers: bool) -> bool {
     if let (Some(theirs), Some(ours)) = (theirs.strip_prefix("log "), ours.strip_prefix("log ")) {
         let (theirs, ours): (Vec<&str>, Vec<&str>) =
             (theirs.split(' ').collect(), ours.split(' ').collect());
-        let same = |(at, (t, o)): (usize, (&&str, &&str))| t == o || at == TIMERS && close(t, o);
+        let same =
+            |(at, (t, o)): (usize, (&&str, &&str))| t == o || at == TIMERS && alike(t, o, timers);
         return theirs.len() == ours.len() && theirs.iter().zip(&ours).enumerate().all(same);
     }
     match (theirs.split_once(" < chunks ["), ours.split_once(" < chunks [")) {
@@ -50,14 +72,15 @@ fn same_line(theirs: &str, ours: &str) -> bool {
     }
 }
 
-/// Timers that are close: `a/b/c`, of which each is -1 in both or in neither.
-fn close(theirs: &str, ours: &str) -> bool {
+/// Timers that are `close`, or any: `a/b/c`, of which each is -1 in both or in neither.
+fn alike(theirs: &str, ours: &str, close: bool) -> bool {
     let timers = |word: &str| -> Option<Vec<i64>> {
         word.split('/').map(|n| n.trim_start_matches('+').parse().ok()).collect()
     };
-    let close = |(t, o): (&i64, &i64)| (*t < 0) == (*o < 0) && (t - o).abs() <= SLACK_MS;
+    let near = |t: i64, o: i64| !close || (t - o).abs() <= SLACK_MS;
+    let alike = |(t, o): (&i64, &i64)| (*t < 0) == (*o < 0) && near(*t, *o);
     match (timers(theirs), timers(ours)) {
-        (Some(t), Some(o)) => t.len() == o.len() && t.iter().zip(&o).all(close),
+        (Some(t), Some(o)) => t.len() == o.len() && t.iter().zip(&o).all(alike),
         _ => false,
     }
 }

@@ -97,7 +97,10 @@ impl Scenario {
 
 /// The fenced blocks of a section.
 fn blocks(text: &str) -> Vec<&str> {
-    text.split("\n```\n").filter_map(|part| part.split_once("```")?.1.split_once('\n')).map(|b| b.1).collect()
+    text.split("\n```\n")
+        .filter_map(|part| part.split_once("```")?.1.split_once('\n'))
+        .map(|b| b.1)
+        .collect()
 }
 
 /// A line of a script: whose step it is (empty if nobody's), and what.

@@ -47,10 +47,13 @@ struct Stage {
 /// Plays a scenario and gives the lines of its transcript.
 pub fn play(scenario: &Scenario, piece_max: usize) -> Vec<String> {
     let (config, places) = filled(&scenario.config);
-    let mut host = MapHost::default();
+    let mut host = MapHost::default().with_file("/dev/null", "");
     for (name, bytes) in &scenario.files {
         host = host.with_file(&format!("/dir/{name}"), bytes.clone());
     }
+    let large = |(_, step): &(String, Step)| matches!(step, Step::Send(b) if b.len() > 100_000);
+    let pieces = if scenario.steps.iter().any(large) { 1_009 } else { 0 };
+    let piece_max = if piece_max == 0 { 0 } else { pieces.max(piece_max) };
     let knobs = Knobs { host, piece_max, ..Knobs::default() };
     let mut stage = Stage {
         rig: Rig::with(&config, &knobs),
@@ -460,7 +463,10 @@ fn chunks(held: &[u8]) -> Option<(usize, String)> {
         let next = line(at)?;
         if next == at + 2 {
             let trailer = quoted(&held[trailer..next]);
-            return Some((next, format!("chunks {sizes:?} {} trailer {trailer}", quoted(&payload))));
+            return Some((
+                next,
+                format!("chunks {sizes:?} {} trailer {trailer}", quoted(&payload)),
+            ));
         }
         at = next;
     }
