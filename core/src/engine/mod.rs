@@ -157,6 +157,8 @@ pub struct Engine {
     sessions: Slab<Box<Session>>,
     spare: Vec<Box<Session>>,
     conns: ServerConns,
+    /// Clients that linger.
+    lingering: u32,
     farms: Vec<Farm>,
     pools: Pools,
     pipes: Vec<Pipe>,
@@ -201,6 +203,7 @@ impl Engine {
             sessions: Slab::new(),
             spare: Vec::new(),
             conns: ServerConns::new(site.servers.len()),
+            lingering: 0,
             farms: Vec::new(),
             pools: Pools::new(&site.tunables),
             pipes: Vec::new(),
