@@ -1,6 +1,7 @@
 //! What a message says about its connection, and the removal of what is meant for one hop only
 //! (RFC 9110 section 7.6.1). Not the decision whether the connection is kept, which is policy.
 
+use super::folded::Folded;
 use super::known::{Known, KnownSet, Version};
 use super::model::Head;
 use super::token::{elements, is_blank};
@@ -12,6 +13,8 @@ pub struct Connection {
     pub close: bool,
     pub keep_alive: bool,
     pub upgrade: bool,
+    /// It names other fields.
+    pub nominates: bool,
 }
 
 /// What becomes of an Upgrade field that the Connection field stands by.
@@ -22,19 +25,12 @@ pub enum UpgradeField {
     Strip,
 }
 
-/// Options that name no field, or one that [`strip_hop_by_hop`] deals with by its own rule.
-const OPTIONS: &[&[u8]] = &[b"keep-alive", b"close", b"upgrade", b"te"];
-
 /// Fields that end here whether Connection names them or not.
-const ONE_HOP: KnownSet =
-    KnownSet::of(&[Known::Http2Settings, Known::KeepAlive, Known::ProxyConnection]);
-
-const HOP_BY_HOP: KnownSet = KnownSet::of(&[
+const ONE_HOP: KnownSet = KnownSet::of(&[
     Known::Connection,
     Known::Http2Settings,
     Known::KeepAlive,
     Known::ProxyConnection,
-    Known::Te,
     Known::Upgrade,
 ]);
 
@@ -46,15 +42,22 @@ const NOMINATED_MAX: usize = 32;
 pub fn connection(head: &Head) -> Connection {
     let mut found = Connection::default();
     for option in head.values(Known::Connection).flat_map(elements) {
-        match option.len() {
-            5 if option.eq_ignore_ascii_case(b"close") => found.close = true,
-            7 if option.eq_ignore_ascii_case(b"upgrade") => found.upgrade = true,
-            10 if option.eq_ignore_ascii_case(b"keep-alive") => found.keep_alive = true,
-            _ => {}
+        match Folded::of(option) {
+            CLOSE => found.close = true,
+            KEEP_ALIVE => found.keep_alive = true,
+            UPGRADE => found.upgrade = true,
+            // Dealt with whether it is named or not.
+            TE => {}
+            _ => found.nominates = true,
         }
     }
     found
 }
+
+const CLOSE: Folded = Folded::of(b"close");
+const KEEP_ALIVE: Folded = Folded::of(b"keep-alive");
+const UPGRADE: Folded = Folded::of(b"upgrade");
+const TE: Folded = Folded::of(b"te");
 
 /// Does the sender want to go on after this message? (RFC 9112 section 9.3.) By default in
 /// HTTP/1.1, only if it says so in HTTP/1.0; `close` always wins.
@@ -73,19 +76,22 @@ pub fn keep_alive_wanted(head: &Head) -> bool {
 /// An Upgrade is kept only if Connection nominates it and it does not offer HTTP/2: a server that
 /// switched to that would go on unseen behind the proxy's back.
 pub fn strip_hop_by_hop(head: &mut Head, upgrade: UpgradeField) {
-    if !head.has_any(HOP_BY_HOP) {
-        return;
-    }
-    let kept = upgrade == UpgradeField::Keep && connection(head).upgrade && may_upgrade(head);
-    head.remove_connection(OPTIONS, NOMINATED_MAX);
-    head.remove_all(ONE_HOP);
     if head.has(Known::Te) {
         strip_te(head);
     }
+    if !head.has_any(ONE_HOP) {
+        return;
+    }
+    let said = connection(head);
+    let kept = upgrade == UpgradeField::Keep && said.upgrade && may_upgrade(head);
+    if said.nominates {
+        head.remove_nominated(NOMINATED_MAX);
+    }
     if kept {
+        head.remove_all(ONE_HOP.without(Known::Upgrade));
         head.push_known(Known::Connection, b"upgrade");
     } else {
-        head.remove(Known::Upgrade);
+        head.remove_all(ONE_HOP);
     }
 }
 
@@ -143,7 +149,10 @@ mod tests {
             assert_eq!(keep_alive_wanted(&parsed("1.0", fields)), wanted_in_1_0, "{fields:?}");
         }
         let all = connection(&parsed("1.1", "Connection: upgrade, close, keep-alive\r\n"));
-        assert_eq!(all, Connection { close: true, keep_alive: true, upgrade: true });
+        assert_eq!(
+            all,
+            Connection { close: true, keep_alive: true, upgrade: true, nominates: false }
+        );
     }
 
     #[test]
@@ -158,6 +167,7 @@ mod tests {
             (Strip, "Connection: a\r\nA: b\r\nConnection: c\r\nC: d\r\n", ""),
             (Strip, "A: b\r\nC: d\r\nConnection: a\r\nConnection: c\r\nConnection: x\r\n", ""),
             (Strip, "Connection: close\r\nClose: 1\r\n", "close: 1\r\n"),
+            (Strip, "Connection: close, a\r\nClose: 1\r\nA: b\r\n", ""),
             (Strip, "Keep-Alive: 5\r\nProxy-Connection: x\r\nHTTP2-Settings: x\r\n", ""),
             (Strip, "Connection: keep-alive\r\nKeep-Alive: 5\r\n", ""),
             (

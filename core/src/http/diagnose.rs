@@ -4,17 +4,21 @@
 //! That the two agree about every input is a test.
 
 use super::error::{BadHead, HeadError};
-use super::scan::{HeadScan, Kind, Scan};
+use super::find::{END, find_end};
+use super::scan::{Kind, check_lines};
 use super::token::{is_blank, is_target_byte, is_token_byte, is_value_byte};
 
 /// The first thing that is wrong with `input` as one whole head of that kind.
 pub(super) fn diagnose(kind: Kind, input: &[u8], fields_max: usize) -> BadHead {
-    let (at, why) = match HeadScan::of(kind).advance(input) {
-        Scan::Bad { at, why } => (at, why),
-        Scan::Complete { skip: 0, len } if len == input.len() => {
-            first_fault(kind, &input[..len - 2], fields_max)
+    if let Err(bad) = check_lines(input, 0) {
+        return bad;
+    }
+    let lines_end = input.len().saturating_sub(2);
+    let (at, why) = match find_end(input) {
+        Some(end) if end + END.len() == input.len() => {
+            first_fault(kind, &input[..lines_end], fields_max)
         }
-        Scan::Complete { .. } | Scan::NeedMore => (input.len(), HeadError::Incomplete),
+        _ => (input.len(), HeadError::Incomplete),
     };
     BadHead { at, why }
 }

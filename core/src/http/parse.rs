@@ -18,6 +18,7 @@ use super::diagnose::diagnose;
 use super::error::{BadHead, HeadError};
 use super::known::{Known, VERSION_LEN, Version};
 use super::model::{BLOCK_MAX, Head, NAME_MAX};
+use super::regular::take_regular;
 use super::scan::Kind;
 use super::token::{is_blank, is_target_byte};
 
@@ -58,16 +59,11 @@ pub fn parse_response(input: &[u8], into: &mut Head, limits: &HeadLimits) -> Res
 }
 
 fn parse(kind: Kind, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Result<(), BadHead> {
-    let mut slots = [const { MaybeUninit::uninit() }; SLOTS];
-    let mut outcome = fill(kind, input, into, limits, &mut slots);
-    if let Err(Refusal::TooManyFields) = outcome
-        && limits.fields_max > SLOTS
-    {
-        // Only a proxy that is configured for it gets here.
-        let most = limits.fields_max.min(input.len() / FIELD_LEN_MIN);
-        let mut slots = vec![MaybeUninit::uninit(); most];
-        outcome = fill(kind, input, into, limits, &mut slots);
-    }
+    let outcome = match input.strip_suffix(b"\r\n") {
+        _ if input.len() > BLOCK_MAX => refuse(BLOCK_MAX, HeadError::TooLarge),
+        Some(lines) => parse_lines(kind, input, lines, into, limits),
+        None => Err(Refusal::Syntax),
+    };
     outcome.map_err(|refusal| {
         into.clear();
         match refusal {
@@ -75,6 +71,47 @@ fn parse(kind: Kind, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Resu
             Refusal::TooManyFields | Refusal::Syntax => diagnose(kind, input, limits.fields_max),
         }
     })
+}
+
+/// Parses the input, of which `lines` are all but the empty line at the end.
+fn parse_lines(
+    kind: Kind,
+    input: &[u8],
+    lines: &[u8],
+    into: &mut Head,
+    limits: &HeadLimits,
+) -> Result<(), Refusal> {
+    into.load(lines);
+    if take_regular(kind, into, limits.fields_max).is_none() {
+        into.load(lines);
+        take_irregular(kind, input, into, limits)?;
+    }
+    match kind {
+        Kind::Request => {
+            check_target(into).or_else(|why| refuse(into.method_bytes().len() + 1, why))
+        }
+        Kind::Response => Ok(()),
+    }
+}
+
+/// Has httparse read a head that is unusual, or wrong.
+#[cold]
+fn take_irregular(
+    kind: Kind,
+    input: &[u8],
+    into: &mut Head,
+    limits: &HeadLimits,
+) -> Result<(), Refusal> {
+    let mut slots = [const { MaybeUninit::uninit() }; SLOTS];
+    let outcome = fill(kind, input, into, limits, &mut slots);
+    match outcome {
+        // Only a proxy that is configured for it gets here.
+        Err(Refusal::TooManyFields) if limits.fields_max > SLOTS => {
+            let most = limits.fields_max.min(input.len() / FIELD_LEN_MIN);
+            fill(kind, input, into, limits, &mut vec![MaybeUninit::uninit(); most])
+        }
+        outcome => outcome,
+    }
 }
 
 enum Refusal {
@@ -122,20 +159,18 @@ fn fill_request<'input>(
     else {
         return Err(Refusal::Syntax);
     };
-    let lines = lines(input, whole)?;
     let rest = &input[method.len() + 1 + target.len() + 1 + VERSION_LEN..];
     let regular = input.starts_with(method.as_bytes()) && rest.starts_with(b"\r\n");
-    if !regular || !target.bytes().all(is_target_byte) {
+    if whole != Status::Complete(input.len()) || !regular || !target.bytes().all(is_target_byte) {
         return Err(Refusal::Syntax);
     }
 
-    into.load(lines, request.headers.len());
     into.take_request_line(0, method.len(), target.len(), version(minor));
     let hosts = take_fields(input, request.headers, into, limits)?;
     if hosts > 1 {
         merge_hosts(input, request.headers, into)?;
     }
-    check_target(into).or_else(|why| refuse(method.len() + 1, why))
+    Ok(())
 }
 
 fn fill_response<'input>(
@@ -150,7 +185,9 @@ fn fill_response<'input>(
     let (Some(status @ 100..), Some(minor)) = (response.code, response.version) else {
         return Err(Refusal::Syntax);
     };
-    let lines = lines(input, whole)?;
+    if whole != Status::Complete(input.len()) {
+        return Err(Refusal::Syntax);
+    }
     // httparse gives no reason phrase that is not ASCII, so take it from the line.
     let line = match memchr(b'\n', input) {
         Some(end) => input[..end].strip_suffix(b"\r").ok_or(Refusal::Syntax)?,
@@ -158,7 +195,6 @@ fn fill_response<'input>(
     };
     let version = version(minor);
 
-    into.load(lines, response.headers.len());
     match line.get(STATUS_END..) {
         Some([b' ', reason @ ..]) => into.take_status_line(0, reason.len(), status, version),
         Some([]) => into.set_status_line(status, b"", version),
@@ -170,17 +206,6 @@ fn fill_response<'input>(
 
 /// The length of `HTTP/1.1 200`.
 const STATUS_END: usize = VERSION_LEN + 4;
-
-/// The lines of the head without the empty one that ends it, if it is all of the input.
-fn lines(input: &[u8], whole: Status<usize>) -> Result<&[u8], Refusal> {
-    if input.len() > BLOCK_MAX {
-        return Err(Refusal::Bad(BadHead { at: BLOCK_MAX, why: HeadError::TooLarge }));
-    }
-    match input.strip_suffix(b"\r\n") {
-        Some(lines) if whole == Status::Complete(input.len()) => Ok(lines),
-        _ => Err(Refusal::Syntax),
-    }
-}
 
 fn version(minor: u8) -> Version {
     if minor == 0 { Version::V10 } else { Version::V11 }
@@ -206,7 +231,8 @@ fn take_fields(
             refuse(at, HeadError::TooLarge)?;
         }
         let known = if rest.starts_with(b"\r\n") && value_at == at + name.len() + 2 {
-            into.take_field(at, name.len(), value.len())
+            let (lines, index) = into.loaded();
+            index.take(&mut lines[at..], at, name.len(), value.len()).ok_or(Refusal::Syntax)?
         } else if ends_line(rest) {
             into.push(name, value)
         } else {
