@@ -11,9 +11,8 @@
 use std::hint::black_box;
 
 use tidegate_core::http::{
-    Body, Head, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version,
-    keep_alive_wanted, parse_request, parse_response, request_body, response_body, settle,
-    strip_hop_by_hop, write_request, write_response,
+    Body, Head, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version, request_body,
+    response_body, settle, strip_hop_by_hop, write_request, write_response,
 };
 
 const ROUNDS: usize = 1000;
@@ -46,13 +45,11 @@ fn main() {
     let mut out = Vec::with_capacity(4096);
 
     for _ in 0..ROUNDS {
-        let len = scan(HeadScan::request(), black_box(&request));
-        request_parse(&request[..len], &mut head, &limits);
+        request_parse(black_box(&request), &mut head, &limits);
         request_model(&mut head);
         request_write(&head, &mut out);
 
-        let len = scan(HeadScan::response(), black_box(&response));
-        response_parse(&response[..len], &mut head, &limits);
+        response_parse(black_box(&response), &mut head, &limits);
         response_model(&mut head);
         response_write(&head, &mut out);
     }
@@ -60,23 +57,16 @@ fn main() {
 }
 
 #[inline(never)]
-fn scan(mut scan: HeadScan, input: &[u8]) -> usize {
-    match scan.advance(input) {
-        Scan::Complete { skip: 0, len } => len,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[inline(never)]
 fn request_parse(input: &[u8], head: &mut Head, limits: &HeadLimits) {
-    assert_eq!(parse_request(input, head, limits), Ok(()));
+    let found = HeadScan::request().parse(input, head, limits);
+    assert_eq!(found, Scan::Complete { skip: 0, len: REQUEST.len() });
 }
 
 #[inline(never)]
 fn request_model(head: &mut Head) {
     assert_eq!(request_body(head), Ok(Body::None));
-    assert!(keep_alive_wanted(head));
-    strip_hop_by_hop(head, UpgradeField::Strip);
+    let said = strip_hop_by_hop(head, UpgradeField::Strip);
+    assert!(said.keeps_alive(head.version()));
     head.push_known(Known::XForwardedFor, b"192.0.2.1");
 }
 
@@ -89,7 +79,8 @@ fn request_write(head: &Head, out: &mut Vec<u8>) {
 
 #[inline(never)]
 fn response_parse(input: &[u8], head: &mut Head, limits: &HeadLimits) {
-    assert_eq!(parse_response(input, head, limits), Ok(()));
+    let found = HeadScan::response().parse(input, head, limits);
+    assert_eq!(found, Scan::Complete { skip: 0, len: RESPONSE.len() });
 }
 
 #[inline(never)]
@@ -97,8 +88,8 @@ fn response_model(head: &mut Head) {
     let body = response_body(head, Method::Get);
     assert_eq!(body, Ok(Body::Length(1024)));
     settle(head, Body::Length(1024));
-    assert!(keep_alive_wanted(head));
-    strip_hop_by_hop(head, UpgradeField::Strip);
+    let said = strip_hop_by_hop(head, UpgradeField::Strip);
+    assert!(said.keeps_alive(head.version()));
 }
 
 #[inline(never)]

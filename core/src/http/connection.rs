@@ -38,36 +38,54 @@ const ONE_HOP: KnownSet = KnownSet::of(&[
 /// field, and honest ones nominate one or two.
 const NOMINATED_MAX: usize = 32;
 
-/// Reads the Connection fields.
-pub fn connection(head: &Head) -> Connection {
-    let mut found = Connection::default();
-    for option in head.values(Known::Connection).flat_map(elements) {
-        match Folded::of(option) {
-            CLOSE => found.close = true,
-            KEEP_ALIVE => found.keep_alive = true,
-            UPGRADE => found.upgrade = true,
-            // Dealt with whether it is named or not.
-            TE => {}
-            _ => found.nominates = true,
-        }
-    }
-    found
-}
-
 const CLOSE: Folded = Folded::of(b"close");
 const KEEP_ALIVE: Folded = Folded::of(b"keep-alive");
 const UPGRADE: Folded = Folded::of(b"upgrade");
 const TE: Folded = Folded::of(b"te");
 
-/// Does the sender want to go on after this message? (RFC 9112 section 9.3.) By default in
-/// HTTP/1.1, only if it says so in HTTP/1.0; `close` always wins.
+impl Connection {
+    /// Does the sender want to go on after a message of that version? (RFC 9112 section 9.3.) By
+    /// default in HTTP/1.1, only if it says so in HTTP/1.0; `close` always wins.
+    pub fn keeps_alive(self, version: Version) -> bool {
+        !self.close && (self.keep_alive || version == Version::V11)
+    }
+
+    /// Notes an option, if it is one that has a meaning by itself.
+    fn note(&mut self, option: &[u8]) -> bool {
+        match Folded::of(option) {
+            CLOSE => self.close = true,
+            KEEP_ALIVE => self.keep_alive = true,
+            UPGRADE => self.upgrade = true,
+            // Dealt with whether it is named or not.
+            TE => {}
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Reads the Connection fields.
+pub fn connection(head: &Head) -> Connection {
+    let mut found = Connection::default();
+    for list in head.values(Known::Connection) {
+        // Mostly, the list is one option.
+        if !found.note(list) {
+            for option in elements(list) {
+                found.nominates |= !found.note(option);
+            }
+        }
+    }
+    found
+}
+
+/// Does the sender want to go on after this message? See [`Connection::keeps_alive`].
 pub fn keep_alive_wanted(head: &Head) -> bool {
-    let Connection { close, keep_alive, .. } = connection(head);
-    !close && (keep_alive || head.version() == Version::V11)
+    connection(head).keeps_alive(head.version())
 }
 
 /// Removes what was meant for this hop: Connection and the fields it nominates, Keep-Alive,
 /// Proxy-Connection, HTTP2-Settings, TE but for `trailers`, and Upgrade unless it is to be kept.
+/// Says what Connection said.
 ///
 /// A nomination removes no field that the proxy knows by name ([`Known`]), since those are meant
 /// for all hops or have a rule here: a client cannot have Host, Cookie, Content-Length or
@@ -75,14 +93,14 @@ pub fn keep_alive_wanted(head: &Head) -> bool {
 ///
 /// An Upgrade is kept only if Connection nominates it and it does not offer HTTP/2: a server that
 /// switched to that would go on unseen behind the proxy's back.
-pub fn strip_hop_by_hop(head: &mut Head, upgrade: UpgradeField) {
+pub fn strip_hop_by_hop(head: &mut Head, upgrade: UpgradeField) -> Connection {
     if head.has(Known::Te) {
         strip_te(head);
     }
-    if !head.has_any(ONE_HOP) {
-        return;
-    }
     let said = connection(head);
+    if !head.has_any(ONE_HOP) {
+        return said;
+    }
     let kept = upgrade == UpgradeField::Keep && said.upgrade && may_upgrade(head);
     if said.nominates {
         head.remove_nominated(NOMINATED_MAX);
@@ -93,6 +111,7 @@ pub fn strip_hop_by_hop(head: &mut Head, upgrade: UpgradeField) {
     } else {
         head.remove_all(ONE_HOP);
     }
+    said
 }
 
 fn may_upgrade(head: &Head) -> bool {
@@ -194,7 +213,8 @@ mod tests {
             (Keep, "Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2\r\n", ""),
         ] {
             let mut head = parsed("1.1", fields);
-            strip_hop_by_hop(&mut head, upgrade);
+            let said = connection(&head);
+            assert_eq!(strip_hop_by_hop(&mut head, upgrade), said);
             let mut wire = Vec::new();
             write_request(&head, &mut wire);
             let wire = String::from_utf8(wire).unwrap();

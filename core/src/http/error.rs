@@ -28,7 +28,7 @@ pub enum HeadError {
     BareLf,
     /// A control character that is none of CR, LF, NUL and HTAB, or HTAB where it may not stand.
     Control,
-    /// More empty lines before a request than are skipped.
+    /// More empty lines before a request than are skipped, or any before a response.
     EmptyLines,
     /// The first byte cannot start a message; most often TLS on a port without TLS.
     FirstByte,
@@ -66,7 +66,7 @@ impl HeadError {
     /// What is wrong with a first byte that cannot start a message.
     pub(super) fn of_first(byte: u8) -> HeadError {
         match byte {
-            b'\n' | b'\0' => HeadError::of_control(byte),
+            b'\r' | b'\n' | b'\0' => HeadError::of_control(byte),
             _ => HeadError::FirstByte,
         }
     }
@@ -87,7 +87,7 @@ impl HeadError {
             HeadError::BareCr => "a CR is not followed by LF",
             HeadError::BareLf => "a LF is not preceded by CR",
             HeadError::Control => "a forbidden control character",
-            HeadError::EmptyLines => "too many empty lines before the request",
+            HeadError::EmptyLines => "too many empty lines before the message",
             HeadError::FirstByte => "the first byte cannot start an HTTP message",
             HeadError::FieldName => "a header line does not start with a name and a colon",
             HeadError::Folded => "a header line is folded",

@@ -10,11 +10,6 @@ use super::token::is_target_byte;
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const TOPS: u64 = ONES << 7;
 
-/// Beyond so many bytes a text is long, and is passed over in blocks that the compiler makes
-/// vectors of.
-const SHORT: usize = 40;
-const BLOCK: usize = 32;
-
 /// The CRLF of the last line and of the empty one that ends a head.
 pub(super) const END: &[u8; 4] = b"\r\n\r\n";
 
@@ -36,64 +31,49 @@ pub(super) fn find_break(text: &[u8]) -> Option<usize> {
 #[inline]
 pub(super) fn find_name_end(text: &[u8]) -> Option<usize> {
     let ends = |byte| byte <= b' ' || byte == b':';
-    find_word(text, |word| below(word, b' ' + 1) | equal(word, b':'), ends)
+    find(text, |word| below(word, b' ' + 1) | equal(word, b':'), ends)
 }
 
 /// Where a request target ends: at the first byte that is not visible ASCII, or starts a fragment.
 pub(super) fn find_target_end(text: &[u8]) -> Option<usize> {
     let marks = |word| below(word, b' ' + 1) | equal(word, DEL) | equal(word, b'#') | word & TOPS;
-    find_word(text, marks, |byte| !is_target_byte(byte))
+    find(text, marks, |byte| !is_target_byte(byte))
 }
 
 /// Where [`END`] is first. Most bytes say that it does not end within four of them.
 pub(super) fn find_end(text: &[u8]) -> Option<usize> {
     let mut last = END.len() - 1;
-    while let Some(&byte) = text.get(last) {
-        last += match byte {
-            _ if byte > b'\r' => 4,
+    loop {
+        while *text.get(last)? > b'\r' {
+            last += END.len();
+        }
+        last += match text[last] {
             b'\n' if text[..=last].ends_with(END) => return Some(last + 1 - END.len()),
             b'\n' => 2,
             b'\r' => 1,
-            _ => 4,
+            _ => END.len(),
         };
     }
-    None
 }
 
 /// Where the first byte is that `matches`, which `marks` finds in a word.
 #[inline(always)]
-fn find(
-    text: &[u8],
-    marks: impl Fn(u64) -> u64 + Copy,
-    matches: impl Fn(u8) -> bool + Copy,
-) -> Option<usize> {
-    let short = text.get(..SHORT).unwrap_or(text);
-    let found = find_word(short, marks, matches);
-    if found.is_some() || short.len() == text.len() {
-        return found;
-    }
-    let clean = |block: &[u8; BLOCK]| !block.iter().fold(false, |any, byte| any | matches(*byte));
-    let blocks = text[SHORT..].as_chunks().0;
-    let at = SHORT + BLOCK * blocks.iter().take_while(|block| clean(block)).count();
-    find_word(&text[at..], marks, matches).map(|found| at + found)
-}
-
-#[inline(always)]
-fn find_word(
-    text: &[u8],
-    marks: impl Fn(u64) -> u64,
-    matches: impl Fn(u8) -> bool,
-) -> Option<usize> {
+fn find(text: &[u8], marks: impl Fn(u64) -> u64, matches: impl Fn(u8) -> bool) -> Option<usize> {
     let mut rest = text;
     while let Some((word, after)) = rest.split_first_chunk() {
         let marks = marks(u64::from_le_bytes(*word));
         if marks != 0 {
-            return Some(text.len() - rest.len() + marks.trailing_zeros() as usize / 8);
+            return Some(text.len() - rest.len() + lowest(marks));
         }
         rest = after;
     }
     let at = text.len() - rest.len();
     rest.iter().position(|byte| matches(*byte)).map(|found| at + found)
+}
+
+/// The place of the lowest mark.
+fn lowest(marks: u64) -> usize {
+    marks.trailing_zeros() as usize / 8
 }
 
 /// Marks the bytes below `limit`, which is at most 0x80.

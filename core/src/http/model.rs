@@ -20,6 +20,7 @@ use core::ops::Range;
 use itoa::Buffer;
 
 use super::HeadError;
+use super::find::find_control;
 use super::known::{Known, KnownSet, Method, VERSION_LEN, Version};
 use super::token::{elements, is_target_byte, is_token, is_value_byte, lower_token};
 
@@ -438,8 +439,8 @@ impl Head {
         })
     }
 
-    /// Starts over with the received lines as the block, to be taken one by one. They are valid,
-    /// each with its CRLF, and at most [`BLOCK_MAX`] bytes.
+    /// Starts over with received bytes as the block, at most [`BLOCK_MAX`]. Its lines are then to be
+    /// taken one by one, and what follows them unloaded.
     pub(super) fn load(&mut self, lines: &[u8]) {
         self.clear();
         self.append(&[lines]);
@@ -472,6 +473,11 @@ impl Head {
         self.method_len = 0;
         self.method = Method::Other;
         self.status = status;
+    }
+
+    /// Drops from the block all that follows its first `len` bytes.
+    pub(super) fn unload(&mut self, len: usize) {
+        self.block.truncate(len);
     }
 
     /// All that the head was loaded with, and the index that its lines are to be taken into.
@@ -557,9 +563,161 @@ fn is_target(text: &[u8]) -> bool {
 
 /// Replaces what may not stand in a value by spaces.
 fn mend(value: &mut [u8]) {
-    for byte in value {
-        if !is_value_byte(*byte) {
-            *byte = b' ';
+    if find_control(value).is_some() {
+        value.iter_mut().filter(|byte| !is_value_byte(**byte)).for_each(|byte| *byte = b' ');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{write_request, write_response};
+
+    fn request() -> Head {
+        let mut head = Head::new();
+        head.set_request_line(b"GET", b"/", Version::V11).unwrap();
+        head.push(b"Host", b"a");
+        head.push(b"X-One", b"1");
+        head.push_known(Known::Cookie, b"b");
+        head.push(b"x-one", b"2");
+        head
+    }
+
+    fn wire(head: &Head) -> String {
+        let mut wire = Vec::new();
+        match head.is_request() {
+            true => write_request(head, &mut wire),
+            false => write_response(head, Version::V11, &mut wire),
         }
+        assert_eq!(head.wire_len(), wire.len());
+        assert!(head.wire_len_max() >= wire.len());
+        String::from_utf8(wire).unwrap()
+    }
+
+    fn names(head: &Head) -> String {
+        let names: Vec<_> = head.fields().map(|(name, _)| String::from_utf8_lossy(name)).collect();
+        names.join(" ")
+    }
+
+    #[test]
+    fn pushed_fields_keep_their_order_and_are_found() {
+        let mut head = request();
+        assert_eq!(
+            wire(&head),
+            "GET / HTTP/1.1\r\nhost: a\r\nx-one: 1\r\ncookie: b\r\nx-one: 2\r\n\r\n"
+        );
+        assert_eq!(head.value(Known::Cookie), Some(&b"b"[..]));
+        assert!(head.named(b"x-one").eq([b"1", b"2"]));
+        assert_eq!(head.push(b"VIA", b"c"), Known::Via);
+        assert_eq!(head.push(b"VI", b"c"), Known::Other);
+        assert!(head.has(Known::Via) && !head.has(Known::Te));
+        assert!(head.has_any(KnownSet::of(&[Known::Te, Known::Via])));
+    }
+
+    #[test]
+    fn removing() {
+        let mut head = request();
+        assert!(!head.remove(Known::Te) && !head.remove_name(b"x-two") && !head.remove_name(b"te"));
+        assert!(head.remove_name(b"x-one"));
+        assert_eq!(names(&head), "host cookie");
+        assert!(head.remove(Known::Cookie));
+        assert!(!head.has(Known::Cookie) && head.value(Known::Cookie).is_none());
+        assert!(head.remove_name(b"host"));
+        assert_eq!(wire(&head), "GET / HTTP/1.1\r\n\r\n");
+        head.push_known(Known::Host, b"b");
+        assert_eq!(wire(&head), "GET / HTTP/1.1\r\nhost: b\r\n\r\n");
+
+        let mut head = request();
+        head.retain(|name, value| name != b"cookie" && value != b"1");
+        assert_eq!(names(&head), "host x-one");
+        assert!(head.has(Known::Host) && !head.has(Known::Cookie));
+    }
+
+    #[test]
+    fn replacing() {
+        let mut head = request();
+        head.replace_value(1, b"longer than before");
+        head.replace_value(2, b"");
+        assert_eq!(
+            wire(&head),
+            "GET / HTTP/1.1\r\nhost: a\r\nx-one: longer than before\r\ncookie: \r\nx-one: 2\r\n\r\n"
+        );
+        assert_eq!(head.value(Known::Cookie), Some(&b""[..]));
+        head.set(b"x-one", b"3");
+        head.set_known(Known::Host, b"c");
+        assert_eq!(wire(&head), "GET / HTTP/1.1\r\ncookie: \r\nx-one: 3\r\nhost: c\r\n\r\n");
+    }
+
+    #[test]
+    fn another_request_line() {
+        let mut head = request();
+        assert_eq!(head.set_target(b"/other?x"), Ok(()));
+        assert_eq!(head.set_method(b"POST"), Ok(()));
+        assert_eq!((head.method(), head.target()), (Method::Post, &b"/other?x"[..]));
+        assert!(wire(&head).starts_with("POST /other?x HTTP/1.1\r\nhost: a\r\n"));
+        for bad in [&b""[..], b"/a b", b"/a\r\nX: y", b"/\x00", b"/#a", b"/\xe9"] {
+            assert_eq!(head.set_target(bad), Err(HeadError::Target), "{bad:?}");
+        }
+        for bad in [&b""[..], b"GE T", b"GET\r\n", b"G/T"] {
+            assert_eq!(head.set_method(bad), Err(HeadError::Method), "{bad:?}");
+            let outcome = head.set_request_line(bad, b"/", Version::V11);
+            assert_eq!(outcome, Err(HeadError::Method), "{bad:?}");
+        }
+        assert!(wire(&head).starts_with("POST /other?x HTTP/1.1\r\nhost: a\r\n"));
+    }
+
+    #[test]
+    fn a_response_made_here() {
+        let mut head = request();
+        head.clear();
+        head.set_status_line(503, b"Service Unavailable", Version::V11);
+        head.push_known(Known::ContentLength, b"0");
+        assert_eq!((head.status(), head.reason()), (503, &b"Service Unavailable"[..]));
+        assert_eq!(wire(&head), "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
+        head.set_status_line(204, b"", Version::V10);
+        assert_eq!((head.status(), head.reason(), head.version()), (204, &b""[..], Version::V10));
+        assert_eq!(wire(&head), "HTTP/1.1 204 \r\ncontent-length: 0\r\n\r\n");
+        let mut old = Vec::new();
+        write_response(&head, Version::V10, &mut old);
+        assert_eq!(old, b"HTTP/1.0 204 \r\ncontent-length: 0\r\n\r\n");
+    }
+
+    /// No value starts a line of its own, whoever made it.
+    #[test]
+    fn values_cannot_break_out() {
+        let mut head = request();
+        head.push(b"x", b"a\r\nSet-Cookie: b\0\x7f\tc\xff");
+        head.push_known(Known::Via, b"\r\n\r\n");
+        head.replace_value(0, b"\nb\r");
+        assert_eq!(head.field(4).unwrap().1, b"a  Set-Cookie: b  \tc\xff");
+        assert_eq!(head.value(Known::Via), Some(&b"    "[..]));
+        assert_eq!(head.value(Known::Host), Some(&b" b "[..]));
+        head.set_status_line(200, b"O\r\nK", Version::V11);
+        assert_eq!(head.reason(), b"O  K");
+    }
+
+    #[test]
+    #[should_panic(expected = "a field name is a token")]
+    fn a_name_that_is_no_token_is_a_bug() {
+        request().push(b"a b", b"c");
+    }
+
+    #[test]
+    fn clearing_keeps_memory_but_not_much() {
+        let mut head = request();
+        head.push(b"x", &[b'x'; 100]);
+        let capacity = head.block.capacity();
+        head.clear();
+        assert_eq!(head.block.capacity(), capacity);
+        assert!(!head.is_request() && !head.is_response() && head.fields().next().is_none());
+
+        let mut head = request();
+        head.push(b"x", &vec![b'x'; 4 * BLOCK_KEPT]);
+        for _ in 0..2 * FIELDS_KEPT {
+            head.push(b"x", b"");
+        }
+        head.clear();
+        assert!(head.block.capacity() <= BLOCK_KEPT);
+        assert!(head.index.fields.capacity() <= FIELDS_KEPT);
     }
 }

@@ -9,20 +9,23 @@ use super::model::{Head, Index, NAME_MAX};
 use super::scan::Kind;
 use super::token::is_token_byte;
 
-/// Makes a model of the lines that the head was loaded with. If that says `None`, the head is in
-/// no particular state.
-#[inline(never)]
-pub(super) fn take_regular(kind: Kind, head: &mut Head, fields_max: usize) -> Option<()> {
+/// Makes a model of the head that starts what `head` was loaded with, and says how long it is. If
+/// that says `None`, `head` is in no particular state.
+pub(super) fn take_regular(kind: Kind, head: &mut Head, fields_max: usize) -> Option<usize> {
     let start = match kind {
         Kind::Request => take_request_line(head)?,
         Kind::Response => take_status_line(head)?,
     };
     let (lines, index) = head.loaded();
     let mut at = start;
-    while at < lines.len() {
+    while !lines[at..].starts_with(b"\r\n") {
         at += take_field(&mut lines[at..], at, index)?;
     }
-    (index.len() <= fields_max).then_some(())
+    if index.len() > fields_max {
+        return None;
+    }
+    head.unload(at);
+    Some(at + 2)
 }
 
 /// Says how long the line is.

@@ -18,7 +18,7 @@ use super::token::is_token_byte;
 
 /// How many bytes of empty lines are skipped before a request (RFC 9112 section 2.2 asks for one
 /// line at least; old clients send one after the body of a POST).
-const SKIP_MAX: usize = 64;
+const SKIP_MAX: u32 = 64;
 
 /// The progress of a scan; as small as it is so that a waiting connection can hold it.
 ///
@@ -72,10 +72,10 @@ impl HeadScan {
         assert!(u32::try_from(input.len()).is_ok(), "a head is scanned in less than 4 GB");
         debug_assert!(self.cursor as usize <= input.len(), "the input never shrinks");
 
-        if let Some(found) = self.skip_empty_lines(input) {
-            return found;
-        }
-        let skip = self.skip as usize;
+        let skip = match self.start(input) {
+            Ok(start) => start.skip,
+            Err(found) => return found,
+        };
         let seen = self.cursor as usize;
         let start = skip.max(seen.saturating_sub(END.len() - 1));
         if let Some(found) = find_end(&input[start..]) {
@@ -90,29 +90,40 @@ impl HeadScan {
         }
     }
 
-    /// Steps over empty lines until the head has started. Says what that leads to if it has not.
-    fn skip_empty_lines(&mut self, input: &[u8]) -> Option<Scan> {
-        while self.cursor == self.skip {
-            let at = self.skip as usize;
-            let why = match input[at..] {
-                [] => return Some(Scan::NeedMore),
-                [first, ..] if is_token_byte(first) => return None,
-                [b'\r', ..] if self.kind == Kind::Request && at == SKIP_MAX => {
-                    HeadError::EmptyLines
-                }
-                [b'\r', b'\n', ..] if self.kind == Kind::Request => {
-                    self.skip += 2;
-                    self.cursor += 2;
-                    continue;
-                }
-                [b'\r'] if self.kind == Kind::Request => return Some(Scan::NeedMore),
-                [b'\r', ..] if self.kind == Kind::Request => HeadError::BareCr,
-                [first, ..] => HeadError::of_first(first),
-            };
-            return Some(Scan::Bad { at, why });
+    /// Steps over empty lines until the head has started, or says what that leads to instead.
+    pub(super) fn start(&mut self, input: &[u8]) -> Result<Start, Scan> {
+        let skip_max = match self.kind {
+            Kind::Request => SKIP_MAX,
+            Kind::Response => 0,
+        };
+        while self.cursor == self.skip && input[self.skip as usize..].starts_with(b"\r\n") {
+            if self.skip == skip_max {
+                return Err(Scan::Bad { at: skip_max as usize, why: HeadError::EmptyLines });
+            }
+            self.skip += 2;
+            self.cursor += 2;
         }
-        None
+        let skip = self.skip as usize;
+        match input[skip..] {
+            [first, ..] if is_token_byte(first) => {
+                Ok(Start { kind: self.kind, skip, first_look: self.cursor == self.skip })
+            }
+            [] | [b'\r'] => Err(Scan::NeedMore),
+            [first, ..] => Err(Scan::Bad { at: skip, why: HeadError::of_first(first) }),
+        }
     }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+/// A head that has started.
+pub(super) struct Start {
+    pub(super) kind: Kind,
+    pub(super) skip: usize,
+    /// Nothing of it has been seen before.
+    pub(super) first_look: bool,
 }
 
 /// Looks at the control characters from `cursor` on: CRLF ends a line, HTAB is let through, and no
@@ -183,7 +194,7 @@ mod tests {
         let bad = |at, why| Scan::Bad { at, why };
         let empty_lines =
             |count: usize| [&b"\r\n".repeat(count), &b"G / HTTP/1.1\r\n\r\n"[..]].concat();
-        let most = SKIP_MAX / 2;
+        let most = SKIP_MAX as usize / 2;
         for (input, expected) in [
             (&b""[..], Scan::NeedMore),
             (b"GET / HTTP/1.1", Scan::NeedMore),
@@ -228,7 +239,7 @@ mod tests {
         for (input, expected) in [
             (&b"HTTP/1.1 200 OK\r\n\r\n"[..], Scan::Complete { skip: 0, len: 19 }),
             (b"HTTP/1.1 200 OK\r\nA: b\r\n", Scan::NeedMore),
-            (b"\r\nHTTP/1.1 200 OK\r\n\r\n", bad(0, HeadError::FirstByte)),
+            (b"\r\nHTTP/1.1 200 OK\r\n\r\n", bad(0, HeadError::EmptyLines)),
             (b"HTTP/1.1 200 OK\n\n", bad(15, HeadError::BareLf)),
         ] {
             check(HeadScan::response(), input, expected);
