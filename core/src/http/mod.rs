@@ -33,6 +33,7 @@ mod error;
 mod find;
 mod folded;
 mod framing;
+mod index;
 mod known;
 mod model;
 mod parse;

@@ -15,8 +15,9 @@ use memchr::memchr;
 use super::authority::check_target;
 use super::diagnose::diagnose;
 use super::error::{BadHead, HeadError};
+use super::index::NAME_MAX;
 use super::known::{Known, VERSION_LEN, Version};
-use super::model::{BLOCK_MAX, Head, NAME_MAX};
+use super::model::{BLOCK_MAX, Head};
 use super::regular::take_regular;
 use super::scan::{HeadScan, Kind, Scan, Start};
 use super::token::{is_blank, is_target_byte};
@@ -237,7 +238,7 @@ fn fill_response<'input>(
 
     match line.get(STATUS_END..) {
         Some([b' ', reason @ ..]) => into.take_status_line(0, reason.len(), status, version),
-        Some([]) => into.set_status_line(status, b"", version),
+        Some([]) => into.push_status_line(status, b"", version),
         _ => return Err(Refusal::Syntax),
     }
     take_fields(input, response.headers, into, limits)?;

@@ -13,7 +13,7 @@ use super::*;
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: 2000,
+        cases: 1000,
         rng_seed: RngSeed::Fixed(0x7e57),
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -48,13 +48,17 @@ fn head(kind: Kind) -> impl Strategy<Value = Vec<u8>> {
         select(Known::ALL).prop_map(|known| known.name().to_string()),
         select(Known::ALL).prop_map(|known| known.name().to_uppercase()),
     ];
-    let space = select(&["", " ", " ", " ", "\t", "  "][..]);
+    let space = select(&["", " ", " ", "\t", "  "][..]);
     let value = "([!-~\u{e9}]([ -~\t]{0,60}[!-~])?)?";
-    let field = (name, space.clone(), value, space)
-        .prop_map(|(name, before, value, after)| format!("{name}:{before}{value}{after}\r\n"));
-    let fields = vec(field, 0..12);
-    (line, fields)
-        .prop_map(|(line, fields)| format!("{line}\r\n{}\r\n", fields.concat()).into_bytes())
+    let fields = vec((name, space.clone(), value, space), 0..12);
+    (line, any::<bool>(), fields).prop_map(|(line, regular, fields)| {
+        let mut head = format!("{line}\r\n");
+        for (name, before, value, after) in fields {
+            let (before, after) = if regular { (" ", "") } else { (before, after) };
+            head += &format!("{name}:{before}{value}{after}\r\n");
+        }
+        (head + "\r\n").into_bytes()
+    })
 }
 
 /// A head with a few bytes changed, for better or worse.
@@ -94,16 +98,12 @@ fn write(head: &Head) -> Vec<u8> {
     wire
 }
 
-/// Everything that a head says, but for the version it was received in.
-fn meaning(head: &Head) -> (Method, Vec<u8>, Vec<u8>, u16, Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>) {
-    (
-        head.method(),
-        head.method_bytes().to_vec(),
-        head.target().to_vec(),
-        head.status(),
-        head.reason().to_vec(),
-        head.fields().map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
-    )
+/// Everything that a head says, but for the version it was received in, as one list.
+fn meaning(head: &Head) -> Vec<Vec<u8>> {
+    let status = head.status().to_string();
+    let line = [head.method_bytes(), head.target(), status.as_bytes(), head.reason()];
+    let fields = head.fields().flat_map(|(name, value)| [name, value]);
+    line.into_iter().chain(fields).map(<[u8]>::to_vec).collect()
 }
 
 /// The outcome of feeding a scan with the input as far as each of `cuts`, then whole.
@@ -127,6 +127,7 @@ fn check_written_head_is_read_again(kind: Kind, input: &[u8]) {
     let again = parse(kind, &wire).expect("what is written can be read");
     assert_eq!(meaning(&again), meaning(&head));
     assert_eq!(write(&again), wire);
+    check_short_way(kind, &wire);
     let regular = take_regular(kind, &mut loaded(&wire), 100);
     assert!(regular == Some(wire.len()) || wire.contains(&b'\t'), "what is written is regular");
 }
