@@ -20,10 +20,10 @@ pub(super) fn take_regular(kind: Kind, head: &mut Head, fields_max: usize) -> Op
     let (lines, index) = head.loaded();
     let mut at = start;
     while !lines[at..].starts_with(b"\r\n") {
+        if index.fields.len() == fields_max {
+            return None;
+        }
         at += take_field(&mut lines[at..], at, index)?;
-    }
-    if index.fields.len() > fields_max {
-        return None;
     }
     head.unload(at);
     Some(at + 2)

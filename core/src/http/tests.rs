@@ -13,7 +13,7 @@ use super::*;
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: 1000,
+        cases: 600,
         rng_seed: RngSeed::Fixed(0x7e57),
         failure_persistence: None,
         ..ProptestConfig::default()
