@@ -266,7 +266,7 @@ pub fn splicing_loses_nothing<H: Harness>(unix: bool) {
     let mut host = H::new("splice", unix);
     let (near, far) = pair(&mut host);
     let pipe = host.net().open_pipe(262_144).expect("a pipe");
-    let text: Vec<u8> = (0..1_000_000_u32).map(|i| (i * 7 >> 3) as u8).collect();
+    let text: Vec<u8> = (0..1_000_000_u32).map(|i| ((i * 7) >> 3) as u8).collect();
     let (mut sent, mut held, mut back) = (0, 0, Vec::new());
     let mut ended = false;
     while back.len() < text.len() {
