@@ -29,7 +29,6 @@ pub(super) struct Draft {
     pub(super) http_only: Vec<(&'static str, Span)>,
     /// The last `option httplog` or `tcplog`.
     pub(super) log_option: Option<Span>,
-    pub(super) balance: super::balance::Balance,
 }
 
 /// What an unconditional rule does.
@@ -67,7 +66,6 @@ impl Draft {
             verdicts: [None; 3],
             http_only: Vec::new(),
             log_option: None,
-            balance: super::balance::Balance::default(),
         }
     }
 

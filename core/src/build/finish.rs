@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::balance::Algorithm;
 use crate::config::{Diagnostic, SectionKind, Severity, Word, similar};
 use crate::proxy::spec::{LogFormat, Mode, Options, Proxy, Rule, Site, Switch};
 
@@ -87,12 +88,14 @@ impl Builder<'_> {
     fn check(&mut self, draft: &mut Draft) {
         let title = draft.title();
         self.check_servers(draft);
+        draft.proxy.balance.all_backups = draft.proxy.options.has(Options::ALL_BACKUPS);
         if !draft.is_http() {
             let mut told = BTreeSet::new();
             for (what, span) in std::mem::take(&mut draft.http_only) {
                 if told.insert(what) {
                     let what = match what {
                         "http-request" => "'http-request' rules".to_string(),
+                        "balance uri" => "'balance uri'".to_string(),
                         option => format!("'option {option}'"),
                     };
                     let message = format!("{what} ignored for {title} (needs 'mode http')");
@@ -100,6 +103,9 @@ impl Builder<'_> {
                 }
             }
             draft.proxy.forward_for = None;
+            if let Algorithm::Uri(_) = draft.proxy.balance.algorithm {
+                draft.proxy.balance.algorithm = Algorithm::RoundRobin;
+            }
             draft.verdicts[2] = None;
             if draft.proxy.log_format == LogFormat::Http && draft.is_frontend() {
                 draft.proxy.log_format = LogFormat::Tcp;
@@ -257,10 +263,6 @@ impl Builder<'_> {
             servers: first_server..site.servers.len() as u32,
             switching: switches,
             request_rules,
-            balance: crate::balance::Policy {
-                algorithm: draft.balance.algorithm,
-                ..Default::default()
-            },
             ..draft.proxy
         };
         if proxy.maxconn == 0 {

@@ -74,6 +74,7 @@ impl Builder<'_> {
             "use_backend" => self.use_backend(draft, statement),
             "balance" => self.balance(draft, statement),
             "hash-type" => self.hash_type(draft, statement),
+            "hash-balance-factor" => self.hash_balance_factor(draft, statement),
             "errorfile" | "errorloc" | "errorloc302" | "errorloc303" | "errorfiles" => {
                 self.error_statement(draft, statement, keyword.name);
             }

@@ -244,6 +244,42 @@ fn options() {
 }
 
 #[test]
+fn balancing() {
+    use crate::balance::{Algorithm, Function, HashType, Method, UriOptions};
+    let policy = |text: &str| http(&format!("listen l\nbind :1\n{text}")).proxy(0).balance;
+    let uri = UriOptions { whole: true, len: 5, depth: 2, path_only: true };
+    for (text, expected) in [
+        ("", Algorithm::RoundRobin),
+        ("balance roundrobin\n", Algorithm::RoundRobin),
+        ("balance static-rr\n", Algorithm::StaticRr),
+        ("balance leastconn\n", Algorithm::LeastConn),
+        ("balance first\n", Algorithm::First),
+        ("balance source\n", Algorithm::Source),
+        ("balance random\n", Algorithm::Random { draws: 2 }),
+        ("balance random(4)\n", Algorithm::Random { draws: 4 }),
+        ("balance uri\n", Algorithm::Uri(UriOptions::default())),
+        ("balance uri whole len 5 depth 2 path-only\n", Algorithm::Uri(uri)),
+    ] {
+        assert_eq!(policy(text).algorithm, expected, "{text}");
+    }
+    for (text, expected) in [
+        ("hash-type consistent\n", HashType::new(Method::Consistent, None, true)),
+        (
+            "hash-type map-based djb2 avalanche\n",
+            HashType::new(Method::MapBased, Some(Function::Djb2), true),
+        ),
+        (
+            "hash-type consistent crc32\n",
+            HashType::new(Method::Consistent, Some(Function::Crc32), false),
+        ),
+    ] {
+        assert_eq!(policy(text).hash_type, expected, "{text}");
+    }
+    assert_eq!(policy("hash-balance-factor 150\n").balance_factor, 150);
+    assert!(policy("option allbackups\n").all_backups);
+}
+
+#[test]
 fn forwarded_for() {
     let site = http(
         "listen l\nbind :1\noption forwardfor except 127.0.0.0/8 header X-Client if-none\n\

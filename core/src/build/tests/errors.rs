@@ -173,6 +173,34 @@ fn faults() {
             "'http-reuse' only supports 'never', 'safe', 'aggressive', 'always' \
           (got 'foo')",
         ),
+        ("balance\n", "'balance' expects an algorithm, such as 'roundrobin'"),
+        (
+            "balance leastcon\n",
+            "unknown 'balance' algorithm 'leastcon'; did you mean 'leastconn' \
+          maybe ?",
+        ),
+        ("balance random(0)\n", "'balance random' : number of draws must be at least 1"),
+        ("balance uri len\n", "'balance' expects a number"),
+        (
+            "balance hdr(x)\n",
+            "'balance hdr' is not supported yet, and clients would move between \
+          servers",
+        ),
+        ("balance roundrobin x\n", "'balance' cannot handle unexpected argument 'x'"),
+        (
+            "hash-type avalanche\n",
+            "'hash-type' only supports 'map-based', 'consistent' (got \
+          'avalanche')",
+        ),
+        (
+            "hash-type consistent md5\n",
+            "'hash-type' only supports 'sdbm', 'djb2', 'wt6', 'crc32' \
+          (got 'md5')",
+        ),
+        (
+            "hash-balance-factor 50\n",
+            "'hash-balance-factor' must be 0 or greater than 100 (was 50)",
+        ),
         ("mode health\n", "'mode health' is not supported any more"),
         ("retries x\n", "'retries' expects a number (got 'x')"),
         ("maxconn -1\n", "'maxconn' expects a number (got '-1')"),

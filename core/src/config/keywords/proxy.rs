@@ -44,7 +44,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     kw("filter", "-XXX", refuse(FILTER)),
     kw("force-persist", "--XX", no(PERSISTENCE)),
     kw("fullconn", "X-XX", WORKS),
-    kw("hash-balance-factor", "X-XX", no(NOT_YET)),
+    kw("hash-balance-factor", "X-XX", WORKS),
     kw("hash-type", "X-XX", WORKS),
     kw("http-after-response", "XXXX", WORKS),
     kw("http-check comment", "X-XX", no(CHECKS)),
