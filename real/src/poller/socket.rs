@@ -108,8 +108,8 @@ pub fn connect(spec: &ConnectSpec<'_>) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// Binds the local end of a connection. Without a port, the port is chosen when it connects, so that
-/// one port can serve connections to different places.
+/// Binds the local end of a connection. Without a port, the port is chosen when it connects, so
+/// that one port can serve connections to different places.
 fn bind_source(fd: BorrowedFd<'_>, from: SocketAddr) -> Result<(), Errno> {
     if from.port() == 0 {
         #[cfg(target_os = "linux")]

@@ -98,7 +98,7 @@ fn recv_some(host: &mut impl Harness, sock: Sock) -> Vec<u8> {
     }
 }
 
-/// P1, P10: an accepted socket works at once, without being announced; a connecting one is announced.
+/// P1, P10: an accepted socket works at once, unannounced; a connecting one is announced.
 pub fn accepted_is_ready_and_connecting_is_not<H: Harness>(unix: bool) {
     let mut host = H::new("accepted", unix);
     let listener = host.net().listen(&ListenSpec { listener: 0 }).expect("a listener");
