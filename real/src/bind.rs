@@ -24,6 +24,9 @@ use crate::sys;
 /// How many connections may wait to be accepted if the configuration does not say.
 const BACKLOG: u32 = 1024;
 
+/// Whether the kernel spreads connections over several sockets of one address.
+pub const SHARDS: bool = cfg!(target_os = "linux");
+
 /// Seconds for which `defer-accept` waits for the first bytes.
 const DEFER_ACCEPT_S: i32 = 60;
 
@@ -123,7 +126,7 @@ impl<'a> Binder<'a> {
     /// Sockets that a listener gets: one for each engine if the kernel can spread connections.
     fn shards(&self, listener: &Listener) -> u32 {
         let alone = listener.options.shared || self.site.global.noreuseport;
-        if cfg!(target_os = "linux") && !alone { self.engines } else { 1 }
+        if SHARDS && !alone { self.engines } else { 1 }
     }
 
     fn backlog(&self, listener: &Listener, frontend: &Proxy) -> i32 {

@@ -57,7 +57,8 @@ fn show() -> Result<(), String> {
         openings.push(Openings { listeners, sinks });
     }
     let mut signals = Signals::install(Handled::Demo).map_err(|error| reason(&error))?;
-    let notify = say::of_engine;
+    // What the engines have to say is in the log, on the same terminal.
+    let notify = |_: &_| {};
     let plan = Plan { site: Arc::new(site), openings, seed: start::seed(), notify };
     let crew = Crew::assemble(plan)?;
 
@@ -69,7 +70,10 @@ fn show() -> Result<(), String> {
 }
 
 fn greeting(port: u16, origins: &Origins, configuration: &str) -> String {
-    let shown: String = configuration.lines().map(|line| format!("    {line}\n")).collect();
+    let shown: String = configuration
+        .lines()
+        .map(|line| if line.is_empty() { "\n".into() } else { format!("    {line}\n") })
+        .collect();
     format!(
         "This is Tidegate's demonstration; only this machine can reach it.\n\n\
          It runs this configuration, with two small origin servers of its own behind it:\n\n\

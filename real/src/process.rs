@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
-use tidegate_core::proxy::spec::{Global, Site};
+use tidegate_core::proxy::spec::{Global, Options, Site};
 
 use crate::host::reason;
 use crate::sys::{self, Forked};
@@ -24,31 +24,38 @@ const PER_ENGINE: u64 = 4;
 pub fn descriptors(site: &Site, engines: u32) -> u64 {
     let engines = u64::from(engines);
     let connections = 2 * u64::from(site.global.maxconn);
-    let pipes = match site.tunables.nosplice {
-        true => 0,
-        false => 2 * u64::from(site.global.maxpipes),
-    };
+    let pipes = if splices(site) { 2 * pipes(&site.global) } else { 0 };
     let own = site.listeners.len() as u64 + site.sinks.len() as u64 + PER_ENGINE;
     connections + pipes + engines * own + SPARE
 }
 
-/// Raises the limit on open descriptors to `needed`, or to what `ulimit-n` asks for. Returns the
-/// limit in force if it is less than that.
-pub fn raise_descriptor_limit(global: &Global, needed: u64) -> Result<(), (u64, u64)> {
+fn splices(site: &Site) -> bool {
+    let splice = Options::SPLICE_AUTO.with(Options::SPLICE_REQUEST).with(Options::SPLICE_RESPONSE);
+    !site.tunables.nosplice && site.proxies.iter().any(|proxy| proxy.options.any(splice))
+}
+
+fn pipes(global: &Global) -> u64 {
+    match global.maxpipes {
+        0 => u64::from(global.maxconn / 4),
+        given => u64::from(given),
+    }
+}
+
+/// Raises the limit on open descriptors to `needed`, or to what `ulimit-n` asks for, as far as the
+/// system allows. Returns the limit in force.
+pub fn raise_descriptor_limit(global: &Global, needed: u64) -> u64 {
     let cap = global.fd_hard_limit.map_or(u64::MAX, u64::from);
     let wanted = global.ulimit_n.map_or(needed, u64::from).min(cap);
     let now = getrlimit(Resource::Nofile);
-    if now.current.is_none_or(|current| current >= wanted) {
-        return Ok(());
+    if let Some(current) = now.current.filter(|current| *current < wanted) {
+        let beyond = Rlimit { current: Some(wanted), maximum: now.maximum.map(|m| m.max(wanted)) };
+        // Without the right to raise the hard limit: up to it.
+        let most = now.maximum.map_or(wanted, |hard| hard.min(wanted)).max(current);
+        let within = Rlimit { current: Some(most), maximum: now.maximum };
+        let _ =
+            setrlimit(Resource::Nofile, beyond).or_else(|_| setrlimit(Resource::Nofile, within));
     }
-    let hard = now.maximum.map(|hard| hard.max(wanted));
-    if setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: hard }).is_ok() {
-        return Ok(());
-    }
-    // Not allowed to go beyond the hard limit: up to it, then.
-    let current = now.maximum.map_or(wanted, |hard| hard.min(wanted));
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum: now.maximum });
-    if current >= wanted { Ok(()) } else { Err((wanted, current)) }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Limits the memory of the process (`-m`).
@@ -167,18 +174,22 @@ pub fn signal_all(pids: &[u32], signal: Signal) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_core::proxy::spec::Proxy;
+
     use super::*;
 
     #[test]
     fn descriptors_cover_both_sides_and_the_pipes() {
-        let mut site = Site::default();
+        let mut site = Site { proxies: vec![Proxy::default()], ..Site::default() };
         site.global.maxconn = 1000;
+        let without = descriptors(&site, 2);
+        assert!(without >= 2000 && descriptors(&site, 4) > without);
+        site.proxies[0].options.set(Options::SPLICE_RESPONSE);
+        assert_eq!(descriptors(&site, 2), without + 500);
         site.global.maxpipes = 10;
-        let with_pipes = descriptors(&site, 2);
-        assert!(with_pipes >= 2020);
+        assert_eq!(descriptors(&site, 2), without + 20);
         site.tunables.nosplice = true;
-        assert_eq!(descriptors(&site, 2), with_pipes - 20);
-        assert!(descriptors(&site, 4) > descriptors(&site, 2));
+        assert_eq!(descriptors(&site, 2), without);
     }
 
     #[test]

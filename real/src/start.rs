@@ -22,7 +22,7 @@ use tidegate_core::build::build;
 use tidegate_core::config::{Diagnostic, Environment, Host, Severity, Source, condition};
 use tidegate_core::proxy::spec::Site;
 
-use crate::bind::{Binder, Trouble};
+use crate::bind::{Binder, SHARDS, Trouble};
 use crate::cli::{Farewell, Options};
 use crate::host::{Machine, configuration_files, reason};
 use crate::poller::Openings;
@@ -96,6 +96,9 @@ fn configured(options: &Options) -> Result<Site, Stop> {
             return Err(FAILED.into());
         }
     };
+    if warned && site.global.zero_warning {
+        return Err(fail("config : Some warnings were found and 'zero-warning' is set. Aborting."));
+    }
     if let Some(classes) = &options.keywords {
         say::print(keywords::list(classes));
     }
@@ -187,7 +190,9 @@ impl Running {
 }
 
 /// Brings a site up. In the background, the original process ends in here.
-fn start(options: &Options, site: Site) -> Result<Running, Stop> {
+fn start(options: &Options, mut site: Site) -> Result<Running, Stop> {
+    // Where the kernel does not spread connections over sockets, engines cannot have one each.
+    site.global.noreuseport |= !SHARDS;
     let engines = engines(&site);
     let daemon = site.global.daemon && !options.foreground;
     if options.verbose {
@@ -215,17 +220,21 @@ fn start(options: &Options, site: Site) -> Result<Running, Stop> {
     Ok(Running { crew, signals })
 }
 
-/// How many engines a site wants.
+/// How many engines a site wants; without `nbthread` one for each CPU, as HAProxy up to 64.
 pub fn engines(site: &Site) -> u32 {
-    site.global.nbthread.unwrap_or_else(|| Machine.cpus() as u32).max(1)
+    site.global.nbthread.unwrap_or_else(|| Machine.cpus().min(64) as u32).max(1)
 }
 
 fn limits(options: &Options, site: &Site, engines: u32) -> Result<(), Stop> {
     let needed = process::descriptors(site, engines);
-    if let Err((wanted, limit)) = process::raise_descriptor_limit(&site.global, needed) {
+    let limit = process::raise_descriptor_limit(&site.global, needed);
+    // What each connection needs at least: both its sides.
+    let least = 2 * u64::from(site.global.maxconn);
+    if limit < least {
         say::warning(format_args!(
-            "Cannot raise FD limit to {wanted}, limit is {limit}. Connections beyond it will wait; \
-             lower maxconn or raise the limit"
+            "Cannot raise FD limit to {needed}, limit is {limit}: not enough for {} connections. \
+             Those beyond it will wait; lower maxconn or raise the limit",
+            site.global.maxconn
         ));
     }
     if let Some(mb) = options.memory_mb {

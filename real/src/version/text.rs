@@ -3,7 +3,7 @@
 pub const USAGE: &str = "\
 Usage: haproxy -f <file|dir> [-f ...] [options] [-- <file>...]
        -c           check the files and exit: 0 valid, 1 errors, 2 nothing to do
-       -D / -db     in the background / in the foreground, whatever the files say
+       -D / -db     in the background / in the foreground
        -sf <pid>... replace running processes; they finish what they have
        -v / -vv     version / what this build can do
        --help       all options, signals and exit codes
@@ -13,7 +13,7 @@ pub const HELP: &str = "\
 Tidegate: a TCP and HTTP proxy and load balancer. It reads haproxy.cfg and takes
 HAProxy's command line.
 
-  tidegate                            a demonstration on 127.0.0.1, no file needed
+  tidegate                            a demonstration, no file needed
   tidegate -c -f haproxy.cfg          is this configuration good?
   tidegate -db -f haproxy.cfg         run here and now
   tidegate -D -f haproxy.cfg -p pid   run in the background
@@ -64,5 +64,5 @@ Signals
   TERM, INT        end at once
 
 Exit codes
-  0 fine   1 the command line, a file or the start failed   2 nothing to listen on
+  0 fine   1 a wrong command line or file, or no start   2 nothing to listen on
 ";
