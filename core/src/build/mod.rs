@@ -1,6 +1,6 @@
 //! From the statements of a configuration to a compiled [`Site`]: all complaints of all files in
-//! one run, each with its place and what to write instead. Nothing is opened or bound here; what the
-//! machine must be asked (files, names, limits) goes through [`Host`].
+//! one run, each with its place and what to write instead. Nothing is opened or bound here; what
+//! the machine must be asked (files, names, limits) goes through [`Host`].
 //!
 //! ```text
 //!   Section ──► global ───────────────► Global, Tunables ──────────┐

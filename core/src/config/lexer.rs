@@ -11,8 +11,8 @@
 //! ```
 //!
 //! A backslash before anything else stays. A line is a line: there is no continuation. Variables
-//! are `$NAME`, `${NAME}`, `${NAME-default}` and `${NAME[*]}` (its blank-separated parts as words of
-//! their own); `.FILE`, `.LINE` and `.SECTION` are answered here.
+//! are `$NAME`, `${NAME}`, `${NAME-default}` and `${NAME[*]}` (its blank-separated parts as words
+//! of their own); `.FILE`, `.LINE` and `.SECTION` are answered here.
 
 use std::fmt;
 

@@ -314,18 +314,18 @@ fn warnings() {
         (
             "backend b\nserver s 192.0.2.1:1 check\nserver t 192.0.2.1:2 check inter 3s cookie x\n",
             &[
-                "6: 'server ... check' has no effect: there are no health checks yet: servers count as up",
-                "7: 'server ... inter' has no effect: there are no health checks yet: servers count as up",
+                "6: 'server ... check' has no effect: there are no health checks yet: servers \
+             count as up",
+                "7: 'server ... inter' has no effect: there are no health checks yet: servers \
+             count as up",
                 "7: 'server ... cookie' has no effect: there is no persistence yet: each request \
              is balanced",
             ],
         ),
         (
             "userlist u\nuser x insecure-password y\n",
-            &[
-                "6: 'user' has no effect: conditions are not evaluated yet; rules that depend on one \
-             are refused",
-            ],
+            &["6: 'user' has no effect: conditions are not evaluated yet; rules that depend on \
+             one are refused"],
         ),
         (
             "listen l\nbind :1 thread 1-4\nstats enable\nstats uri /s\nhttp-request set-var(txn.x) \
