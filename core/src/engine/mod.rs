@@ -155,6 +155,8 @@ pub struct Engine {
     listeners: Vec<Listening>,
     clients: Slab<Client>,
     sessions: Slab<Box<Session>>,
+    // Boxed, since they move between here and the table of sessions.
+    #[allow(clippy::vec_box)]
     spare: Vec<Box<Session>>,
     conns: ServerConns,
     farms: Vec<Farm>,
