@@ -150,13 +150,14 @@ impl RoundRobin {
             self.unroll();
             return None;
         }
+        // A window that is over ends with the first pick of the next.
+        if self.rounds == self.turns[server].weight {
+            self.rounds = 0;
+        }
         self.next += 1;
         if self.next == self.rotation.len() {
             self.next = 0;
             self.rounds += 1;
-            if self.rounds == self.turns[server].weight {
-                self.rounds = 0;
-            }
         }
         Some(server)
     }
