@@ -424,3 +424,21 @@ fn answer(server: Name, stream: TcpStream, stop: &AtomicBool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunked_body_ends_behind_its_trailers() {
+        let whole = b"5;x=1\r\nhello\r\nA\r\n0123456789\r\n0\r\nx: y\r\n\r\n";
+        let (end, seen) = chunks(&[whole.as_slice(), b"next"].concat()).expect("it is whole");
+        assert_eq!(end, whole.len());
+        let payload = b"hello0123456789".to_vec();
+        let trailer = b"x: y\r\n\r\n".to_vec();
+        assert_eq!(seen, Seen::Chunks { sizes: vec![5, 10], payload, trailer });
+        for cut in 0..whole.len() {
+            assert!(chunks(&whole[..cut]).is_none(), "cut at {cut}");
+        }
+    }
+}
