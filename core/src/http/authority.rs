@@ -1,0 +1,181 @@
+//! Which form of target fits which method (RFC 9112 section 3.2), and whether an absolute target
+//! agrees with Host. Not a URI parser: path and query are rules' business.
+
+use super::HeadError;
+use super::known::{Known, Method};
+use super::model::Head;
+
+/// Accepts a request whose target is origin-form (`/a?b`), absolute-form (`http://host/a`),
+/// authority-form for CONNECT (`host:443`) or `*` for OPTIONS. The target of an absolute-form and
+/// of CONNECT must be the host that Host names, if there is one: HAProxy refuses it as well, since
+/// whoever routes by the one and whoever routes by the other would disagree.
+pub(super) fn check_target(head: &Head) -> Result<(), HeadError> {
+    let form = |fits: bool| if fits { Ok(()) } else { Err(HeadError::TargetForm) };
+    let target = head.target();
+    match (head.method(), target) {
+        (Method::Connect, authority) => match split_port(authority) {
+            // Host may leave the port out.
+            Some((_, Some(port))) if !port.is_empty() => check_host(head, authority, port),
+            _ => Err(HeadError::TargetForm),
+        },
+        (_, [b'/', ..]) => Ok(()),
+        (method, b"*") => form(method == Method::Options),
+        (_, uri) => {
+            let (scheme, authority) = split_uri(uri).ok_or(HeadError::TargetForm)?;
+            form(split_port(authority).is_some())?;
+            check_host(head, authority, default_port(scheme))
+        }
+    }
+}
+
+fn check_host(head: &Head, authority: &[u8], default_port: &[u8]) -> Result<(), HeadError> {
+    match head.value(Known::Host) {
+        Some(host) if !agree(authority, host, default_port) => Err(HeadError::TargetAuthority),
+        _ => Ok(()),
+    }
+}
+
+/// Scheme and authority of an absolute URI with both.
+fn split_uri(uri: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = uri.iter().position(|byte| *byte == b':')?;
+    let (scheme, rest) = uri.split_at(colon);
+    let valid = scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
+    let rest = rest.strip_prefix(b"://")?;
+    let end = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
+    valid.then_some((scheme, &rest[..end]))
+}
+
+/// Host and port of an authority, if it is a host with or without a port. An empty host is none,
+/// and one with user information is not accepted (RFC 9110 section 4.2.4).
+fn split_port(authority: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let host_end = match authority {
+        [b'[', ..] => authority.iter().position(|byte| *byte == b']')? + 1,
+        _ => authority.iter().position(|byte| *byte == b':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(host_end);
+    let valid = match host {
+        [b'[', address @ .., b']'] => {
+            !address.is_empty()
+                && address.iter().all(|byte| byte.is_ascii_alphanumeric() || b".:%".contains(byte))
+        }
+        name => {
+            !name.is_empty()
+                && name
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte))
+        }
+    };
+    match port {
+        _ if !valid => None,
+        [] => Some((host, None)),
+        [b':', digits @ ..] => is_port(digits).then_some((host, Some(digits))),
+        _ => None,
+    }
+}
+
+/// Is this a port, or nothing? `host:` is a valid authority (RFC 3986 section 3.2.3).
+fn is_port(digits: &[u8]) -> bool {
+    let value = |value: u32, digit: &u8| {
+        digit.is_ascii_digit().then(|| value.saturating_mul(10) + u32::from(digit - b'0'))
+    };
+    digits.len() <= 5 && digits.iter().try_fold(0, value).is_some_and(|port| port <= 65535)
+}
+
+fn default_port(scheme: &[u8]) -> &'static [u8] {
+    match scheme {
+        _ if scheme.eq_ignore_ascii_case(b"http") => b"80",
+        _ if scheme.eq_ignore_ascii_case(b"https") => b"443",
+        _ => b"",
+    }
+}
+
+/// Do the two name the same host and port, where a port that is left out is the default one?
+fn agree(authority: &[u8], host: &[u8], default_port: &[u8]) -> bool {
+    fn port_or<'a>(port: Option<&'a [u8]>, default: &'a [u8]) -> &'a [u8] {
+        port.filter(|port| !port.is_empty()).unwrap_or(default)
+    }
+    match (split_port(authority), split_port(host)) {
+        (Some((one, one_port)), Some((other, other_port))) => {
+            one.eq_ignore_ascii_case(other)
+                && port_or(one_port, default_port) == port_or(other_port, default_port)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Version;
+
+    #[test]
+    fn target_and_method() {
+        const FORM: Result<(), HeadError> = Err(HeadError::TargetForm);
+        const OTHER: Result<(), HeadError> = Err(HeadError::TargetAuthority);
+        for (method, target, host, expected) in [
+            ("GET", "/", None, Ok(())),
+            ("GET", "//a/b?c=http://d", Some("x"), Ok(())),
+            ("GET", "a", None, FORM),
+            ("GET", "?a", None, FORM),
+            ("GET", "*", None, FORM),
+            ("GET", "a:80", None, FORM),
+            ("OPTIONS", "*", Some("x"), Ok(())),
+            ("OPTIONS", "*/", None, FORM),
+            ("OPTIONS", "/a", None, Ok(())),
+            ("CONNECT", "a:443", None, Ok(())),
+            ("CONNECT", "a:443", Some("a:443"), Ok(())),
+            ("CONNECT", "a:443", Some("A"), Ok(())),
+            ("CONNECT", "a:443", Some("a:80"), OTHER),
+            ("CONNECT", "a:443", Some("b:443"), OTHER),
+            ("CONNECT", "[::1]:443", Some("[::1]"), Ok(())),
+            ("CONNECT", "a", None, FORM),
+            ("CONNECT", "a:", None, FORM),
+            ("CONNECT", ":443", None, FORM),
+            ("CONNECT", "a:65536", None, FORM),
+            ("CONNECT", "a:000080", None, FORM),
+            ("CONNECT", "a:+443", None, FORM),
+            ("CONNECT", "u@a:443", None, FORM),
+            ("CONNECT", "a:443/", None, FORM),
+            ("CONNECT", "[::1:443", None, FORM),
+            ("CONNECT", "[]:443", None, FORM),
+            ("CONNECT", "[::1]x:443", None, FORM),
+            ("CONNECT", "/", None, FORM),
+            ("CONNECT", "*", None, FORM),
+            ("CONNECT", "http://a:80/", None, FORM),
+            ("GET", "http://a/x", None, Ok(())),
+            ("GET", "http://a", Some("a"), Ok(())),
+            ("GET", "http://a?x", Some("a"), Ok(())),
+            ("GET", "HTTP://A/x", Some("a"), Ok(())),
+            ("GET", "http://a:80/x", Some("a"), Ok(())),
+            ("GET", "http://a/x", Some("a:80"), Ok(())),
+            ("GET", "http://a:/x", Some("a"), Ok(())),
+            ("GET", "https://a:443/x", Some("a"), Ok(())),
+            ("GET", "ws+x://a:1/x", Some("a:1"), Ok(())),
+            ("GET", "ws://a/x", Some("a"), Ok(())),
+            ("GET", "ws://a:80/x", Some("a"), OTHER),
+            ("GET", "http://a:443/x", Some("a"), OTHER),
+            ("GET", "http://a/x", Some("b"), OTHER),
+            ("GET", "http://a/x", Some(""), OTHER),
+            ("GET", "http://a/x", Some("a, b"), OTHER),
+            ("GET", "http:a", None, FORM),
+            ("GET", "http:/a", None, FORM),
+            ("GET", "http:///a", None, FORM),
+            ("GET", "://a/", None, FORM),
+            ("GET", "1http://a/", None, FORM),
+            ("GET", "ht_tp://a/", None, FORM),
+            ("GET", "http://u:p@a/", None, FORM),
+            ("GET", "http://a:b/", None, FORM),
+            ("GET", "http://a\\b/", None, FORM),
+            ("get", "*", None, FORM),
+        ] {
+            let mut head = Head::new();
+            let line = head.set_request_line(method.as_bytes(), target.as_bytes(), Version::V11);
+            assert_eq!(line, Ok(()));
+            if let Some(host) = host {
+                head.push_known(Known::Host, host.as_bytes());
+            }
+            assert_eq!(check_target(&head), expected, "{method} {target} host {host:?}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The chunked transfer coding (RFC 9112 section 7.1): a decoder that is told bytes and says which
+//! of them are the body, and the bytes that encode one.
+//!
+//! The decoder holds no bytes, so a body is decoded where it lies, however it is cut:
+//!
+//! ```text
+//!   4;x=y␍␊ b o d y ␍␊3␍␊ end ␍␊0␍␊x-sum: 1␍␊␍␊
+//!   └Skip──┘└Data──┘└Skip─┘└Data┘└──────End─────────┘
+//!
+//!            digits            LF                      left == 0
+//!   Size ──► Digits ─► … ─► SizeLf ─► Data ─► DataCr ─► DataLf ─► Size
+//!              └► Pad ─► Ext ─┘ │ size 0
+//!                               └► Line ─► Name ─► Value ─► ValueLf ─► Line
+//!                                    └► EndLf ─► Done
+//! ```
+//!
+//! Extensions and trailer fields are checked, counted and dropped: nobody on a path of proxies may
+//! rely on the former, and the latter may be discarded by any of them (RFC 9110 section 6.5.1).
+//! Spaces after a size are accepted, since servers exist that pad it and HAProxy lets them. All
+//! else that the grammar does not allow is an error. After one, nothing can be said about the rest.
+
+use super::token::{is_token_byte, is_value_byte};
+
+/// The largest chunk in bytes. Larger sizes are an attack on somebody's arithmetic.
+const SIZE_MAX: u64 = 1 << 62;
+
+/// The most digits in a size, leading zeros included.
+const DIGITS_MAX: u16 = 16;
+
+/// The most bytes between a size and its CRLF.
+const EXTENSION_MAX: u16 = 256;
+
+/// The most bytes and the most lines after the last chunk.
+const TRAILER_MAX: u16 = 8192;
+const TRAILER_LINES_MAX: u8 = 64;
+
+/// The state of decoding one body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChunkDecoder {
+    state: State,
+    /// Bytes of the chunk still to come; the size while it is read.
+    left: u64,
+    /// Digits, or bytes of the extension, or of the trailer, that count towards a limit.
+    count: u16,
+    /// Lines of the trailer.
+    lines: u8,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// Before the first digit.
+    #[default]
+    Size,
+    /// After one digit at least.
+    Digits,
+    /// In the spaces after the size.
+    Pad,
+    /// In the extension.
+    Extension,
+    /// After the CR that ends the line of the size.
+    SizeLf,
+    /// In the chunk, with at least one byte to come.
+    Data,
+    /// After the chunk.
+    DataCr,
+    DataLf,
+    /// At the start of a line of the trailer.
+    Line,
+    Name,
+    Value,
+    ValueLf,
+    /// After the CR of the empty line that ends the body.
+    EndLf,
+    Done,
+    Failed(ChunkError),
+}
+
+/// What the next input bytes are. The caller drops or keeps as many, and calls again with the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Chunk {
+    /// There was no input, and the body is not over.
+    NeedMore,
+    /// So many bytes of framing: drop them. At least one.
+    Skip(usize),
+    /// So many bytes of the body: keep them. At least one, at most what was given.
+    Data(usize),
+    /// So many bytes of framing, and the body is over. What follows them is not of this message.
+    End(usize),
+    /// The coding is broken. It stays so.
+    Bad(ChunkError),
+}
+
+/// What is wrong with a chunked body. A request's is answered with 400, if an answer can still be
+/// sent; a response's ends truncated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkError {
+    /// The data of a chunk is not followed by CRLF.
+    DataEnd,
+    /// A control character in an extension, or a line that ends in a bare CR or LF.
+    Extension,
+    /// An extension of more than 256 bytes.
+    ExtensionTooLong,
+    /// A size that is no hexadecimal number.
+    Size,
+    /// A size of more than 2^62 or of more than 16 digits.
+    SizeTooLarge,
+    /// A trailer that is not made of fields.
+    Trailer,
+    /// A trailer of more than 8192 bytes or 64 lines.
+    TrailerTooLong,
+}
+
+impl ChunkError {
+    /// A sentence's worth for logs and `show errors`.
+    pub fn explain(&self) -> &'static str {
+        match self {
+            ChunkError::DataEnd => "a chunk is not followed by CRLF",
+            ChunkError::Extension => "a forbidden byte after a chunk size",
+            ChunkError::ExtensionTooLong => "a chunk extension of more than 256 bytes",
+            ChunkError::Size => "a chunk size is not a hexadecimal number",
+            ChunkError::SizeTooLarge => "a chunk size is too large",
+            ChunkError::Trailer => "a malformed trailer",
+            ChunkError::TrailerTooLong => "a trailer of more than 8192 bytes or 64 lines",
+        }
+    }
+}
+
+impl core::fmt::Display for ChunkError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.explain())
+    }
+}
+
+impl core::error::Error for ChunkError {}
+
+impl ChunkDecoder {
+    pub fn new() -> ChunkDecoder {
+        ChunkDecoder::default()
+    }
+
+    /// Says what the first bytes of `input` are, and takes them as consumed.
+    pub fn step(&mut self, input: &[u8]) -> Chunk {
+        match self.state {
+            State::Done => return Chunk::End(0),
+            State::Failed(error) => return Chunk::Bad(error),
+            _ if input.is_empty() => return Chunk::NeedMore,
+            State::Data => return Chunk::Data(self.take_data(input.len())),
+            _ => {}
+        }
+        for (index, &byte) in input.iter().enumerate() {
+            match self.next(byte) {
+                Ok(State::Data) => {
+                    self.state = State::Data;
+                    return Chunk::Skip(index + 1);
+                }
+                Ok(State::Done) => {
+                    self.state = State::Done;
+                    return Chunk::End(index + 1);
+                }
+                Ok(state) => self.state = state,
+                Err(error) => {
+                    self.state = State::Failed(error);
+                    return Chunk::Bad(error);
+                }
+            }
+        }
+        Chunk::Skip(input.len())
+    }
+
+    /// How many bytes of the current chunk are still to come; 0 outside of one. So many can be
+    /// passed on without being looked at, if [`ChunkDecoder::pass`] is then told.
+    pub fn left(&self) -> u64 {
+        if self.state == State::Data { self.left } else { 0 }
+    }
+
+    /// Takes `count` bytes of the chunk, at least 1 and at most [`ChunkDecoder::left`], as consumed
+    /// unseen (they were spliced, say).
+    pub fn pass(&mut self, count: u64) {
+        assert!((1..=self.left()).contains(&count), "passed what is not of the chunk");
+        self.left -= count;
+        if self.left == 0 {
+            self.state = State::DataCr;
+        }
+    }
+
+    /// Whether the last chunk's data and the CRLF behind it are consumed (or no chunk has begun).
+    pub fn is_between(&self) -> bool {
+        !matches!(self.state, State::Data | State::DataCr | State::DataLf)
+    }
+
+    /// Is the body over?
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    fn take_data(&mut self, len: usize) -> usize {
+        let taken = usize::try_from(self.left).map_or(len, |left| left.min(len));
+        self.pass(taken as u64);
+        taken
+    }
+
+    /// The state after one byte of framing.
+    fn next(&mut self, byte: u8) -> Result<State, ChunkError> {
+        match (self.state, byte) {
+            (State::Size | State::Digits, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+                self.add_digit(byte)
+            }
+            (State::Digits | State::Pad | State::Extension, b'\r') => Ok(State::SizeLf),
+            (State::Digits | State::Pad, b' ' | b'\t') => self.extend(State::Pad),
+            (State::Digits | State::Pad, b';') => self.extend(State::Extension),
+            (State::Extension, byte) if is_value_byte(byte) => self.extend(State::Extension),
+            (State::SizeLf, b'\n') if self.left == 0 => {
+                self.count = 0;
+                Ok(State::Line)
+            }
+            (State::SizeLf, b'\n') => Ok(State::Data),
+            (State::DataCr, b'\r') => Ok(State::DataLf),
+            (State::DataLf, b'\n') => {
+                self.count = 0;
+                Ok(State::Size)
+            }
+            (State::Line, b'\r') => Ok(State::EndLf),
+            (State::Line, byte) if is_token_byte(byte) => self.add_line(),
+            (State::Name, byte) if is_token_byte(byte) => self.trail(State::Name),
+            (State::Name, b':') => self.trail(State::Value),
+            (State::Value, b'\r') => self.trail(State::ValueLf),
+            (State::Value, byte) if is_value_byte(byte) => self.trail(State::Value),
+            (State::ValueLf, b'\n') => self.trail(State::Line),
+            (State::EndLf, b'\n') => Ok(State::Done),
+            (state, _) => Err(fault(state)),
+        }
+    }
+
+    fn add_digit(&mut self, digit: u8) -> Result<State, ChunkError> {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            _ => (digit | 0x20) - b'a' + 10,
+        };
+        // Room for one digit more is certain: the size so far is at most 2^62 / 16 then.
+        if self.count == DIGITS_MAX || self.left > SIZE_MAX >> 4 {
+            return Err(ChunkError::SizeTooLarge);
+        }
+        let size = self.left << 4 | u64::from(value);
+        if size > SIZE_MAX {
+            return Err(ChunkError::SizeTooLarge);
+        }
+        self.left = size;
+        self.count += 1;
+        Ok(State::Digits)
+    }
+
+    fn extend(&mut self, state: State) -> Result<State, ChunkError> {
+        if self.state == State::Digits {
+            self.count = 0;
+        }
+        self.count += 1;
+        if self.count > EXTENSION_MAX { Err(ChunkError::ExtensionTooLong) } else { Ok(state) }
+    }
+
+    fn add_line(&mut self) -> Result<State, ChunkError> {
+        self.lines += 1;
+        if self.lines > TRAILER_LINES_MAX {
+            return Err(ChunkError::TrailerTooLong);
+        }
+        self.trail(State::Name)
+    }
+
+    fn trail(&mut self, state: State) -> Result<State, ChunkError> {
+        self.count += 1;
+        if self.count > TRAILER_MAX { Err(ChunkError::TrailerTooLong) } else { Ok(state) }
+    }
+}
+
+/// What a byte that the state does not expect means.
+fn fault(state: State) -> ChunkError {
+    match state {
+        State::Size | State::Digits => ChunkError::Size,
+        State::Pad | State::Extension | State::SizeLf => ChunkError::Extension,
+        State::Data | State::DataCr | State::DataLf => ChunkError::DataEnd,
+        State::Line | State::Name | State::Value | State::ValueLf | State::EndLf => {
+            ChunkError::Trailer
+        }
+        State::Done | State::Failed(_) => unreachable!("nothing is read after the end"),
+    }
+}
+
+/// The longest head of a chunk: 16 digits and CRLF.
+pub const CHUNK_HEAD_MAX: usize = 18;
+
+/// What ends a body, after the CRLF of its last chunk. There is no trailer.
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Writes what stands before a chunk of `len` bytes, and says how long it is. After the chunk goes
+/// CRLF. `len` is not 0: that would end the body, which [`LAST_CHUNK`] does.
+pub fn write_chunk_head(len: u64, out: &mut [u8; CHUNK_HEAD_MAX]) -> usize {
+    assert!(len > 0, "an empty chunk would end the body");
+    let digits = 16 - len.leading_zeros() as usize / 4;
+    for (index, digit) in out[..digits].iter_mut().enumerate() {
+        let nibble = len >> (4 * (digits - 1 - index)) & 0xf;
+        *digit = b"0123456789abcdef"[nibble as usize];
+    }
+    out[digits..digits + 2].copy_from_slice(b"\r\n");
+    digits + 2
+}

@@ -1,0 +1,207 @@
+//! What a message says about its connection, and the removal of what is meant for one hop only
+//! (RFC 9110 section 7.6.1). Not the decision whether the connection is kept, which is policy.
+
+use super::known::{Known, KnownSet, Version};
+use super::model::Head;
+use super::token::{elements, is_blank};
+
+/// The options of the Connection fields that have a meaning here. Proxy-Connection is ignored:
+/// it never was a standard, and it was always wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connection {
+    pub close: bool,
+    pub keep_alive: bool,
+    pub upgrade: bool,
+}
+
+/// What becomes of an Upgrade field that the Connection field stands by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpgradeField {
+    /// It is passed on, with a `connection: upgrade` of its own.
+    Keep,
+    Strip,
+}
+
+/// Options that name no field, or one that [`strip_hop_by_hop`] deals with by its own rule.
+const OPTIONS: &[&[u8]] = &[b"keep-alive", b"close", b"upgrade", b"te"];
+
+/// Fields that end here whether Connection names them or not.
+const ONE_HOP: KnownSet =
+    KnownSet::of(&[Known::Http2Settings, Known::KeepAlive, Known::ProxyConnection]);
+
+const HOP_BY_HOP: KnownSet = KnownSet::of(&[
+    Known::Connection,
+    Known::Http2Settings,
+    Known::KeepAlive,
+    Known::ProxyConnection,
+    Known::Te,
+    Known::Upgrade,
+]);
+
+/// How many names the Connection fields of one head may nominate. Each costs a look at every
+/// field, and honest ones nominate one or two.
+const NOMINATED_MAX: usize = 32;
+
+/// Reads the Connection fields.
+pub fn connection(head: &Head) -> Connection {
+    let mut found = Connection::default();
+    for option in head.values(Known::Connection).flat_map(elements) {
+        match option.len() {
+            5 if option.eq_ignore_ascii_case(b"close") => found.close = true,
+            7 if option.eq_ignore_ascii_case(b"upgrade") => found.upgrade = true,
+            10 if option.eq_ignore_ascii_case(b"keep-alive") => found.keep_alive = true,
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Does the sender want to go on after this message? (RFC 9112 section 9.3.) By default in
+/// HTTP/1.1, only if it says so in HTTP/1.0; `close` always wins.
+pub fn keep_alive_wanted(head: &Head) -> bool {
+    let Connection { close, keep_alive, .. } = connection(head);
+    !close && (keep_alive || head.version() == Version::V11)
+}
+
+/// Removes what was meant for this hop: Connection and the fields it nominates, Keep-Alive,
+/// Proxy-Connection, HTTP2-Settings, TE but for `trailers`, and Upgrade unless it is to be kept.
+///
+/// A nomination removes no field that the proxy knows by name ([`Known`]), since those are meant
+/// for all hops or have a rule here: a client cannot have Host, Cookie, Content-Length or
+/// X-Forwarded-For removed on its way to the server. Only the first 32 nominations of a head count.
+///
+/// An Upgrade is kept only if Connection nominates it and it does not offer HTTP/2: a server that
+/// switched to that would go on unseen behind the proxy's back.
+pub fn strip_hop_by_hop(head: &mut Head, upgrade: UpgradeField) {
+    if !head.has_any(HOP_BY_HOP) {
+        return;
+    }
+    let kept = upgrade == UpgradeField::Keep && connection(head).upgrade && may_upgrade(head);
+    head.remove_connection(OPTIONS, NOMINATED_MAX);
+    head.remove_all(ONE_HOP);
+    if head.has(Known::Te) {
+        strip_te(head);
+    }
+    if kept {
+        head.push_known(Known::Connection, b"upgrade");
+    } else {
+        head.remove(Known::Upgrade);
+    }
+}
+
+fn may_upgrade(head: &Head) -> bool {
+    let mut protocols = head.values(Known::Upgrade).flat_map(elements).peekable();
+    protocols.peek().is_some()
+        && !protocols.any(|name| {
+            let name = name.split(|byte| *byte == b'/').next().unwrap_or(name);
+            name.eq_ignore_ascii_case(b"h2c") || name.eq_ignore_ascii_case(b"h2")
+        })
+}
+
+/// Leaves of all TE fields one `trailers`, if they say it.
+fn strip_te(head: &mut Head) {
+    let trailers = head.values(Known::Te).flat_map(elements).any(|coding| {
+        let end = coding.iter().position(|byte| *byte == b';' || is_blank(*byte));
+        coding[..end.unwrap_or(coding.len())].eq_ignore_ascii_case(b"trailers")
+    });
+    head.remove(Known::Te);
+    if trailers {
+        head.push_known(Known::Te, b"trailers");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{HeadLimits, parse_request, write_request};
+
+    fn parsed(version: &str, fields: &str) -> Head {
+        let mut head = Head::new();
+        let text = format!("GET / HTTP/{version}\r\n{fields}\r\n");
+        parse_request(text.as_bytes(), &mut head, &HeadLimits::default()).unwrap();
+        head
+    }
+
+    #[test]
+    fn persistence() {
+        for (fields, wanted_in_1_1, wanted_in_1_0) in [
+            ("", true, false),
+            ("Connection: close\r\n", false, false),
+            ("Connection: Close\r\n", false, false),
+            ("Connection: closed\r\n", true, false),
+            ("Connection: keep-alive\r\n", true, true),
+            ("Connection: Keep-Alive\r\n", true, true),
+            ("Connection: keep-alive, close\r\n", false, false),
+            ("Connection: close\r\nConnection: keep-alive\r\n", false, false),
+            ("Connection: foo,\t ,KEEP-ALIVE ,bar\r\n", true, true),
+            ("Connection:\r\n", true, false),
+            ("Proxy-Connection: close\r\n", true, false),
+            ("Proxy-Connection: keep-alive\r\n", true, false),
+            ("Keep-Alive: timeout=5\r\n", true, false),
+        ] {
+            assert_eq!(keep_alive_wanted(&parsed("1.1", fields)), wanted_in_1_1, "{fields:?}");
+            assert_eq!(keep_alive_wanted(&parsed("1.0", fields)), wanted_in_1_0, "{fields:?}");
+        }
+        let all = connection(&parsed("1.1", "Connection: upgrade, close, keep-alive\r\n"));
+        assert_eq!(all, Connection { close: true, keep_alive: true, upgrade: true });
+    }
+
+    #[test]
+    fn stripping() {
+        use UpgradeField::{Keep, Strip};
+        for (upgrade, fields, expected) in [
+            (Strip, "", ""),
+            (Strip, "A: b\r\n", "a: b\r\n"),
+            (Strip, "Connection: close\r\nA: b\r\n", "a: b\r\n"),
+            (Strip, "A: b\r\nConnection: A\r\nC: d\r\n", "c: d\r\n"),
+            (Strip, "A: b\r\nConnection: c, a\r\nC: d\r\nE: f\r\n", "e: f\r\n"),
+            (Strip, "Connection: a\r\nA: b\r\nConnection: c\r\nC: d\r\n", ""),
+            (Strip, "A: b\r\nC: d\r\nConnection: a\r\nConnection: c\r\nConnection: x\r\n", ""),
+            (Strip, "Connection: close\r\nClose: 1\r\n", "close: 1\r\n"),
+            (Strip, "Keep-Alive: 5\r\nProxy-Connection: x\r\nHTTP2-Settings: x\r\n", ""),
+            (Strip, "Connection: keep-alive\r\nKeep-Alive: 5\r\n", ""),
+            (
+                Strip,
+                "Connection: host, content-length, cookie, x-forwarded-for\r\nHost: a\r\n\
+                 Content-Length: 0\r\nCookie: b\r\nX-Forwarded-For: c\r\n",
+                "host: a\r\ncontent-length: 0\r\ncookie: b\r\nx-forwarded-for: c\r\n",
+            ),
+            (Strip, "TE: trailers\r\nA: b\r\n", "a: b\r\nte: trailers\r\n"),
+            (Strip, "TE: gzip\r\nTE: deflate, Trailers;q=0.5\r\n", "te: trailers\r\n"),
+            (Strip, "Connection: TE\r\nTE: trailers\r\n", "te: trailers\r\n"),
+            (Strip, "TE: gzip, xtrailers\r\n", ""),
+            (Strip, "Connection: upgrade\r\nUpgrade: websocket\r\n", ""),
+            (Strip, "Upgrade: websocket\r\n", ""),
+            (Keep, "Upgrade: websocket\r\n", ""),
+            (
+                Keep,
+                "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nA: b\r\n",
+                "upgrade: websocket\r\na: b\r\nconnection: upgrade\r\n",
+            ),
+            (Keep, "Connection: upgrade\r\n", ""),
+            (Keep, "Connection: upgrade, http2-settings\r\nUpgrade: h2c\r\n", ""),
+            (Keep, "Connection: upgrade\r\nUpgrade: websocket, H2C/2\r\n", ""),
+            (Keep, "Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2\r\n", ""),
+        ] {
+            let mut head = parsed("1.1", fields);
+            strip_hop_by_hop(&mut head, upgrade);
+            let mut wire = Vec::new();
+            write_request(&head, &mut wire);
+            let wire = String::from_utf8(wire).unwrap();
+            let expected = format!("GET / HTTP/1.1\r\n{expected}\r\n");
+            assert_eq!(wire, expected, "{upgrade:?} {fields:?}");
+            assert_eq!(head.has(Known::Connection), expected.contains("connection"), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn nominations_are_limited() {
+        let nominated: Vec<_> = (0..=NOMINATED_MAX).map(|n| format!("x{n}")).collect();
+        let list = nominated.join(",");
+        let fields: String = nominated.iter().map(|name| format!("{name}: 1\r\n")).collect();
+        let mut head = parsed("1.1", &format!("Connection: {list}\r\n{fields}"));
+        strip_hop_by_hop(&mut head, UpgradeField::Strip);
+        let left: Vec<_> = head.fields().collect();
+        assert_eq!(left, [(format!("x{NOMINATED_MAX}").as_bytes(), &b"1"[..])]);
+    }
+}

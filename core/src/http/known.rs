@@ -1,0 +1,220 @@
+//! Names with a meaning to a proxy: methods, versions and header fields, recognised once.
+
+/// A request method. Methods are case-sensitive (RFC 9110 section 9.1): `get` is [`Other`].
+///
+/// [`Other`]: Method::Other
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Connect,
+    Options,
+    Trace,
+    Patch,
+    /// Any other token; its text is [`Head::method_bytes`](super::Head::method_bytes).
+    #[default]
+    Other,
+}
+
+impl Method {
+    pub fn recognise(text: &[u8]) -> Method {
+        match text {
+            b"GET" => Method::Get,
+            b"HEAD" => Method::Head,
+            b"POST" => Method::Post,
+            b"PUT" => Method::Put,
+            b"DELETE" => Method::Delete,
+            b"CONNECT" => Method::Connect,
+            b"OPTIONS" => Method::Options,
+            b"TRACE" => Method::Trace,
+            b"PATCH" => Method::Patch,
+            _ => Method::Other,
+        }
+    }
+}
+
+/// The version a message was received in. What is written says HTTP/1.1 unless told otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    V10,
+    #[default]
+    V11,
+}
+
+/// The length of `HTTP/1.1`.
+pub(super) const VERSION_LEN: usize = 8;
+
+impl Version {
+    pub fn as_bytes(self) -> &'static [u8; VERSION_LEN] {
+        match self {
+            Version::V10 => b"HTTP/1.0",
+            Version::V11 => b"HTTP/1.1",
+        }
+    }
+}
+
+/// Declares [`Known`] from a table of names that is ordered by length, for recognition is one jump
+/// on the length and then a comparison with the few names of that length.
+macro_rules! known {
+    ($( $len:literal: $( $variant:ident = $name:literal, )+ )+) => {
+        /// A header field that the proxy knows by name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Known {
+            $( $( #[doc = concat!("`", $name, "`")] $variant, )+ )+
+            /// Any other name.
+            Other,
+        }
+
+        impl Known {
+            /// Every known name.
+            pub const ALL: &[Known] = &[ $( $( Known::$variant, )+ )+ ];
+
+            /// `name` in lower case.
+            pub fn recognise(name: &[u8]) -> Known {
+                match name.len() {
+                    $( $len => {
+                        $( if name == $name.as_bytes() { return Known::$variant; } )+
+                        Known::Other
+                    } )+
+                    _ => Known::Other,
+                }
+            }
+
+            /// The name in lower case; empty for [`Known::Other`].
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $( $( Known::$variant => $name, )+ )+
+                    Known::Other => "",
+                }
+            }
+        }
+
+        $( $( const _: () = assert!($name.len() == $len, "listed under a wrong length"); )+ )+
+    };
+}
+
+known! {
+    2:  Te = "te",
+    3:  Age = "age", Via = "via",
+    4:  Date = "date", Etag = "etag", Host = "host", Vary = "vary",
+    5:  Range = "range",
+    6:  Accept = "accept", Cookie = "cookie", Expect = "expect", Origin = "origin",
+        Pragma = "pragma", Server = "server",
+    7:  Expires = "expires", Referer = "referer", Trailer = "trailer", Upgrade = "upgrade",
+    8:  Location = "location",
+    9:  Forwarded = "forwarded",
+    10: Connection = "connection", KeepAlive = "keep-alive", SetCookie = "set-cookie",
+        UserAgent = "user-agent",
+    12: ContentType = "content-type",
+    13: Authorization = "authorization", CacheControl = "cache-control",
+        ContentRange = "content-range", IfNoneMatch = "if-none-match",
+        LastModified = "last-modified", XOriginalTo = "x-original-to",
+    14: ContentLength = "content-length", Http2Settings = "http2-settings",
+    15: AcceptEncoding = "accept-encoding", AcceptLanguage = "accept-language",
+        XForwardedFor = "x-forwarded-for",
+    16: ContentEncoding = "content-encoding", ProxyConnection = "proxy-connection",
+        WwwAuthenticate = "www-authenticate", XForwardedHost = "x-forwarded-host",
+        XForwardedPort = "x-forwarded-port",
+    17: IfModifiedSince = "if-modified-since", SecWebsocketKey = "sec-websocket-key",
+        TransferEncoding = "transfer-encoding", XForwardedProto = "x-forwarded-proto",
+    18: ProxyAuthenticate = "proxy-authenticate",
+    19: ProxyAuthorization = "proxy-authorization",
+    20: SecWebsocketAccept = "sec-websocket-accept",
+    25: StrictTransportSecurity = "strict-transport-security",
+}
+
+const _: () = assert!(Known::ALL.len() < 64, "KnownSet is 64 bits, one of them for Other");
+
+/// A set of known names. [`Known::Other`] is never in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KnownSet(u64);
+
+impl KnownSet {
+    pub const EMPTY: KnownSet = KnownSet(0);
+
+    pub const fn of(names: &[Known]) -> KnownSet {
+        let mut set = KnownSet::EMPTY;
+        let mut index = 0;
+        while index < names.len() {
+            set.0 |= KnownSet::bit(names[index]);
+            index += 1;
+        }
+        set
+    }
+
+    pub fn insert(&mut self, known: Known) {
+        self.0 |= KnownSet::bit(known);
+    }
+
+    pub fn remove_all(&mut self, names: KnownSet) {
+        self.0 &= !names.0;
+    }
+
+    pub const fn contains(self, known: Known) -> bool {
+        self.0 & KnownSet::bit(known) != 0
+    }
+
+    pub const fn intersects(self, other: KnownSet) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    const fn bit(known: Known) -> u64 {
+        (1 << known as u8) & !(1 << Known::Other as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_name_is_recognised_and_nothing_near_it() {
+        for &known in Known::ALL {
+            let name = known.name().as_bytes();
+            assert_eq!(Known::recognise(name), known);
+            assert_eq!(Known::recognise(&name[1..]), Known::Other, "{known:?}");
+            assert_eq!(Known::recognise(&name.to_ascii_uppercase()), Known::Other);
+            for at in 0..name.len() {
+                let mut near = name.to_vec();
+                near[at] ^= 1;
+                assert_ne!(Known::recognise(&near), known);
+            }
+        }
+    }
+
+    #[test]
+    fn sets() {
+        let mut set = KnownSet::of(&[Known::Te, Known::StrictTransportSecurity, Known::Other]);
+        assert!(set.contains(Known::Te) && set.contains(Known::StrictTransportSecurity));
+        assert!(!set.contains(Known::Host) && !set.contains(Known::Other));
+        set.remove_all(KnownSet::of(&[Known::Te]));
+        assert!(!set.contains(Known::Te) && set.intersects(set));
+        assert!(!set.intersects(KnownSet::of(&[Known::Te, Known::Host])));
+        set.insert(Known::Other);
+        assert!(!set.contains(Known::Other));
+    }
+
+    #[test]
+    fn methods_are_case_sensitive() {
+        for (text, method) in [
+            (&b"GET"[..], Method::Get),
+            (b"HEAD", Method::Head),
+            (b"POST", Method::Post),
+            (b"PUT", Method::Put),
+            (b"DELETE", Method::Delete),
+            (b"CONNECT", Method::Connect),
+            (b"OPTIONS", Method::Options),
+            (b"TRACE", Method::Trace),
+            (b"PATCH", Method::Patch),
+            (b"get", Method::Other),
+            (b"GETS", Method::Other),
+            (b"PURGE", Method::Other),
+        ] {
+            assert_eq!(Method::recognise(text), method);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! HTTP/1 messages: bytes in, values out. No policy, no I/O, no configuration, no clock.
+//!
+//! ```text
+//!   bytes ──► HeadScan ──► parse_request ──► Head ──► write_request ──► bytes
+//!             where does   parse_response     │       write_response
+//!             it end?                         │
+//!                          request_body ◄─────┤─────► connection, strip_hop_by_hop
+//!                          response_body      │       rules: push, set, remove, replace_value
+//!                                │
+//!   body ──► ChunkDecoder ◄──────┘ Chunked ──► write_chunk_head ──► bytes
+//! ```
+//!
+//! - [`HeadScan`] finds the end of a head while it arrives. Its cursor never moves back, so a head
+//!   that comes byte by byte costs no more than one that comes whole.
+//! - [`parse_request`] and [`parse_response`] turn one whole head into a [`Head`]. They run once.
+//! - [`Head`] is the model that rules read and change. A head that is sent on is always written
+//!   from it, so what the next hop reads never depends on what the received bytes could have meant
+//!   to another parser. It is recycled: in the steady state nothing here allocates.
+//! - [`request_body`] and [`response_body`] decide how long a body is, and refuse what is in doubt.
+//! - [`ChunkDecoder`] removes the chunked coding in place, whatever way the bytes are cut.
+//!
+//! The grammar is RFC 9112's without its leniencies: lines end in CRLF, one space separates the
+//! parts of a start line, no white space stands before a colon, no line is folded, no value holds
+//! a control character but HTAB. HAProxy repairs most of these; a peer that depends on it is rare,
+//! a peer that attacks through it is not. Every refusal is a typed error that can
+//! [explain](HeadError::explain) itself and says at which byte.
+
+mod authority;
+mod chunked;
+mod connection;
+mod diagnose;
+mod error;
+mod framing;
+mod known;
+mod model;
+mod parse;
+mod scan;
+mod token;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use chunked::{CHUNK_HEAD_MAX, Chunk, ChunkDecoder, ChunkError, LAST_CHUNK, write_chunk_head};
+pub use connection::{Connection, UpgradeField, connection, keep_alive_wanted, strip_hop_by_hop};
+pub use error::{BadHead, HeadError};
+pub use framing::{Body, FramingError, request_body, response_body, settle};
+pub use known::{Known, KnownSet, Method, Version};
+pub use model::Head;
+pub use parse::{HeadLimits, parse_request, parse_response};
+pub use scan::{HeadScan, Scan};
+pub use write::{write_request, write_response};

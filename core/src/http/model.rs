@@ -1,0 +1,545 @@
+//! The model of a head, request or response: what rules read and change, and what is written.
+//! Not a copy of what was received: names are in lower case, spacing is regular, and the version
+//! on the line is always HTTP/1.1.
+//!
+//! One block of bytes holds the lines as they go on the wire, and an index says where each is:
+//!
+//! ```text
+//!   block   GET /a HTTP/1.1␍␊host: x␍␊connection: close␍␊accept: */*␍␊via: 1.1 y␍␊
+//!           ▲ line            ▲                          ▲             ▲
+//!   fields                    host                       accept        via (pushed later)
+//! ```
+//!
+//! A removed field leaves the index; its bytes stay until the head is cleared. A pushed or replaced
+//! one is appended to the block. Lines that are neighbours both in the index and in the block are
+//! written by one copy, so a head that was hardly touched is written by a few.
+
+use core::iter;
+use core::ops::Range;
+
+use itoa::Buffer;
+
+use super::HeadError;
+use super::known::{Known, KnownSet, Method, VERSION_LEN, Version};
+use super::token::{elements, is_target_byte, is_token, is_value_byte};
+
+/// The longest block, in bytes, live lines and dead ones. Far beyond any buffer: what arrives is
+/// limited by `tune.bufsize`, and what rules add by `tune.maxrewrite`.
+pub(super) const BLOCK_MAX: usize = 1 << 26;
+
+/// The longest field name in bytes.
+pub(super) const NAME_MAX: usize = u16::MAX as usize;
+
+/// A cleared head keeps at most so many bytes, and the index of so many fields.
+const BLOCK_KEPT: usize = 32 << 10;
+const FIELDS_KEPT: usize = 256;
+
+/// What separates a name from its value, and ends a line.
+const COLON: &[u8] = b": ";
+const CRLF: &[u8] = b"\r\n";
+
+/// The head of a request or a response.
+///
+/// A head starts empty. `set_request_line` or `set_status_line` makes it the one or the other;
+/// fields keep the order in which they were received or pushed. A name that is looked for or removed
+/// is given in lower case, as a configuration's are once it is read; a pushed one is lowered.
+///
+/// Nothing that is put in can break out of its line: values have their CR, LF and NUL (and the
+/// other controls but HTAB) replaced by spaces (RFC 9110 section 5.5), and a target or method that
+/// would break the request line is refused.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    block: Vec<u8>,
+    fields: Vec<Field>,
+    /// The start line in the block, CRLF included.
+    line: Line,
+    method_len: u32,
+    method: Method,
+    version: Version,
+    /// 0 in a request.
+    status: u16,
+    /// Which known names are in the index.
+    present: KnownSet,
+}
+
+/// A field is the line `name: value` with its CRLF, somewhere in the block.
+#[derive(Clone, Copy, Debug)]
+struct Field {
+    at: u32,
+    value_len: u32,
+    name_len: u16,
+    known: Known,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    at: u32,
+    len: u32,
+}
+
+impl Line {
+    fn range(self) -> Range<usize> {
+        self.at as usize..self.at as usize + self.len as usize
+    }
+}
+
+impl Field {
+    fn name(self) -> Range<usize> {
+        let at = self.at as usize;
+        at..at + usize::from(self.name_len)
+    }
+
+    fn value(self) -> Range<usize> {
+        let at = self.name().end + COLON.len();
+        at..at + self.value_len as usize
+    }
+
+    fn line(self) -> Range<usize> {
+        self.at as usize..self.value().end + CRLF.len()
+    }
+}
+
+impl Head {
+    pub fn new() -> Head {
+        Head::default()
+    }
+
+    /// Empties the head for the next message. Its memory is kept, unless an unusual message made
+    /// it large.
+    pub fn clear(&mut self) {
+        self.block.clear();
+        self.fields.clear();
+        if self.block.capacity() > BLOCK_KEPT {
+            self.block.shrink_to(BLOCK_KEPT);
+        }
+        if self.fields.capacity() > FIELDS_KEPT {
+            self.fields.shrink_to(FIELDS_KEPT);
+        }
+        self.line = Line::default();
+        self.method_len = 0;
+        self.method = Method::Other;
+        self.version = Version::V11;
+        self.status = 0;
+        self.present = KnownSet::EMPTY;
+    }
+
+    /// Makes this a request, or gives it another line. `version` is what the client speaks.
+    /// A method that is no token or a target that is empty or holds more than visible ASCII is
+    /// refused, and nothing is changed. Whether the target fits the method is not looked at.
+    pub fn set_request_line(
+        &mut self,
+        method: &[u8],
+        target: &[u8],
+        version: Version,
+    ) -> Result<(), HeadError> {
+        if !is_token(method) {
+            return Err(HeadError::Method);
+        }
+        if !is_target(target) {
+            return Err(HeadError::Target);
+        }
+        let at = self.append(&[method, b" ", target, b" ", Version::V11.as_bytes(), CRLF]);
+        self.take_request_line(at, method.len(), target.len(), version);
+        Ok(())
+    }
+
+    /// Gives the request another target; `http-request set-uri` and its relatives. Refused like the
+    /// target of [`Head::set_request_line`].
+    pub fn set_target(&mut self, target: &[u8]) -> Result<(), HeadError> {
+        debug_assert!(self.is_request());
+        if !is_target(target) {
+            return Err(HeadError::Target);
+        }
+        let method = self.method_range();
+        let method_len = method.len();
+        let at = self.append_again(method, target.len() + REQUEST_LINE_REST);
+        self.append(&[b" ", target, b" ", Version::V11.as_bytes(), CRLF]);
+        self.take_request_line(at, method_len, target.len(), self.version);
+        Ok(())
+    }
+
+    /// Gives the request another method; `http-request set-method`. Refused if it is no token.
+    pub fn set_method(&mut self, method: &[u8]) -> Result<(), HeadError> {
+        debug_assert!(self.is_request());
+        if !is_token(method) {
+            return Err(HeadError::Method);
+        }
+        let target = self.target_range();
+        let target_len = target.len();
+        let at = self.append(&[method, b" "]);
+        self.append_again(target, REQUEST_LINE_REST);
+        self.append(&[b" ", Version::V11.as_bytes(), CRLF]);
+        self.take_request_line(at, method.len(), target_len, self.version);
+        Ok(())
+    }
+
+    /// Makes this a response, or gives it another line. `status` is 100 to 999, `version` what the
+    /// server speaks.
+    pub fn set_status_line(&mut self, status: u16, reason: &[u8], version: Version) {
+        assert!((100..=999).contains(&status), "a status has three digits");
+        let mut digits = Buffer::new();
+        let digits = digits.format(status).as_bytes();
+        let at = self.append(&[Version::V11.as_bytes(), b" ", digits, b" ", reason, CRLF]);
+        let end = self.block.len() - CRLF.len();
+        mend(&mut self.block[end - reason.len()..end]);
+        self.take_status_line(at, reason.len(), status, version);
+    }
+
+    /// Appends a field. `name` must be a token: names come from a configuration, which is checked
+    /// when it is read, never from a peer. Says what the name is.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) -> Known {
+        assert!(is_token(name) && name.len() <= NAME_MAX, "a field name is a token");
+        let at = self.append_field(name, value);
+        let known = Known::recognise(lower(&mut self.block[at..at + name.len()]));
+        self.index(at, name.len(), value.len(), known);
+        known
+    }
+
+    /// Appends a field whose name is known.
+    pub fn push_known(&mut self, known: Known, value: &[u8]) {
+        assert!(known != Known::Other, "a field has a name");
+        let name = known.name().as_bytes();
+        let at = self.append_field(name, value);
+        self.index(at, name.len(), value.len(), known);
+    }
+
+    /// Appends a field after every other of its name is removed; `http-request set-header`. `name`
+    /// is in lower case.
+    pub fn set(&mut self, name: &[u8], value: &[u8]) {
+        self.remove_name(name);
+        self.push(name, value);
+    }
+
+    /// The same for a known name.
+    pub fn set_known(&mut self, known: Known, value: &[u8]) {
+        self.remove(known);
+        self.push_known(known, value);
+    }
+
+    /// Gives the `index`-th field another value; `http-request replace-header`.
+    pub fn replace_value(&mut self, index: usize, value: &[u8]) {
+        let old = self.fields[index];
+        let at = self.append_again(old.name(), COLON.len() + value.len() + CRLF.len());
+        self.append(&[COLON, value, CRLF]);
+        let field = Field { at: at as u32, value_len: value.len() as u32, ..old };
+        mend(&mut self.block[field.value()]);
+        self.fields[index] = field;
+    }
+
+    /// Removes every field of that name. Says whether there was one.
+    pub fn remove(&mut self, known: Known) -> bool {
+        self.remove_all(KnownSet::of(&[known]))
+    }
+
+    /// Removes every field of those names. Says whether there was one.
+    pub fn remove_all(&mut self, names: KnownSet) -> bool {
+        let found = self.present.intersects(names);
+        if found {
+            self.fields.retain(|field| !names.contains(field.known));
+            self.present.remove_all(names);
+        }
+        found
+    }
+
+    /// Removes every field of that name, known or not. `name` is in lower case. Says whether there
+    /// was one.
+    pub fn remove_name(&mut self, name: &[u8]) -> bool {
+        match Known::recognise(name) {
+            Known::Other => {
+                let before = self.fields.len();
+                self.retain(|field, _| field != name);
+                self.fields.len() < before
+            }
+            known => self.remove(known),
+        }
+    }
+
+    /// Removes the fields for which `keep` says no, given name and value.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
+        let Head { block, fields, present, .. } = self;
+        *present = KnownSet::EMPTY;
+        fields.retain(|field| {
+            let kept = keep(&block[field.name()], &block[field.value()]);
+            if kept {
+                present.insert(field.known);
+            }
+            kept
+        });
+    }
+
+    pub fn is_request(&self) -> bool {
+        self.status == 0 && self.line.len > 0
+    }
+
+    pub fn is_response(&self) -> bool {
+        self.status > 0
+    }
+
+    /// The method of a request; [`Method::Other`] in a response.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The method of a request as received; empty in a response.
+    pub fn method_bytes(&self) -> &[u8] {
+        &self.block[self.method_range()]
+    }
+
+    /// The target of a request; empty in a response.
+    pub fn target(&self) -> &[u8] {
+        if self.is_request() { &self.block[self.target_range()] } else { &[] }
+    }
+
+    /// The version the message was received in.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The status of a response, 100 to 999; 0 in a request.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The reason phrase of a response, often empty; empty in a request.
+    pub fn reason(&self) -> &[u8] {
+        if !self.is_response() {
+            return &[];
+        }
+        let Range { start, end } = self.line.range();
+        &self.block[start + STATUS_LEN..end - CRLF.len()]
+    }
+
+    /// Is there a field of that name?
+    pub fn has(&self, known: Known) -> bool {
+        self.present.contains(known)
+    }
+
+    /// Is there a field of one of those names?
+    pub fn has_any(&self, names: KnownSet) -> bool {
+        self.present.intersects(names)
+    }
+
+    /// The value of the first field of that name.
+    pub fn value(&self, known: Known) -> Option<&[u8]> {
+        self.values(known).next()
+    }
+
+    /// The values of the fields of that name, in order.
+    pub fn values(&self, known: Known) -> impl DoubleEndedIterator<Item = &[u8]> {
+        let fields = if self.has(known) { &self.fields[..] } else { &[] };
+        fields
+            .iter()
+            .filter(move |field| field.known == known)
+            .map(|field| &self.block[field.value()])
+    }
+
+    /// The values of the fields of that name, known or not, in order. `name` is in lower case.
+    pub fn named<'a>(&'a self, name: &'a [u8]) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+        let known = Known::recognise(name);
+        let fields = if known == Known::Other || self.has(known) { &self.fields[..] } else { &[] };
+        fields
+            .iter()
+            .filter(move |field| {
+                field.known == known && (known != Known::Other || &self.block[field.name()] == name)
+            })
+            .map(|field| &self.block[field.value()])
+    }
+
+    /// All fields in order, name and value.
+    pub fn fields(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|field| (&self.block[field.name()], &self.block[field.value()]))
+    }
+
+    /// How many fields there are.
+    pub fn fields_count(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// The `index`-th field, name and value.
+    pub fn field(&self, index: usize) -> Option<(&[u8], &[u8])> {
+        let field = self.fields.get(index)?;
+        Some((&self.block[field.name()], &self.block[field.value()]))
+    }
+
+    /// How many bytes the head takes on the wire, its final empty line included.
+    pub fn wire_len(&self) -> usize {
+        let lines: usize = self.fields.iter().map(|field| field.line().len()).sum();
+        self.line.len as usize + lines + CRLF.len()
+    }
+
+    /// A bound on [`Head::wire_len`] that is known without a look at the fields.
+    pub(super) fn wire_len_max(&self) -> usize {
+        self.block.len() + CRLF.len()
+    }
+
+    /// The lines of the head in order, in as few pieces as they lie in the block. The final empty
+    /// line is not among them.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let mut lines = self.fields.iter().map(|field| field.line());
+        let mut next = Some(self.line.range());
+        iter::from_fn(move || {
+            let mut piece = next.take()?;
+            next = lines.find(|line| {
+                let adjoins = line.start == piece.end;
+                if adjoins {
+                    piece.end = line.end;
+                }
+                !adjoins
+            });
+            Some(&self.block[piece])
+        })
+    }
+
+    /// Starts over with the received lines as the block, to be taken one by one. They are valid,
+    /// each with its CRLF, and at most [`BLOCK_MAX`] bytes.
+    pub(super) fn load(&mut self, lines: &[u8], fields: usize) {
+        self.clear();
+        self.append(&[lines]);
+        self.fields.reserve(fields);
+    }
+
+    /// Makes the line at `at` of the block the request line.
+    pub(super) fn take_request_line(
+        &mut self,
+        at: usize,
+        method_len: usize,
+        target_len: usize,
+        version: Version,
+    ) {
+        let len = method_len + target_len + REQUEST_LINE_REST;
+        self.take_line(at, len, at + len - CRLF.len() - VERSION_LEN, version);
+        self.method_len = method_len as u32;
+        self.method = Method::recognise(&self.block[at..at + method_len]);
+        self.status = 0;
+    }
+
+    /// Makes the line at `at` of the block the status line.
+    pub(super) fn take_status_line(
+        &mut self,
+        at: usize,
+        reason_len: usize,
+        status: u16,
+        version: Version,
+    ) {
+        self.take_line(at, STATUS_LINE_REST + reason_len, at, version);
+        self.method_len = 0;
+        self.method = Method::Other;
+        self.status = status;
+    }
+
+    /// Makes the line at `at` of the block the next field. It has the form `name:?value` with CRLF,
+    /// where `?` is SP or HTAB. Says what the name is.
+    pub(super) fn take_field(&mut self, at: usize, name_len: usize, value_len: usize) -> Known {
+        let value_at = at + name_len + COLON.len();
+        self.block[value_at - 1] = b' ';
+        debug_assert_eq!(&self.block[value_at + value_len..][..CRLF.len()], CRLF);
+        let known = Known::recognise(lower(&mut self.block[at..at + name_len]));
+        self.index(at, name_len, value_len, known);
+        known
+    }
+
+    /// Removes the Connection fields, and the unknown fields that they nominate. The names in
+    /// `options` nominate nothing, and no more than `nominated_max` others are looked up.
+    pub(super) fn remove_connection(&mut self, options: &[&[u8]], mut nominated_max: usize) {
+        let Head { block, fields, present, .. } = self;
+        if !present.contains(Known::Connection) {
+            return;
+        }
+        while let Some(index) = fields.iter().position(|field| field.known == Known::Connection) {
+            let list = &block[fields.remove(index).value()];
+            for name in elements(list) {
+                if nominated_max == 0 || options.iter().any(|it| it.eq_ignore_ascii_case(name)) {
+                    continue;
+                }
+                nominated_max -= 1;
+                fields.retain(|field| {
+                    field.known != Known::Other || !block[field.name()].eq_ignore_ascii_case(name)
+                });
+            }
+        }
+        present.remove_all(KnownSet::of(&[Known::Connection]));
+    }
+
+    fn take_line(&mut self, at: usize, len: usize, version_at: usize, version: Version) {
+        self.line = Line { at: at as u32, len: len as u32 };
+        self.version = version;
+        self.block[version_at..version_at + VERSION_LEN].copy_from_slice(Version::V11.as_bytes());
+        debug_assert!(self.block[self.line.range()].ends_with(CRLF));
+    }
+
+    fn index(&mut self, at: usize, name_len: usize, value_len: usize, known: Known) {
+        debug_assert!(name_len <= NAME_MAX);
+        let field =
+            Field { at: at as u32, value_len: value_len as u32, name_len: name_len as u16, known };
+        debug_assert!(field.line().end <= self.block.len());
+        self.fields.push(field);
+        self.present.insert(known);
+    }
+
+    fn append_field(&mut self, name: &[u8], value: &[u8]) -> usize {
+        let at = self.append(&[name, COLON, value, CRLF]);
+        let end = self.block.len() - CRLF.len();
+        mend(&mut self.block[end - value.len()..end]);
+        at
+    }
+
+    /// Appends to the block and says where.
+    fn append(&mut self, parts: &[&[u8]]) -> usize {
+        let at = self.block.len();
+        self.reserve(parts.iter().map(|part| part.len()).sum());
+        for part in parts {
+            self.block.extend_from_slice(part);
+        }
+        at
+    }
+
+    /// Appends what the block already holds, with room for `more` after it, and says where.
+    fn append_again(&mut self, range: Range<usize>, more: usize) -> usize {
+        let at = self.block.len();
+        self.reserve(range.len() + more);
+        self.block.extend_from_within(range);
+        at
+    }
+
+    fn reserve(&mut self, more: usize) {
+        assert!(more <= BLOCK_MAX - self.block.len(), "the caller limits what is added to a head");
+        self.block.reserve(more);
+    }
+
+    fn method_range(&self) -> Range<usize> {
+        let at = self.line.at as usize;
+        at..at + self.method_len as usize
+    }
+
+    fn target_range(&self) -> Range<usize> {
+        self.method_range().end + 1..self.line.range().end - CRLF.len() - VERSION_LEN - 1
+    }
+}
+
+/// The length of a request line without its method and target.
+const REQUEST_LINE_REST: usize = 1 + 1 + VERSION_LEN + CRLF.len();
+
+/// The length of `HTTP/1.1 200 `.
+const STATUS_LEN: usize = VERSION_LEN + 5;
+
+/// The length of a status line without its reason phrase.
+const STATUS_LINE_REST: usize = STATUS_LEN + CRLF.len();
+
+fn is_target(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().copied().all(is_target_byte)
+}
+
+/// Lowers a name where it stands.
+fn lower(name: &mut [u8]) -> &[u8] {
+    name.make_ascii_lowercase();
+    name
+}
+
+/// Replaces what may not stand in a value by spaces.
+fn mend(value: &mut [u8]) {
+    for byte in value {
+        if !is_value_byte(*byte) {
+            *byte = b' ';
+        }
+    }
+}
