@@ -362,11 +362,14 @@ fn chunks(held: &[u8]) -> Option<(usize, Seen)> {
     }
 }
 
-/// Records what was read in one go: a head that came with the end reads better on its own lines.
+/// Records what was read in one go: heads that came with the end read better on their own lines.
 fn split_head(mut held: Vec<u8>, seen: &mut Vec<Seen>) {
-    if held.starts_with(b"HTTP/")
+    let mut interim = true;
+    while interim
+        && held.starts_with(b"HTTP/")
         && let Some(at) = held.windows(4).position(|four| four == b"\r\n\r\n")
     {
+        interim = held.get(8..10) == Some(b" 1");
         let rest = held.split_off(at + 4);
         seen.push(Seen::Head(std::mem::replace(&mut held, rest)));
     }
