@@ -1,1 +1,4 @@
 //! Tests of Tidegate from outside.
+
+pub mod bench;
+pub mod exchanges;

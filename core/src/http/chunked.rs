@@ -184,6 +184,11 @@ impl ChunkDecoder {
         }
     }
 
+    /// Whether the last chunk's data and the CRLF behind it are consumed (or no chunk has begun).
+    pub fn is_between(&self) -> bool {
+        !matches!(self.state, State::Data | State::DataCr | State::DataLf)
+    }
+
     /// Is the body over?
     pub fn is_done(&self) -> bool {
         self.state == State::Done

@@ -1,0 +1,342 @@
+//! Passes bodies: by `to_forward` where the length is known, decoded and encoded anew where it is chunked.
+
+use super::{Verdict, answer};
+use crate::buf::Buf;
+use crate::channel::Facts;
+use crate::fault::{Cause, Phase};
+use crate::http::{CHUNK_HEAD_MAX, Chunk, LAST_CHUNK, write_chunk_head, write_request};
+use crate::pool::{Class, Pools};
+use crate::session::{Cx, Session};
+use crate::side::State;
+use crate::time::Deadline;
+use crate::txn::{Flow, Recoder, TxnFlags};
+
+/// Passes the request's head, once per connection, then its body.
+pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    if s.back.state != State::Established {
+        return Verdict::Wait;
+    }
+    if !s.txn.is(TxnFlags::HEAD_QUEUED) && !queue_head(s, cx) {
+        s.ends_in(Cause::Internal, Phase::Connect);
+        answer(s, 500, cx);
+        return Verdict::Stop;
+    }
+    if !s.txn.request_flow.is_done() && !s.req.input().is_empty() {
+        s.txn.flags.set(TxnFlags::BODY_RELEASED);
+    }
+    match s.txn.request_flow {
+        Flow::Length(n) if !s.txn.is(TxnFlags::BODY_STARTED) => {
+            s.txn.flags.set(TxnFlags::BODY_STARTED);
+            s.req.to_forward = n;
+            s.req.forward();
+        }
+        Flow::Chunked(_) => {
+            match recode(&mut s.txn.request_flow, &mut s.req.buf, false, cx.pools) {
+                Ok(moved) => s.req.added += moved.grown,
+                Err(()) => {
+                    s.ends_in(Cause::Proxy, Phase::Data);
+                    return refuse_body(s, cx);
+                }
+            }
+        }
+        _ => {}
+    }
+    if matches!(s.txn.request_flow, Flow::Length(_)) && s.req.to_forward == 0 {
+        s.txn.request_flow = Flow::Done;
+    }
+    s.req.await_writer(cx.now.mono);
+    if s.txn.request_flow.is_done() {
+        s.req.read_expiry = Deadline::NEVER;
+        return Verdict::Done;
+    }
+    if s.req.is(Facts::SHUTR) && !s.req.is(Facts::SHUTW) {
+        // The client ended in the middle of its body.
+        s.ends(Cause::Client);
+        s.abort(cx);
+        return Verdict::Stop;
+    }
+    if !s.req.read_expiry.is_set() {
+        s.req.read_expiry = Deadline::after(cx.now.mono, s.req.read_timeout);
+    }
+    Verdict::Wait
+}
+
+/// A body that is no body: the server never sees its end.
+fn refuse_body(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    if s.txn.is(TxnFlags::RESPONSE) {
+        s.abort(cx);
+    } else {
+        answer(s, 400, cx);
+    }
+    Verdict::Stop
+}
+
+/// Writes the request's head in front of what is there of its body.
+fn queue_head(s: &mut Session, cx: &mut Cx<'_>) -> bool {
+    cx.scratch.clear();
+    write_request(&s.txn.request, cx.scratch);
+    let mut buf = match s.req.buf.take() {
+        Some(buf) => buf,
+        None => cx.pools.take(Class::Large),
+    };
+    let mut fits = buf.replace(0, cx.scratch);
+    if !fits {
+        buf = cx.pools.grow(buf, Class::Forward);
+        fits = buf.replace(0, cx.scratch);
+    }
+    s.req.buf = Some(buf);
+    if fits {
+        s.req.added += cx.scratch.len() as i64;
+        s.txn.flags.set(TxnFlags::HEAD_QUEUED);
+    }
+    fits
+}
+
+/// Passes the response's body until its end, or as far as the server sends it.
+pub(super) fn response(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    let unchunk = s.txn.is(TxnFlags::UNCHUNK);
+    match s.txn.response_flow {
+        Flow::Chunked(_) => {
+            match recode(&mut s.txn.response_flow, &mut s.res.buf, unchunk, cx.pools) {
+                Ok(moved) => {
+                    s.txn.body_bytes += moved.data;
+                    s.res.added += moved.grown;
+                }
+                Err(()) => {
+                    s.ends_in(Cause::Proxy, Phase::Data);
+                    return truncate(s);
+                }
+            }
+        }
+        Flow::Length(_) => {
+            s.res.forward();
+            if s.res.to_forward == 0 {
+                s.txn.response_flow = Flow::Done;
+            }
+            s.txn.body_bytes = s.released_body();
+        }
+        Flow::UntilClose => {
+            s.res.forward();
+            s.txn.body_bytes = s.released_body();
+            if s.res.is(Facts::EOF) {
+                s.txn.response_flow = Flow::Done;
+            }
+        }
+        Flow::Head | Flow::Done => {}
+    }
+    s.res.await_writer(cx.now.mono);
+    if s.txn.response_flow.is_done() {
+        s.res.read_expiry = Deadline::NEVER;
+        return Verdict::Done;
+    }
+    if s.res.is(Facts::READ_TIMEOUT) {
+        s.ends_in(Cause::ServerTimeout, Phase::Data);
+        return truncate(s);
+    }
+    if s.res.is(Facts::SHUTR) {
+        s.ends_in(Cause::Server, Phase::Data);
+        return truncate(s);
+    }
+    Verdict::Wait
+}
+
+/// The body will not be whole: the client gets what there is, and then the connection's end where none
+/// belongs.
+fn truncate(s: &mut Session) -> Verdict {
+    s.txn.response_flow = Flow::Done;
+    s.txn.flags.set(TxnFlags::CLIENT_CLOSE.with(TxnFlags::SERVER_CLOSE));
+    s.res.to_forward = 0;
+    s.res.facts.clear(Facts::READ_TIMEOUT);
+    s.res.read_expiry = Deadline::NEVER;
+    if let Some(buf) = &mut s.res.buf {
+        s.res.added -= buf.input_len() as i64;
+        buf.drop_input();
+    }
+    s.close_back();
+    Verdict::Done
+}
+
+/// What recoding a chunked body did.
+#[derive(Default)]
+struct Moved {
+    /// Bytes of the body.
+    data: u64,
+    /// Bytes that went out, less bytes that came in.
+    grown: i64,
+}
+
+/// Decodes what is there of a chunked body and encodes it anew, in place. With `bare` no framing goes out
+/// at all. Over a whole body no more goes out than came in, but framing that came in two pieces may have to
+/// go out in one: what does not fit into the gap is put in by moving.
+fn recode(
+    flow: &mut Flow,
+    buf: &mut Option<Buf>,
+    bare: bool,
+    pools: &mut Pools,
+) -> Result<Moved, ()> {
+    let mut moved = Moved::default();
+    loop {
+        let (Flow::Chunked(recoder), Some(held)) = (&mut *flow, buf.as_mut()) else {
+            return Ok(moved);
+        };
+        let (before, pass) = (held.len(), held.rewrite(|bytes| pass(recoder, bytes, bare)));
+        let Some(mut held) = buf.take() else { return Ok(moved) };
+        let owed = &pass.owed[..pass.owed_len];
+        if !owed.is_empty() && !held.replace(0, owed) {
+            held = pools.grow(held, Class::Forward);
+            if !held.replace(0, owed) {
+                *buf = Some(held);
+                return Err(());
+            }
+        }
+        moved.data += pass.data;
+        moved.grown += held.len() as i64 - before as i64;
+        *buf = Some(held);
+        if pass.bad {
+            return Err(());
+        }
+        if pass.done {
+            *flow = Flow::Done;
+        }
+        if !pass.again {
+            return Ok(moved);
+        }
+    }
+}
+
+/// One pass with two cursors: `taken` reads, `kept` writes, and never overtakes.
+#[derive(Default)]
+struct Pass {
+    kept: usize,
+    taken: usize,
+    data: u64,
+    done: bool,
+    bad: bool,
+    /// Framing that did not fit into the gap; the pass stopped there.
+    owed: [u8; CHUNK_HEAD_MAX + 8],
+    owed_len: usize,
+    again: bool,
+}
+
+fn pass(recoder: &mut Recoder, bytes: &mut [u8], bare: bool) -> (usize, usize, Pass) {
+    let mut p = Pass::default();
+    while p.taken < bytes.len() && p.owed_len == 0 {
+        match recoder.decoder.step(&bytes[p.taken..]) {
+            Chunk::NeedMore => break,
+            Chunk::Skip(n) => {
+                p.taken += n;
+                if bare {
+                    continue;
+                }
+                let mut framing = [0; CHUNK_HEAD_MAX + 2];
+                let mut len = 0;
+                if recoder.open && recoder.decoder.is_between() || recoder.decoder.left() > 0 {
+                    if recoder.open {
+                        framing[..2].copy_from_slice(b"\r\n");
+                        len = 2;
+                    }
+                    recoder.open = recoder.decoder.left() > 0;
+                }
+                if recoder.decoder.left() > 0 {
+                    let mut line = [0; CHUNK_HEAD_MAX];
+                    let n = write_chunk_head(recoder.decoder.left(), &mut line);
+                    framing[len..len + n].copy_from_slice(&line[..n]);
+                    len += n;
+                }
+                p.put(bytes, &framing[..len]);
+            }
+            Chunk::Data(n) => {
+                if p.kept < p.taken {
+                    bytes.copy_within(p.taken..p.taken + n, p.kept);
+                }
+                p.kept += n;
+                p.taken += n;
+                p.data += n as u64;
+            }
+            Chunk::End(n) => {
+                p.taken += n;
+                if !bare {
+                    let end = [&b"\r\n"[..], LAST_CHUNK].concat();
+                    p.put(bytes, if recoder.open { &end } else { LAST_CHUNK });
+                }
+                p.done = true;
+                break;
+            }
+            Chunk::Bad(_) => {
+                p.bad = true;
+                break;
+            }
+        }
+    }
+    p.again = p.owed_len > 0 && !p.done;
+    (p.kept, p.taken, p)
+}
+
+impl Pass {
+    fn put(&mut self, bytes: &mut [u8], what: &[u8]) {
+        if self.kept + what.len() <= self.taken {
+            bytes[self.kept..self.kept + what.len()].copy_from_slice(what);
+            self.kept += what.len();
+        } else {
+            self.owed[..what.len()].copy_from_slice(what);
+            self.owed_len = what.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::spec::Tunables;
+
+    /// Feeds `input` in pieces of `size` bytes and drains what comes out.
+    fn run(input: &[u8], size: usize, bare: bool) -> (Vec<u8>, bool, usize) {
+        let mut pools = Pools::new(&Tunables::default());
+        let mut flow = Flow::of(crate::http::Body::Chunked);
+        let mut buf = Some(pools.take(Class::Large));
+        let (mut out, mut data) = (Vec::new(), 0);
+        for piece in input.chunks(size) {
+            let held = buf.as_mut().expect("kept");
+            assert!(held.append(piece));
+            let Ok(moved) = recode(&mut flow, &mut buf, bare, &mut pools) else {
+                return (out, false, data);
+            };
+            data += moved.data as usize;
+            let held = buf.as_mut().expect("kept");
+            out.extend_from_slice(held.output());
+            held.sent(held.output_len());
+        }
+        (out, flow.is_done(), data)
+    }
+
+    #[test]
+    fn chunks_are_encoded_anew_however_they_are_cut() {
+        let input = b"05;x=\"y\"\r\nhello\r\n1\r\n!\r\n000A \r\n0123456789\r\n0\r\nA: b\r\n\r\n";
+        for size in 1..=input.len() {
+            let (out, done, data) = run(input, size, false);
+            let expected = b"5\r\nhello\r\n1\r\n!\r\na\r\n0123456789\r\n0\r\n\r\n";
+            assert_eq!(
+                String::from_utf8_lossy(&out).to_ascii_lowercase().as_bytes(),
+                expected,
+                "in pieces of {size}"
+            );
+            assert!(done && data == 16, "in pieces of {size}");
+            assert_eq!(run(input, size, true).0, b"hello!0123456789");
+        }
+    }
+
+    #[test]
+    fn a_chunk_ends_as_soon_as_its_end_came() {
+        assert_eq!(run(b"5\r\nhello\r\n", 100, false).0, b"5\r\nhello\r\n");
+        assert_eq!(run(b"5\r\nhello\r\n", 1, false).0, b"5\r\nhello\r\n");
+        assert_eq!(run(b"5\r\nhel", 100, false).0, b"5\r\nhel");
+    }
+
+    #[test]
+    fn broken_framing_is_an_error_in_every_cut() {
+        for size in 1..9 {
+            assert!(!run(b"5\r\nhelloX\r\n", size, false).1);
+            assert!(!run(b"0x5\r\nhello\r\n", size, false).1);
+        }
+    }
+}

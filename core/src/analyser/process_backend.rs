@@ -1,0 +1,157 @@
+//! The backend's rules, and the request's head as the server will see it. Then: ask for a server.
+
+use core::net::IpAddr;
+
+use super::{Verdict, process_frontend};
+use crate::http::{Body, Known, UpgradeField, Version, settle, strip_hop_by_hop};
+use crate::poller::Peer;
+use crate::proxy::spec::{ForwardFor, Options};
+use crate::session::{Cx, Session};
+use crate::side::Step;
+use crate::txn::{Flow, TxnFlags};
+
+/// Runs the backend's rules and makes the head ready to be sent.
+pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    if s.backend != s.frontend {
+        match process_frontend::rules(s, s.backend, cx) {
+            Verdict::Done => {}
+            other => return other,
+        }
+    }
+    prepare_head(s, cx);
+    s.back.state.step(Step::Want);
+    Verdict::Done
+}
+
+/// Removes what was meant for the hop to us and adds what the server should know.
+fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
+    let options = s.options(cx.site);
+    let closing = Options::HTTP_SERVER_CLOSE.with(Options::HTTP_CLOSE);
+    if options.any(closing) {
+        s.txn.flags.set(TxnFlags::SERVER_CLOSE);
+    }
+    let upgrade = s.txn.is(TxnFlags::UPGRADE);
+    let body = match s.txn.request_flow {
+        Flow::Chunked(_) => Body::Chunked,
+        Flow::Length(n) => Body::Length(n),
+        _ if s.txn.request.has(Known::ContentLength) => Body::Length(0),
+        _ => Body::None,
+    };
+    let head = &mut s.txn.request;
+    strip_hop_by_hop(head, if upgrade { UpgradeField::Keep } else { UpgradeField::Strip });
+    if body != Body::None {
+        settle(head, body);
+    }
+    let forward_for = |p| cx.site.proxy(p).forward_for.as_ref();
+    // The backend's parameters win; `if-none` holds if either says so.
+    if let Some(rule) = forward_for(s.backend).or(forward_for(s.frontend)) {
+        add_forwarded(head, rule, cx.client.peer);
+    }
+    if upgrade && head.has(Known::Upgrade) {
+        return;
+    }
+    s.txn.flags.clear(TxnFlags::UPGRADE);
+    let head = &mut s.txn.request;
+    let close = s.txn.flags.has(TxnFlags::SERVER_CLOSE);
+    match (head.version(), close) {
+        (Version::V11, true) if !options.has(Options::PRETEND_KEEPALIVE) => {
+            head.push_known(Known::Connection, b"close");
+        }
+        (Version::V10, false) => head.push_known(Known::Connection, b"keep-alive"),
+        _ => {}
+    }
+}
+
+/// `option forwardfor`.
+fn add_forwarded(head: &mut crate::http::Head, rule: &ForwardFor, peer: Peer) {
+    let Peer::Inet(address) = peer else { return };
+    if let Some((network, bits)) = rule.except
+        && contains(network, bits, address.ip())
+    {
+        return;
+    }
+    if rule.if_none && head.named(rule.header.as_bytes()).next().is_some() {
+        return;
+    }
+    let mut text = [0; 45];
+    let len = write_ip(address.ip(), &mut text);
+    if &*rule.header == "x-forwarded-for" {
+        head.push_known(Known::XForwardedFor, &text[..len]);
+    } else {
+        head.push(rule.header.as_bytes(), &text[..len]);
+    }
+}
+
+/// Writes an address in text without going through the formatter for IPv4, which is on every request's way.
+fn write_ip(ip: IpAddr, out: &mut [u8; 45]) -> usize {
+    use std::io::Write;
+    let mut at = 0;
+    match ip {
+        IpAddr::V4(v4) => {
+            for (i, octet) in v4.octets().into_iter().enumerate() {
+                if i > 0 {
+                    out[at] = b'.';
+                    at += 1;
+                }
+                let mut digits = itoa::Buffer::new();
+                let text = digits.format(octet).as_bytes();
+                out[at..at + text.len()].copy_from_slice(text);
+                at += text.len();
+            }
+            at
+        }
+        IpAddr::V6(v6) => {
+            let mut rest = &mut out[..];
+            // 45 bytes hold every IPv6 address.
+            let _ = write!(rest, "{v6}");
+            45 - rest.len()
+        }
+    }
+}
+
+fn contains(network: IpAddr, bits: u8, ip: IpAddr) -> bool {
+    let mask = |value: u128, width: u32| value >> (width.saturating_sub(u32::from(bits)).min(127));
+    match (network, ip) {
+        (IpAddr::V4(n), IpAddr::V4(a)) if bits > 0 => {
+            mask(u128::from(u32::from(n)), 32) == mask(u128::from(u32::from(a)), 32)
+        }
+        (IpAddr::V6(n), IpAddr::V6(a)) if bits > 0 => {
+            mask(u128::from(n), 128) == mask(u128::from(a), 128)
+        }
+        (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks() {
+        for (network, bits, ip, expected) in [
+            ("127.0.0.0", 8, "127.9.9.9", true),
+            ("127.0.0.0", 8, "128.0.0.1", false),
+            ("10.1.2.3", 32, "10.1.2.3", true),
+            ("10.1.2.3", 32, "10.1.2.4", false),
+            ("0.0.0.0", 0, "9.9.9.9", true),
+            ("fe80::", 10, "fe80::1", true),
+            ("fe80::", 10, "fec0::1", false),
+            ("::", 0, "1.2.3.4", false),
+        ] {
+            let parse = |t: &str| t.parse::<IpAddr>().ok();
+            let (Some(n), Some(a)) = (parse(network), parse(ip)) else { panic!("{network} {ip}") };
+            assert_eq!(contains(n, bits, a), expected, "{network}/{bits} {ip}");
+        }
+    }
+
+    #[test]
+    fn addresses_in_text() {
+        for text in ["1.2.3.4", "255.255.255.255", "::1", "2001:db8::ffff:1"] {
+            let mut out = [0; 45];
+            let Ok(ip) = text.parse() else { panic!("{text}") };
+            let len = write_ip(ip, &mut out);
+            assert_eq!(&out[..len], text.as_bytes());
+        }
+    }
+}

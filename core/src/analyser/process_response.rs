@@ -1,0 +1,78 @@
+//! The response's head as the client will see it, and how its body will pass.
+
+use super::wait_response::put_head;
+use super::{Verdict, answer};
+use crate::channel::{Analysers, FOREVER};
+use crate::fault::{Cause, Phase};
+use crate::http::{
+    Body, Known, UpgradeField, Version, keep_alive_wanted, settle, strip_hop_by_hop, write_response,
+};
+use crate::session::{Cx, Session, SessionFlags};
+use crate::sometimes;
+use crate::txn::{Flow, TxnFlags};
+
+/// Rewrites the head and starts the body.
+pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    let len = s.txn.head_len as usize;
+    decide_connections(s);
+    write_head(s, cx.scratch);
+    if !put_head(s, len, cx) {
+        s.ends_in(Cause::Proxy, Phase::Headers);
+        answer(s, 502, cx);
+        return Verdict::Stop;
+    }
+    s.body_begins();
+    match s.txn.response_flow {
+        Flow::Length(n) => s.res.to_forward = n,
+        Flow::UntilClose => s.res.to_forward = FOREVER,
+        Flow::Head | Flow::Chunked(_) | Flow::Done => {}
+    }
+    s.allow_splice(cx.site);
+    s.res.analysers.set(Analysers::FORWARD_RESPONSE);
+    Verdict::Done
+}
+
+/// Decides which connections outlive this exchange.
+fn decide_connections(s: &mut Session) {
+    let txn = &mut s.txn;
+    if !keep_alive_wanted(&txn.response) {
+        txn.flags.set(TxnFlags::SERVER_CLOSE);
+    }
+    if matches!(txn.response_flow, Flow::UntilClose) {
+        txn.flags.set(TxnFlags::SERVER_CLOSE.with(TxnFlags::CLIENT_CLOSE));
+    }
+    if !txn.request_flow.is_done() {
+        // The answer came before the request was whole: what is left of it will not be read as a request.
+        sometimes!(EarlyAnswer);
+        txn.flags.set(TxnFlags::SERVER_CLOSE.with(TxnFlags::CLIENT_CLOSE));
+    }
+    if txn.request.version() == Version::V10 && matches!(txn.response_flow, Flow::Chunked(_)) {
+        // An HTTP/1.0 client knows no chunks (RFC 9112 section 6.1): its body ends with the connection.
+        txn.flags.set(TxnFlags::UNCHUNK.with(TxnFlags::CLIENT_CLOSE));
+    }
+    if s.flags.has(SessionFlags::STOPPING) {
+        s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
+    }
+}
+
+fn write_head(s: &mut Session, out: &mut Vec<u8>) {
+    let close = s.txn.is(TxnFlags::CLIENT_CLOSE);
+    let from_10 = s.txn.request.version() == Version::V10;
+    let head = &mut s.txn.response;
+    strip_hop_by_hop(head, UpgradeField::Strip);
+    match s.txn.response_flow {
+        _ if s.txn.flags.has(TxnFlags::UNCHUNK) => settle(head, Body::UntilClose),
+        Flow::Length(n) => settle(head, Body::Length(n)),
+        Flow::Chunked(_) => settle(head, Body::Chunked),
+        Flow::UntilClose => settle(head, Body::UntilClose),
+        Flow::Head | Flow::Done => {}
+    }
+    match (close, head.version()) {
+        (true, Version::V11) => head.push_known(Known::Connection, b"close"),
+        (false, Version::V10) => head.push_known(Known::Connection, b"keep-alive"),
+        (false, Version::V11) if from_10 => head.push_known(Known::Connection, b"keep-alive"),
+        _ => {}
+    }
+    out.clear();
+    write_response(head, head.version(), out);
+}

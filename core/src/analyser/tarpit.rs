@@ -1,0 +1,26 @@
+//! The tarpit: a request is held for a while, then refused.
+
+use super::answer;
+use crate::channel::Analysers;
+use crate::fault::{Cause, Phase};
+use crate::proxy::spec::ProxyId;
+use crate::session::{Cx, Session};
+use crate::time::{Deadline, Duration};
+
+/// Starts holding the request.
+pub(super) fn hold(s: &mut Session, status: u16, proxy: ProxyId, cx: &mut Cx<'_>) {
+    s.req.analysers = Analysers::TARPIT;
+    s.txn.status = status;
+    s.times.request = None;
+    let timeouts = &cx.site.proxy(proxy).timeouts;
+    let time = timeouts.tarpit.or(timeouts.connect).unwrap_or(Duration::ZERO);
+    s.request_expiry = Deadline::after(cx.now.mono, Some(time));
+}
+
+/// The time is over: refuse it.
+pub fn release(s: &mut Session, cx: &mut Cx<'_>) {
+    let status = s.txn.status;
+    s.times.queued = Some(cx.now.mono);
+    s.ends_in(Cause::Proxy, Phase::Tarpit);
+    answer(s, status, cx);
+}

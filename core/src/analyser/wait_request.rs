@@ -1,0 +1,86 @@
+//! Waits for a whole request head and understands it, or refuses it.
+
+use super::{Verdict, answer_shaped};
+use crate::channel::Facts;
+use crate::fault::{Cause, Phase};
+use crate::http::{
+    HeadLimits, Method, Scan, connection, keep_alive_wanted, parse_request, request_body,
+};
+use crate::reply::Shape;
+use crate::session::{Cx, Session};
+use crate::sometimes;
+use crate::time::Deadline;
+use crate::txn::{Flow, TxnFlags};
+
+/// Reads the request's head once it is complete.
+pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    let input = s.req.buf.as_ref().map_or(&[][..], |b| b.input());
+    let (skip, len) = match s.txn.request_scan.advance(input) {
+        Scan::Complete { skip, len } => (skip, len),
+        Scan::Bad { .. } => return refuse(s, 400, Cause::Proxy, cx),
+        Scan::NeedMore => return incomplete(s, cx),
+    };
+    let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
+    let limits = HeadLimits { fields_max: cx.site.tunables.maxhdr as usize };
+    let head = &input[skip..skip + len];
+    if head.len() > limit || parse_request(head, &mut s.txn.request, &limits).is_err() {
+        return refuse(s, 400, Cause::Proxy, cx);
+    }
+    let Ok(body) = request_body(&s.txn.request) else {
+        return refuse(s, 400, Cause::Proxy, cx);
+    };
+    if let Some(buf) = &mut s.req.buf {
+        buf.skip(skip + len);
+        s.req.added -= (skip + len) as i64;
+    }
+    let txn = &mut s.txn;
+    txn.flags.set(TxnFlags::REQUEST);
+    txn.request_flow = Flow::of(body);
+    if !keep_alive_wanted(&txn.request) {
+        txn.flags.set(TxnFlags::CLIENT_CLOSE.with(TxnFlags::CLIENT_ASKED_CLOSE));
+    }
+    if connection(&txn.request).upgrade && txn.request.method() != Method::Connect {
+        txn.flags.set(TxnFlags::UPGRADE);
+    }
+    s.request_expiry = Deadline::NEVER;
+    if s.txn.request_flow.is_done() {
+        s.req.read_expiry = Deadline::NEVER;
+    }
+    s.times.request = Some(cx.now.mono);
+    Verdict::Done
+}
+
+/// The head is not whole: is it still to be waited for?
+fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    let held = s.req.input().len();
+    let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
+    if s.req.is(Facts::READ_ERROR) {
+        return gone(s, cx);
+    }
+    if s.req.is(Facts::EOF) {
+        return refuse(s, 400, Cause::Client, cx);
+    }
+    if s.req.is(Facts::READ_TIMEOUT) {
+        s.req.facts.clear(Facts::READ_TIMEOUT);
+        return refuse(s, 408, Cause::ClientTimeout, cx);
+    }
+    if held > limit {
+        return refuse(s, 400, Cause::Proxy, cx);
+    }
+    sometimes!(PartialHead, held > 0);
+    Verdict::Wait
+}
+
+/// The client reset the connection: nobody is there to be told.
+fn gone(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    s.ends_in(Cause::Client, Phase::Request);
+    s.txn.status = 400;
+    s.abort(cx);
+    Verdict::Stop
+}
+
+fn refuse(s: &mut Session, status: u16, cause: Cause, cx: &mut Cx<'_>) -> Verdict {
+    s.ends_in(cause, Phase::Request);
+    answer_shaped(s, status, Shape::Parser, cx);
+    Verdict::Stop
+}

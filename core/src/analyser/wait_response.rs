@@ -1,0 +1,200 @@
+//! Waits for a whole response head and understands it; passes interim answers on; tries again where that
+//! is safe.
+
+use super::{Verdict, answer};
+use crate::channel::{Analysers, FOREVER, Facts};
+use crate::fault::{Cause, Phase};
+use crate::http::{
+    Body, HeadLimits, HeadScan, Method, Scan, Version, parse_response, response_body,
+    write_response,
+};
+use crate::pool::Class;
+use crate::proxy::spec::RetryOn;
+use crate::session::{Cx, Session, SessionFlags};
+use crate::side::Step;
+use crate::sometimes;
+use crate::time::Deadline;
+use crate::txn::{Flow, TxnFlags};
+
+/// Reads the response's head once it is complete.
+pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    loop {
+        let input = s.res.buf.as_ref().map_or(&[][..], |b| b.input());
+        let len = match s.txn.response_scan.advance(input) {
+            Scan::Complete { skip: 0, len } => len,
+            Scan::Complete { .. } | Scan::Bad { .. } => return junk(s, cx),
+            Scan::NeedMore => return incomplete(s, cx),
+        };
+        let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
+        let limits = HeadLimits { fields_max: cx.site.tunables.maxhdr as usize };
+        s.txn.response.clear();
+        if len > limit || parse_response(&input[..len], &mut s.txn.response, &limits).is_err() {
+            return junk(s, cx);
+        }
+        let method = s.txn.request.method();
+        let Ok(body) = response_body(&s.txn.response, method) else {
+            return junk(s, cx);
+        };
+        s.txn.count_head();
+        match s.txn.response.status() {
+            101 if s.txn.is(TxnFlags::UPGRADE) => return tunnel(s, len, cx),
+            101 => return junk(s, cx),
+            100..=199 => {
+                if !interim(s, len, cx) {
+                    return junk(s, cx);
+                }
+            }
+            _ if body == Body::Tunnel => return tunnel(s, len, cx),
+            status => {
+                s.txn.status = status;
+                s.txn.head_len = len as u32;
+                s.txn.response_flow = Flow::of(body);
+                s.txn.flags.set(TxnFlags::RESPONSE);
+                s.times.response = Some(cx.now.mono);
+                s.res.analysers.set(Analysers::PROCESS_RESPONSE);
+                return Verdict::Done;
+            }
+        }
+    }
+}
+
+/// The head is not whole: is it still to be waited for?
+fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    if s.res.is(Facts::READ_TIMEOUT) {
+        s.res.facts.clear(Facts::READ_TIMEOUT);
+        s.ends(Cause::ServerTimeout);
+        answer(s, 504, cx);
+        return Verdict::Stop;
+    }
+    if s.res.is(Facts::SHUTR) {
+        return ended(s, cx);
+    }
+    let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
+    if s.res.input().len() > limit {
+        return junk(s, cx);
+    }
+    Verdict::Wait
+}
+
+/// The server's connection ended before its answer was whole.
+fn ended(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    let silent = !s.flags.has(SessionFlags::ANSWERED);
+    let reused = s.flags.has(SessionFlags::REUSED);
+    let asked = cx.site.proxy(s.backend).retry_on.has(RetryOn::EMPTY_RESPONSE);
+    let unsent = !s.flags.has(SessionFlags::SENT);
+    if silent && can_resend(s) && ((reused && (unsent || is_idempotent(s))) || asked) {
+        if reused {
+            sometimes!(ReuseRetry);
+            retry(s);
+            return Verdict::Stop;
+        }
+        if s.back.retries_left > 0 {
+            s.back.retries_left -= 1;
+            retry(s);
+            return Verdict::Stop;
+        }
+    }
+    s.ends_in(Cause::Server, Phase::Headers);
+    answer(s, 502, cx);
+    Verdict::Stop
+}
+
+/// Whether the request can be sent once more: nothing of its body has left our hands.
+fn can_resend(s: &Session) -> bool {
+    !s.txn.is(TxnFlags::BODY_RELEASED) && !s.txn.is(TxnFlags::INTERIM)
+}
+
+/// Whether sending it twice does no more than sending it once (RFC 9110 section 9.2.2).
+fn is_idempotent(s: &Session) -> bool {
+    matches!(
+        s.txn.request.method(),
+        Method::Get | Method::Head | Method::Put | Method::Delete | Method::Options | Method::Trace
+    )
+}
+
+/// Sends the request again, to the same server, on a fresh connection.
+fn retry(s: &mut Session) {
+    s.back.state.step(Step::Fail);
+    s.back.state.step(Step::Turn);
+    s.flags.set(SessionFlags::DROP_SERVER);
+    s.flags.set(SessionFlags::FRESH);
+    s.times.connected = None;
+    if let Some(buf) = &mut s.req.buf {
+        let unsent = buf.output_len();
+        buf.sent(unsent);
+        s.req.added -= unsent as i64;
+    }
+    s.req.analysers.clear(Analysers::FORWARD_REQUEST);
+    s.req.to_forward = 0;
+    s.txn.flags.clear(TxnFlags::BODY_STARTED);
+    s.res.analysers = Analysers::NONE;
+    s.res.read_expiry = Deadline::NEVER;
+    s.req.write_expiry = Deadline::NEVER;
+    s.txn.response_scan = HeadScan::response();
+}
+
+/// The answer makes no sense.
+fn junk(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    s.ends_in(Cause::Proxy, Phase::Headers);
+    answer(s, 502, cx);
+    Verdict::Stop
+}
+
+/// Passes an interim answer on (not to HTTP/1.0, which knows none). False if it does not fit.
+fn interim(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
+    s.txn.response_scan = HeadScan::response();
+    cx.scratch.clear();
+    if s.txn.request.version() == Version::V11 {
+        s.txn.flags.set(TxnFlags::INTERIM);
+        write_response(&s.txn.response, s.txn.response.version(), cx.scratch);
+    }
+    put_head(s, len, cx)
+}
+
+/// Puts the head in `cx.scratch` in the place of the first `len` bytes of the response's input.
+pub(super) fn put_head(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
+    let Some(mut buf) = s.res.buf.take() else { return false };
+    let mut fits = buf.replace(len, cx.scratch);
+    if !fits {
+        buf = cx.pools.grow(buf, Class::Forward);
+        fits = buf.replace(len, cx.scratch);
+    }
+    s.res.buf = Some(buf);
+    if fits {
+        s.res.added += cx.scratch.len() as i64 - len as i64;
+        s.res.await_writer(cx.now.mono);
+    }
+    fits
+}
+
+/// From here on the bytes pass as they are, both ways: 101, or a CONNECT that was granted.
+fn tunnel(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> Verdict {
+    s.txn.status = s.txn.response.status();
+    s.times.response = Some(cx.now.mono);
+    cx.scratch.clear();
+    crate::http::settle(&mut s.txn.response, Body::Tunnel);
+    write_response(&s.txn.response, s.txn.response.version(), cx.scratch);
+    if !put_head(s, len, cx) {
+        return junk(s, cx);
+    }
+    s.txn.flags.set(TxnFlags::RESPONSE.with(TxnFlags::TUNNEL));
+    s.txn.response_flow = Flow::Done;
+    s.txn.request_flow = Flow::Done;
+    s.body_begins();
+    let backend = cx.site.proxy(s.backend);
+    let tunnel = backend.timeouts.tunnel;
+    for channel in [&mut s.req, &mut s.res] {
+        channel.analysers = Analysers::NONE;
+        channel.to_forward = FOREVER;
+        channel.facts.set(Facts::AUTO_CLOSE);
+        channel.forward();
+        if tunnel.is_some() {
+            channel.read_timeout = tunnel;
+            channel.write_timeout = tunnel;
+        }
+        channel.read_expiry = Deadline::after(cx.now.mono, channel.read_timeout);
+        channel.await_writer(cx.now.mono);
+    }
+    s.allow_splice(cx.site);
+    Verdict::Stop
+}

@@ -1,0 +1,356 @@
+//! The last step: names to indices, ids, what can only be said of the whole, and the site.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::balance::Algorithm;
+use crate::config::{Diagnostic, SectionKind, Severity, Word, similar};
+use crate::proxy::spec::{LogFormat, Mode, Options, Proxy, Role, Rule, Site, Switch};
+
+use super::Builder;
+use super::draft::{Draft, Verdict};
+use super::{bind, server};
+
+impl Builder<'_> {
+    /// The site, or everything that is wrong.
+    pub(super) fn finish(mut self) -> Result<(Site, Vec<Diagnostic>), Vec<Diagnostic>> {
+        self.tell_ineffective();
+        let mut drafts = std::mem::take(&mut self.drafts);
+        self.check_names(&drafts);
+        self.assign_ids(&mut drafts);
+        for draft in &mut drafts {
+            self.check(draft);
+        }
+        let switches: Vec<Vec<Switch>> =
+            drafts.iter().map(|draft| self.switches(draft, &drafts)).collect();
+        for (draft, switches) in drafts.into_iter().zip(switches) {
+            self.place(draft, switches);
+        }
+        self.limits();
+        let warned = self.diagnostics.iter().any(|d| d.severity == Severity::Warning);
+        if warned && self.site.global.zero_warning && !self.diagnostics.is_fatal() {
+            let message = "Some warnings were found and 'zero-warning' is set. Aborting.";
+            self.diagnostics.push(Diagnostic::new(Severity::Alert, None, message));
+        }
+        if self.diagnostics.is_fatal() {
+            return Err(self.diagnostics.into_sorted());
+        }
+        Ok((self.site, self.diagnostics.into_sorted()))
+    }
+
+    /// A name may be used once as a frontend and once as a backend.
+    fn check_names(&mut self, drafts: &[Draft]) {
+        for (index, draft) in drafts.iter().enumerate() {
+            let twin = drafts[..index].iter().find(|other| {
+                other.proxy.name == draft.proxy.name && other.proxy.role.any(draft.proxy.role)
+            });
+            let Some(twin) = twin else { continue };
+            let source = &self.sources[twin.span.file as usize].name;
+            let message = format!(
+                "{} has the same name as {} declared at {source}:{}",
+                draft.title(),
+                twin.title(),
+                twin.span.line
+            );
+            let found = self.diagnostics.alert(draft.name_span, message);
+            *found = found.clone().see(twin.name_span, "declared first at");
+        }
+    }
+
+    /// Ids of proxies (from 2 up), listeners and servers (from 1 up).
+    fn assign_ids(&mut self, drafts: &mut [Draft]) {
+        let mut used = BTreeMap::new();
+        for draft in drafts.iter() {
+            let Some((id, span)) = draft.id else { continue };
+            if let Some(first) = used.insert(id, span) {
+                let message = format!("{} reuses the custom id {id}", draft.title());
+                let found = self.diagnostics.alert(span, message);
+                *found = found.clone().see(first, "used first at");
+            }
+        }
+        let mut next = 2;
+        for draft in drafts {
+            draft.proxy.uuid = match draft.id {
+                Some((id, _)) => id,
+                None => {
+                    while used.contains_key(&next) {
+                        next += 1;
+                    }
+                    next += 1;
+                    next - 1
+                }
+            };
+            let diagnostics = &mut self.diagnostics;
+            let mut clash = |id: u32, first, span| {
+                let found = diagnostics.alert(span, format!("custom id {id} already used"));
+                *found = found.clone().see(first, "used first at");
+            };
+            bind::assign_ids(&mut draft.binds, &mut clash);
+            server::assign_ids(&mut draft.servers, &mut clash);
+        }
+    }
+
+    /// What one proxy alone can get wrong.
+    fn check(&mut self, draft: &mut Draft) {
+        let title = draft.title();
+        self.check_servers(draft);
+        let timeouts = &mut draft.proxy.timeouts;
+        timeouts.queue = timeouts.queue.or(timeouts.connect);
+        timeouts.tarpit = timeouts.tarpit.or(timeouts.connect);
+        draft.proxy.balance.all_backups = draft.proxy.options.has(Options::ALL_BACKUPS);
+        if !draft.is_http() {
+            let mut told = BTreeSet::new();
+            for (what, span) in std::mem::take(&mut draft.http_only) {
+                if told.insert(what) {
+                    let what = match what {
+                        "http-request" => "'http-request' rules".to_string(),
+                        "balance uri" => "'balance uri'".to_string(),
+                        option => format!("'option {option}'"),
+                    };
+                    let message = format!("{what} ignored for {title} (needs 'mode http')");
+                    self.diagnostics.warning(span, message);
+                }
+            }
+            draft.proxy.forward_for = None;
+            if let Algorithm::Uri(_) = draft.proxy.balance.algorithm {
+                draft.proxy.balance.algorithm = Algorithm::RoundRobin;
+            }
+            draft.verdicts[2] = None;
+            if draft.proxy.log_format == LogFormat::Http && draft.is_frontend() {
+                draft.proxy.log_format = LogFormat::Tcp;
+                if let Some(span) = draft.log_option {
+                    let message = format!(
+                        "'option httplog' not usable with {title} (needs 'mode http'); falling \
+                         back to 'option tcplog'"
+                    );
+                    self.diagnostics.warning(span, message);
+                }
+            }
+        }
+        if draft.proxy.disabled {
+            return;
+        }
+        if draft.is_frontend() && draft.binds.is_empty() {
+            let message = format!(
+                "{title} has no 'bind' directive. Please declare it as a backend if this was \
+                 intended."
+            );
+            self.diagnostics.warning(draft.span, message);
+        }
+        if draft.is_frontend() && draft.log_option.is_some() && draft.proxy.logs.is_empty() {
+            let message = format!("log format ignored for {title} since it has no log address");
+            let found = self.diagnostics.warning(draft.span, message);
+            found.help.push("add a 'log' line, such as 'log global'".into());
+        }
+        let timeouts = &draft.proxy.timeouts;
+        let mut missing = Vec::new();
+        if draft.is_frontend() && timeouts.client.is_none() {
+            missing.push("client");
+        }
+        if !draft.servers.is_empty() {
+            if timeouts.connect.is_none() {
+                missing.push("connect");
+            }
+            let tunnel = draft.proxy.mode == Mode::Tcp && timeouts.tunnel.is_some();
+            if timeouts.server.is_none() && !tunnel {
+                missing.push("server");
+            }
+        }
+        if !missing.is_empty() {
+            let found =
+                self.diagnostics.warning(draft.span, format!("missing timeouts for {title}"));
+            found.help.push(format!(
+                "without them dead peers are kept for ever: set 'timeout {}'",
+                missing.join("', 'timeout ")
+            ));
+        }
+    }
+
+    fn check_servers(&mut self, draft: &mut Draft) {
+        let mut seen = BTreeMap::new();
+        for server in &draft.servers {
+            let Some(first) = seen.insert(server.server.name.clone(), server.span) else {
+                continue;
+            };
+            let message = format!(
+                "{}, another server named '{}' was already defined at line {}, please use distinct \
+                 names",
+                draft.title(),
+                server.server.name,
+                first.line
+            );
+            let found = self.diagnostics.alert(server.span, message);
+            *found = found.clone().see(first, "defined first at");
+        }
+    }
+
+    /// Where the frontend's traffic goes, in order of preference.
+    fn switches(&mut self, draft: &Draft, drafts: &[Draft]) -> Vec<Switch> {
+        let mut switches = Vec::new();
+        if !draft.is_frontend() {
+            return switches;
+        }
+        let named = draft.use_backends.iter().map(|word| (word, "use_backend"));
+        let default = draft.default_backend.iter().map(|word| (word, "default_backend"));
+        for (word, keyword) in named.chain(default) {
+            match self.backend(draft, drafts, word, keyword) {
+                Ok(backend) => switches.push(Switch { backend }),
+                Err(diagnostic) => self.diagnostics.push(*diagnostic),
+            }
+        }
+        switches
+    }
+
+    fn backend(
+        &self,
+        draft: &Draft,
+        drafts: &[Draft],
+        word: &Word,
+        keyword: &str,
+    ) -> Result<u32, Box<Diagnostic>> {
+        let alert = |message| Diagnostic::new(Severity::Alert, Some(word.span), message);
+        let name = word.as_str();
+        let backends = || drafts.iter().filter(|draft| draft.is_backend());
+        let found = drafts.iter().position(|d| d.is_backend() && *d.proxy.name == *name);
+        let Some(index) = found else {
+            let message = format!("{}: unable to find required {keyword}: '{name}'", draft.title());
+            let near = similar::nearest(name, backends().map(|draft| &*draft.proxy.name));
+            let diagnostic = alert(message);
+            return Err(Box::new(match near {
+                Some(near) => diagnostic.suggest(word.span, near),
+                None => diagnostic,
+            }));
+        };
+        let target = &drafts[index];
+        if target.span == draft.span {
+            let message = format!("{}: loop detected for {keyword}: '{name}'", draft.title());
+            return Err(Box::new(alert(message)));
+        }
+        if target.proxy.mode == draft.proxy.mode {
+            return Ok(index as u32);
+        }
+        let mode = |draft: &Draft| if draft.is_http() { "http" } else { "tcp" };
+        let message = format!(
+            "{} {} tries to use incompatible {} {} in '{keyword}'",
+            mode(draft),
+            draft.title(),
+            mode(target),
+            target.title()
+        );
+        let help = if target.is_http() {
+            "switching a tcp frontend to an http backend is not supported yet: set 'mode http' in \
+             the frontend"
+        } else {
+            "set the same 'mode' in both"
+        };
+        Err(Box::new(alert(message).help(help).see(target.name_span, "the backend is declared at")))
+    }
+
+    /// Puts a proxy, its listeners and its servers in their places in the site.
+    fn place(&mut self, draft: Draft, switches: Vec<Switch>) {
+        let site = &mut self.site;
+        let id = site.proxies.len() as u32;
+        let first_listener = site.listeners.len() as u32;
+        let first_server = site.servers.len() as u32;
+        site.listeners.extend(draft.binds.into_iter().map(|bind| {
+            let mut listener = bind.listener;
+            listener.frontend = id;
+            listener
+        }));
+        site.servers.extend(draft.servers.into_iter().map(|server| {
+            let mut server = server.server;
+            server.backend = id;
+            server
+        }));
+        let request_rules: Vec<Rule> = draft
+            .verdicts
+            .iter()
+            .filter_map(|verdict| match verdict {
+                Some(Verdict::Apply(rule)) => Some(*rule),
+                _ => None,
+            })
+            .collect();
+        let mut proxy = Proxy {
+            listeners: first_listener..site.listeners.len() as u32,
+            servers: first_server..site.servers.len() as u32,
+            switching: switches,
+            request_rules,
+            ..draft.proxy
+        };
+        if proxy.maxconn == 0 {
+            proxy.maxconn = self.cli.proxy_maxconn.unwrap_or(0);
+        }
+        if draft.kind == SectionKind::Backend {
+            proxy.maxconn = 0;
+        }
+        site.proxies.push(proxy);
+    }
+
+    /// Limits that follow from other settings.
+    fn limits(&mut self) {
+        let tune = &mut self.site.tunables;
+        if tune.maxrewrite >= tune.bufsize / 2 {
+            tune.maxrewrite = tune.bufsize / 2;
+        }
+        let maxconn = self.maxconn;
+        let derived = self.derived_maxconn();
+        self.site.global.maxconn = maxconn.unwrap_or(derived);
+    }
+
+    /// As many connections as descriptors allow: two each, and half a pipe each where data is
+    /// spliced; 20 are kept for logs and files, three per thread for its poller and its wakeups.
+    fn derived_maxconn(&self) -> u32 {
+        const RESERVE: u64 = 20;
+        const PER_THREAD: u64 = 3;
+        /// Never less, however few descriptors there are.
+        const MAXCONN_MIN: u64 = 100;
+        const THREADS_MAX: usize = 64;
+        let global = &self.site.global;
+        let limit = self.host.fd_limit();
+        let mut limit = global.ulimit_n.map_or(limit.soft.max(limit.hard), u64::from);
+        if let Some(hard) = global.fd_hard_limit {
+            limit = limit.min(hard.into());
+        }
+        let threads =
+            global.nbthread.map_or(self.host.cpus().min(THREADS_MAX) as u64, u64::from).max(1);
+        let used = RESERVE + PER_THREAD * threads + self.site.listeners.len() as u64;
+        let remain = limit.saturating_sub(used);
+        let maxconn = match self.pipes() {
+            Some(pipes) if pipes * 2 < remain => (remain - pipes * 2) / 2,
+            Some(_) => remain / 2,
+            None => remain * 2 / 5,
+        };
+        maxconn.clamp(MAXCONN_MIN, i32::MAX as u64) as u32
+    }
+
+    /// Pipes that splicing may need at once; none if only maxconn limits them.
+    fn pipes(&self) -> Option<u64> {
+        let splice =
+            Options::SPLICE_AUTO.with(Options::SPLICE_REQUEST).with(Options::SPLICE_RESPONSE);
+        let global = &self.site.global;
+        if global.maxpipes > 0 {
+            return Some(global.maxpipes.into());
+        }
+        if self.site.tunables.nosplice {
+            return Some(0);
+        }
+        let (mut front, mut back) = (0u64, 0u64);
+        for proxy in self.site.proxies.iter().filter(|proxy| proxy.options.any(splice)) {
+            let global_maxconn = self.maxconn.unwrap_or(0);
+            if proxy.role.has(Role::FRONTEND) {
+                if proxy.maxconn == 0 {
+                    return None;
+                }
+                front += u64::from(proxy.maxconn);
+            }
+            if proxy.role.has(Role::BACKEND) {
+                let most = if proxy.fullconn > 0 { proxy.fullconn } else { global_maxconn };
+                if most == 0 {
+                    return None;
+                }
+                back += u64::from(most);
+            }
+        }
+        let pipes = front.max(back);
+        Some(if pipes >= 4 { pipes / 4 } else { pipes })
+    }
+}

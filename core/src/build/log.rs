@@ -1,0 +1,138 @@
+//! `log` lines: where to, in which form, and what.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::config::keywords::Context;
+use crate::config::{SectionKind, Statement, Word};
+use crate::poller::Address;
+use crate::proxy::spec::{LogTarget, Sink, WireFormat};
+
+use super::Builder;
+use super::address::{self, Family, HostPart, PortPart};
+use super::args::Args;
+
+/// Facilities in the order of their numbers (RFC 5424 section 6.2.1, with HAProxy's names).
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2",
+    "ftp", "ntp", "audit", "alert", "cron2", "local0", "local1", "local2", "local3", "local4",
+    "local5", "local6", "local7",
+];
+
+/// Levels in the order of their numbers.
+const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+
+const FORMATS: [(&str, WireFormat); 8] = [
+    ("local", WireFormat::Local),
+    ("rfc3164", WireFormat::Rfc3164),
+    ("rfc5424", WireFormat::Rfc5424),
+    ("priority", WireFormat::Priority),
+    ("short", WireFormat::Short),
+    ("timed", WireFormat::Timed),
+    ("iso", WireFormat::Iso),
+    ("raw", WireFormat::Raw),
+];
+
+impl Builder<'_> {
+    /// `log <address> [len <n>] [format <f>] [sample <s>] <facility> [<level> [<minlevel>]]`.
+    pub(super) fn log_target(&mut self, statement: &Statement) -> Option<LogTarget> {
+        let mut args = Args::new(statement, 1, "log", &mut self.diagnostics);
+        let address = args.need("an address and a facility, such as '127.0.0.1:514 local0'")?;
+        let mut target = LogTarget {
+            sink: 0,
+            format: WireFormat::Local,
+            facility: 0,
+            level: 7,
+            min_level: 0,
+            len_max: 1_024,
+        };
+        let mut sampled = None;
+        loop {
+            if args.takes("len") {
+                target.len_max = args.number(80..=65_535)?;
+            } else if args.takes("format") {
+                target.format = args.choice(&FORMATS)?;
+            } else if args.takes("sample") {
+                sampled = Some(args.need("a sample, such as '1:2'")?.span);
+            } else {
+                break;
+            }
+        }
+        target.facility = named(&mut args, "a facility", &FACILITIES)?;
+        if args.peek().is_some_and(|word| !word.as_str().is_empty()) {
+            target.level = named(&mut args, "a level", &LEVELS)?;
+        }
+        if args.peek().is_some_and(|word| !word.as_str().is_empty()) {
+            target.min_level = named(&mut args, "a level", &LEVELS)?;
+        }
+        if !args.end() {
+            return None;
+        }
+        if let Some(span) = sampled {
+            let context = Context::Line(SectionKind::Global);
+            const REASON: &str = "every message is sent";
+            self.ineffective(context, "log ... sample", span, REASON);
+        }
+        let sink = self.sink(address)?;
+        target.sink = match self.site.sinks.iter().position(|known| *known == sink) {
+            Some(index) => index as u32,
+            None => {
+                self.site.sinks.push(sink);
+                self.site.sinks.len() as u32 - 1
+            }
+        };
+        Some(target)
+    }
+
+    fn sink(&mut self, word: &Word) -> Option<Sink> {
+        match word.as_str() {
+            "stdout" => return Some(Sink::Stdout),
+            "stderr" => return Some(Sink::Stderr),
+            _ => {}
+        }
+        let sink = self.sink_address(word.as_str());
+        sink.map_err(|message| {
+            let found = self.diagnostics.alert(word.span, format!("'log' : {message}"));
+            found.help.push(
+                "log targets are ip[:port] (UDP), a path such as /dev/log, stdout, stderr or fd@N"
+                    .into(),
+            );
+        })
+        .ok()
+    }
+
+    fn sink_address(&self, text: &str) -> Result<Sink, String> {
+        const SYSLOG: u16 = 514;
+        if text.starts_with("tcp") && text.contains('@') || text.starts_with("stream+") {
+            return Err(format!("logs over TCP are not supported yet (in '{text}')"));
+        }
+        let endpoint = address::parse(text, &self.env)?;
+        let port = match endpoint.port {
+            PortPart::None => SYSLOG,
+            PortPart::Range(first, last) if first == last && first > 0 => first,
+            _ => return Err(format!("one port is expected in '{text}'")),
+        };
+        let ip = match endpoint.host {
+            HostPart::Unix(path) => return Ok(Sink::Datagram(Address::Unix(path))),
+            HostPart::Abstract(name) => return Ok(Sink::Datagram(Address::Abstract(name))),
+            HostPart::Fd(fd) => return Ok(Sink::Fd(fd)),
+            HostPart::Ip(ip) => ip,
+            HostPart::Any if endpoint.family == Family::V6 => IpAddr::from(Ipv6Addr::LOCALHOST),
+            HostPart::Any => IpAddr::from(Ipv4Addr::LOCALHOST),
+            HostPart::Name(name) => address::resolve(&name, endpoint.family, self.host)
+                .map_err(|error| format!("invalid address: '{name}' in '{text}' ({error})"))?[0],
+        };
+        Ok(Sink::Datagram(Address::Inet(SocketAddr::new(ip, port))))
+    }
+}
+
+/// The number of a name.
+fn named(args: &mut Args<'_, '_>, what: &str, names: &[&str]) -> Option<u8> {
+    let word = args.need(what)?;
+    if let Some(number) = names.iter().position(|name| *name == word.as_str()) {
+        return Some(number as u8);
+    }
+    let kind = what.trim_start_matches("a ");
+    let message = format!("'log' : unknown log {kind} '{}'", word.as_str());
+    args.alert(word.span, message, &format!("known are: {}", names.join(", ")));
+    None
+}

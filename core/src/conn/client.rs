@@ -1,0 +1,105 @@
+//! The client's connection, between and during its sessions.
+
+use crate::bit_set;
+use crate::buf::Buf;
+use crate::conn::{ConnId, Mux, NO_CONN, Transport};
+use crate::poller::{Peer, Sock};
+use crate::proxy::spec::{ListenerId, ProxyId, ServerId};
+use crate::tasks::TaskId;
+use crate::time::{Instant, Wall};
+
+bit_set! {
+    /// What is true of a client.
+    pub struct ClientFlags: u8 {
+        /// We ended our direction and only wait for the client's end, throwing away what comes.
+        LINGERING = 1,
+        /// The client ended its direction.
+        EOF = 2,
+        /// It holds a place of its listener's `maxconn`.
+        COUNTED_LISTENER = 4,
+        /// It holds a place of its frontend's `maxconn`.
+        COUNTED_FRONTEND = 8,
+        /// It holds a place of the process's `maxconn`.
+        COUNTED_PROCESS = 16,
+    }
+}
+
+/// Stands for no session.
+pub const NO_SESSION: u32 = u32::MAX;
+
+/// A client's connection.
+#[derive(Debug)]
+pub struct Client {
+    /// Its socket.
+    pub sock: Sock,
+    /// Who it is.
+    pub peer: Peer,
+    /// When it was accepted.
+    pub accepted: Instant,
+    /// The same on the wall clock.
+    pub accepted_wall: Wall,
+    /// When it became idle: after accept, or after its last answer.
+    pub idle_since: Instant,
+    /// Where it came in.
+    pub listener: ListenerId,
+    /// Whose it is.
+    pub frontend: ProxyId,
+    /// The session that it has, if any.
+    pub session: u32,
+    /// Its own task: the idle deadline, the lingering end.
+    pub task: TaskId,
+    /// Sessions begun.
+    pub requests: u32,
+    /// The server that its last session used, for `option prefer-last-server`.
+    pub last_server: ServerId,
+    /// The server connection that is its own (`http-reuse never`), idle.
+    pub private: ConnId,
+    /// What came behind the last request.
+    pub rest: Option<Box<Buf>>,
+    /// Bytes that may still be thrown away while lingering.
+    pub linger_left: u32,
+    /// What stands between the socket and the bytes.
+    pub transport: Transport,
+    /// How sessions share it.
+    pub mux: Mux,
+    /// What is true of it.
+    pub flags: ClientFlags,
+}
+
+impl Client {
+    /// A client just accepted.
+    pub fn new(
+        sock: Sock,
+        peer: Peer,
+        listener: ListenerId,
+        frontend: ProxyId,
+        task: TaskId,
+        mux: Mux,
+        (accepted, accepted_wall): (Instant, Wall),
+    ) -> Self {
+        Client {
+            sock,
+            peer,
+            accepted,
+            accepted_wall,
+            idle_since: accepted,
+            listener,
+            frontend,
+            session: NO_SESSION,
+            task,
+            requests: 0,
+            last_server: ServerId::MAX,
+            private: NO_CONN,
+            rest: None,
+            linger_left: 0,
+            transport: Transport::Raw,
+            mux,
+            flags: ClientFlags::NONE,
+        }
+    }
+
+    /// Whether it has no session.
+    pub fn is_idle(&self) -> bool {
+        self.session == NO_SESSION
+    }
+}

@@ -1,0 +1,264 @@
+//! Listeners and what they accept: limits, budgets, shortages, new clients.
+//!
+//! ```text
+//!   Ready ── limit of the listener ──► Full ──────┐ Resume: room below the limit
+//!     ▲  └── limit above it, no fds ─► Limited ───┤ or 100 ms, or a descriptor was freed
+//!     └───────────────────────────────────────────┘
+//!   Ready ◄── TTIN ── Paused ◄── TTOU ── any
+//! ```
+
+use super::{Engine, Note};
+use crate::conn::client::ClientFlags;
+use crate::conn::{Client, Mux};
+use crate::fds::Owner;
+use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt, Which};
+use crate::proxy::shared::{LimitId, Message};
+use crate::proxy::spec::{ListenerId, LogFormat, Mode, Options, Probes, Rule};
+use crate::sometimes;
+use crate::tasks::{Chore, Woken, Work};
+use crate::time::Deadline;
+
+/// What a listener does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ListenerState {
+    /// Accepts.
+    Ready,
+    /// Its own `maxconn` is reached.
+    Full,
+    /// A limit above it is reached, or there are no descriptors.
+    Limited,
+    /// An operator paused it.
+    Paused,
+}
+
+impl Engine {
+    /// Accepts up to `tune.maxaccept` connections.
+    pub(super) fn accept<P: Poller>(&mut self, net: &mut P, place: u32) {
+        let (sock, listener) = {
+            let l = &self.listeners[place as usize];
+            if l.state == ListenerState::Paused {
+                return;
+            }
+            (l.sock, l.listener)
+        };
+        self.listeners[place as usize].state = ListenerState::Ready;
+        for _ in 0..self.site.tunables.maxaccept {
+            if let Err(state) = self.acquire_limits(net, listener) {
+                sometimes!(ListenerPaused);
+                self.listeners[place as usize].state = state;
+                return;
+            }
+            match net.accept(sock) {
+                Accepted::One { sock: client, peer, more } => {
+                    self.deliver(net, client, peer, listener);
+                    if more == Some(0) {
+                        self.fds.used_up(sock, Ready::READ);
+                        return;
+                    }
+                }
+                Accepted::Blocked => {
+                    self.release_limits(net, listener);
+                    self.fds.used_up(sock, Ready::READ);
+                    return;
+                }
+                Accepted::Failed(fault) => {
+                    self.release_limits(net, listener);
+                    if fault.is_shortage() {
+                        self.listeners[place as usize].state = ListenerState::Limited;
+                        self.run_short(net);
+                        return;
+                    }
+                    // The connection was gone before we took it: the next one.
+                }
+            }
+        }
+        self.fds.retry(sock);
+    }
+
+    /// Takes a place of each limit that a new connection counts in.
+    fn acquire_limits<P: Poller>(
+        &mut self,
+        net: &mut P,
+        listener: ListenerId,
+    ) -> Result<(), ListenerState> {
+        let frontend = self.site.listener(listener).frontend;
+        if !self.shared.acquire(LimitId::Listener(listener), self.id) {
+            return Err(ListenerState::Full);
+        }
+        if !self.shared.acquire(LimitId::Frontend(frontend), self.id) {
+            let wake = self.shared.release(LimitId::Listener(listener));
+            self.wake_engines(net, wake);
+            return Err(ListenerState::Limited);
+        }
+        if !self.shared.acquire(LimitId::Process, self.id) {
+            let mut wake = self.shared.release(LimitId::Frontend(frontend));
+            wake.add(self.shared.release(LimitId::Listener(listener)));
+            self.wake_engines(net, wake);
+            return Err(ListenerState::Limited);
+        }
+        Ok(())
+    }
+
+    /// Gives those places back.
+    pub(super) fn release_limits<P: Poller>(&mut self, net: &mut P, listener: ListenerId) {
+        let frontend = self.site.listener(listener).frontend;
+        let mut wake = self.shared.release(LimitId::Process);
+        wake.add(self.shared.release(LimitId::Frontend(frontend)));
+        wake.add(self.shared.release(LimitId::Listener(listener)));
+        self.wake_engines(net, wake);
+    }
+
+    /// Keeps a connection, or hands it to the engine whose turn it is if the listener has one socket for all.
+    fn deliver<P: Poller>(&mut self, net: &mut P, sock: Sock, peer: Peer, listener: ListenerId) {
+        let spec = self.site.listener(listener);
+        let sharded =
+            !spec.options.shared && !self.site.global.noreuseport && spec.address.is_inet();
+        if !sharded && self.engines > 1 {
+            let to = (self.counters.accepted % u64::from(self.engines)) as u32;
+            self.counters.accepted += 1;
+            if to != self.id {
+                if let Some(parcel) = net.detach(sock) {
+                    let wake = self.shared.post(to, Message::Adopt { listener, parcel, peer });
+                    self.wake_engines(net, wake);
+                    return;
+                }
+                // It could not be handed on, and is gone.
+                self.release_limits(net, listener);
+                return;
+            }
+        } else {
+            self.counters.accepted += 1;
+        }
+        self.welcome(net, sock, peer, listener);
+    }
+
+    /// A connection becomes a client.
+    pub(super) fn welcome<P: Poller>(
+        &mut self,
+        net: &mut P,
+        sock: Sock,
+        peer: Peer,
+        listener: ListenerId,
+    ) {
+        let site = self.site.clone();
+        let frontend_id = site.listener(listener).frontend;
+        let frontend = site.proxy(frontend_id);
+        self.farms[frontend_id as usize].accepted += 1;
+        let rejected = frontend
+            .request_rules
+            .iter()
+            .take_while(|rule| **rule != Rule::Allow)
+            .any(|rule| *rule == Rule::RejectConnection);
+        if rejected {
+            net.close(sock, Close::Graceful);
+            self.release_limits(net, listener);
+            return;
+        }
+        let place = self.clients.vacant_key() as u32;
+        let task = self.tasks.insert(Work::Client(place));
+        let mux = if frontend.mode == Mode::Tcp { Mux::Pass } else { Mux::H1 };
+        let times = (self.now.mono, self.now.wall);
+        let mut client = Client::new(sock, peer, listener, frontend_id, task, mux, times);
+        client.flags.set(
+            ClientFlags::COUNTED_LISTENER
+                .with(ClientFlags::COUNTED_FRONTEND)
+                .with(ClientFlags::COUNTED_PROCESS),
+        );
+        self.clients.insert(client);
+        self.fds.insert(sock, Owner::Client(place), Ready::READ.with(Ready::WRITE));
+        if frontend.options.has(Options::CLIENT_KEEPALIVE) {
+            keep_alive(net, sock, &frontend.client_probes);
+        }
+        if frontend.options.has(Options::NOLINGER) {
+            net.set(sock, SockOpt::NoLinger);
+        }
+        if self.watching {
+            self.notes.push(Note::Accepted { client: place, listener });
+        }
+        if frontend.log_format == LogFormat::Connect && !frontend.logs.is_empty() {
+            let destination = net.address(sock, Which::Local);
+            self.log_connect(place, destination);
+        }
+        match frontend.mode {
+            Mode::Tcp => {
+                let session = self.start_session(place, None);
+                self.tasks.wake(self.sessions[session as usize].task, Woken::INIT);
+            }
+            Mode::Http => {
+                let timeouts = &frontend.timeouts;
+                let deadline =
+                    Deadline::after(self.now.mono, timeouts.http_request.or(timeouts.client));
+                self.set_client_deadline(place, deadline);
+                // Speculative: the request is often here already.
+                self.tasks.wake(task, Woken::IO);
+            }
+        }
+    }
+
+    /// Out of descriptors, memory or ports: idle server connections go, and accepting waits until one is freed,
+    /// or for a while.
+    pub(super) fn run_short<P: Poller>(&mut self, net: &mut P) {
+        sometimes!(NoDescriptors);
+        self.counters.shortages += 1;
+        while let Some(conn) = self.conns.any_idle() {
+            self.close_idle(net, conn);
+        }
+        if self.shortage.is_none() {
+            let task = self.tasks.insert(Work::Engine(Chore::Shortage));
+            let wait = self.site.tunables.shortage_retry;
+            self.tasks.set_deadline(task, Deadline::after(self.now.mono, Some(wait)));
+            self.shortage = Some(task);
+        }
+    }
+
+    /// The wait is over: listeners try again.
+    pub(super) fn shortage_over(&mut self, task: u32) {
+        self.tasks.remove(task);
+        self.shortage = None;
+        self.resume_listeners(|state| state == ListenerState::Limited);
+    }
+
+    /// Lets listeners in some state try again.
+    pub(super) fn resume_listeners(&mut self, which: impl Fn(ListenerState) -> bool) {
+        for l in &mut self.listeners {
+            if which(l.state) {
+                l.state = ListenerState::Ready;
+                if self.fds.ready(l.sock).has(Ready::READ) {
+                    self.fds.retry(l.sock);
+                }
+            }
+        }
+    }
+
+    /// A limit has room again.
+    pub(super) fn resume(&mut self, limit: LimitId) {
+        let site = self.site.clone();
+        for l in &mut self.listeners {
+            let concerned = match limit {
+                LimitId::Process => true,
+                LimitId::Frontend(frontend) => site.listener(l.listener).frontend == frontend,
+                LimitId::Listener(listener) => l.listener == listener,
+            };
+            if concerned && matches!(l.state, ListenerState::Full | ListenerState::Limited) {
+                l.state = ListenerState::Ready;
+                if self.fds.ready(l.sock).has(Ready::READ) {
+                    self.fds.retry(l.sock);
+                }
+            }
+        }
+    }
+}
+
+/// Turns keep-alive probes on, as the options say.
+pub(super) fn keep_alive<P: Poller>(net: &mut P, sock: Sock, probes: &Probes) {
+    net.set(sock, SockOpt::KeepAlive(true));
+    if let Some(count) = probes.count {
+        net.set(sock, SockOpt::KeepCount(count));
+    }
+    if let Some(idle) = probes.idle {
+        net.set(sock, SockOpt::KeepIdle(idle));
+    }
+    if let Some(interval) = probes.interval {
+        net.set(sock, SockOpt::KeepInterval(interval));
+    }
+}

@@ -1,0 +1,397 @@
+//! Server choice, queues, and connections new or idle.
+
+use super::{Engine, Farm, Note};
+use crate::balance::{Algorithm, Balancer, Pick, Servers};
+use crate::conn::NO_CONN;
+use crate::fault::{Cause, Fault, Phase};
+use crate::fds::Owner;
+use crate::poller::{Address, Close, ConnectSpec, Peer, Poller, Ready, SockOpt, Which};
+use crate::proxy::shared::{Gauge, Queued, Shared, Slot, Waiter};
+use crate::proxy::spec::{Mode, Options, Proxy, ServerId, Site};
+use crate::session::{Cx, NO_SERVER, SessionFlags};
+use crate::side::{State, Step};
+use crate::sometimes;
+use crate::time::Deadline;
+
+/// One backend's servers as its balancer sees them.
+struct View<'a> {
+    site: &'a Site,
+    backend: &'a Proxy,
+    shared: &'a Shared,
+}
+
+impl View<'_> {
+    fn id(&self, server: usize) -> ServerId {
+        self.backend.servers.start + server as ServerId
+    }
+}
+
+impl Servers for View<'_> {
+    fn len(&self) -> usize {
+        self.backend.servers.len()
+    }
+
+    fn id(&self, server: usize) -> u32 {
+        self.site.server(View::id(self, server)).id
+    }
+
+    fn weight(&self, server: usize) -> u32 {
+        self.site.server(View::id(self, server)).weight
+    }
+
+    fn usable(&self, server: usize) -> bool {
+        let spec = self.site.server(View::id(self, server));
+        !spec.disabled && spec.address.is_some()
+    }
+
+    fn backup(&self, server: usize) -> bool {
+        self.site.server(View::id(self, server)).backup
+    }
+
+    fn full(&self, server: usize) -> bool {
+        self.site.server(View::id(self, server)).maxconn > 0
+            && self.shared.full(View::id(self, server))
+    }
+
+    fn load(&self, server: usize) -> u32 {
+        let id = View::id(self, server);
+        let queued = if self.site.server(id).maxconn > 0 {
+            self.shared.queue_lengths(self.site.server(id).backend, Some(id)).0
+        } else {
+            0
+        };
+        self.shared.gauge(Gauge::Served(id)) + queued
+    }
+
+    fn served(&self, server: usize) -> u32 {
+        self.shared.gauge(Gauge::Served(View::id(self, server)))
+    }
+}
+
+impl Engine {
+    /// A balancer for every proxy that has servers.
+    pub(super) fn make_farms(&self) -> Vec<Farm> {
+        let make = |backend: &Proxy| Farm {
+            balancer: (!backend.servers.is_empty()).then(|| {
+                let view = View { site: &self.site, backend, shared: &self.shared };
+                Balancer::new(&backend.balance, &view)
+            }),
+            accepted: 0,
+            sessions: 0,
+            stopped: false,
+        };
+        self.site.proxies.iter().map(make).collect()
+    }
+
+    /// Whether a server may take traffic.
+    pub(super) fn is_usable(&self, server: ServerId) -> bool {
+        let spec = self.site.server(server);
+        !spec.disabled && spec.address.is_some()
+    }
+
+    /// The load of the session's server changed.
+    pub(super) fn balancer_moved(&mut self, id: u32) {
+        let s = &self.sessions[id as usize];
+        if s.back.server == NO_SERVER {
+            return;
+        }
+        let backend = self.site.proxy(s.backend);
+        if backend.balance.algorithm != Algorithm::LeastConn {
+            return;
+        }
+        let view = View { site: &self.site, backend, shared: &self.shared };
+        let index = (s.back.server - backend.servers.start) as usize;
+        if let Some(balancer) = &mut self.farms[s.backend as usize].balancer {
+            balancer.moved(index, &view);
+        }
+    }
+
+    /// The session wants a server: choose one if none is chosen, then connect.
+    pub(super) fn find_server<P: Poller>(&mut self, net: &mut P, id: u32) {
+        let s = &mut self.sessions[id as usize];
+        if !s.flags.has(SessionFlags::COUNTED_BACKEND) {
+            s.flags.set(SessionFlags::COUNTED_BACKEND);
+            self.farms[s.backend as usize].sessions += 1;
+            self.shared.gauge_add(self.id, Gauge::Backend(s.backend), 1);
+        }
+        if s.back.state == State::Request {
+            self.choose(net, id);
+        }
+        if self.sessions[id as usize].back.state == State::Assigned {
+            self.connect(net, id);
+        }
+    }
+
+    /// Chooses a server and takes its slot, or queues.
+    fn choose<P: Poller>(&mut self, net: &mut P, id: u32) {
+        let avoid = self.sessions[id as usize].back.server;
+        if avoid != NO_SERVER {
+            self.release_server(net, id);
+            self.sessions[id as usize].back.server = NO_SERVER;
+        }
+        let site = self.site.clone();
+        let s = &self.sessions[id as usize];
+        let backend_id = s.backend;
+        let backend = site.proxy(backend_id);
+        let avoid = (avoid != NO_SERVER).then(|| (avoid - backend.servers.start) as usize);
+        if let Some(server) = self.preferred(id, avoid.is_some()) {
+            match self.shared.slot(server) {
+                Slot::Full => {}
+                slot => return self.assign(id, server, slot == Slot::Granted),
+            }
+        }
+        let key = self.key(id);
+        let view = View { site: &site, backend, shared: &self.shared };
+        let rng = &mut self.rng;
+        let Some(balancer) = &mut self.farms[backend_id as usize].balancer else {
+            return self.no_server(id);
+        };
+        match balancer.pick(&view, key, avoid, &mut || (rng.draw() >> 32) as u32) {
+            Pick::None => self.no_server(id),
+            Pick::AllFull => self.queue(id, None),
+            Pick::Server(index) => {
+                let server = View::id(&view, index);
+                match self.shared.slot(server) {
+                    Slot::Unlimited => self.assign(id, server, false),
+                    Slot::Granted => self.assign(id, server, true),
+                    // It filled up meanwhile, or no other will do.
+                    Slot::Full => self.queue(id, Some(server)),
+                }
+            }
+        }
+    }
+
+    /// The server of the client's last request, if `option prefer-last-server` has it so.
+    fn preferred(&self, id: u32, failed: bool) -> Option<ServerId> {
+        let s = &self.sessions[id as usize];
+        let client = &self.clients[s.client as usize];
+        let backend = self.site.proxy(s.backend);
+        if failed || s.mode != Mode::Http || client.last_server == NO_SERVER {
+            return None;
+        }
+        let wanted = backend.options.has(Options::PREFER_LAST_SERVER) || client.private != NO_CONN;
+        let same = backend.servers.contains(&client.last_server);
+        (wanted && same && self.is_usable(client.last_server)).then_some(client.last_server)
+    }
+
+    /// What the balance algorithm looks at, hashed.
+    fn key(&self, id: u32) -> Option<u32> {
+        let s = &self.sessions[id as usize];
+        let balance = &self.site.proxy(s.backend).balance;
+        match balance.algorithm {
+            Algorithm::Source => match self.clients[s.client as usize].peer {
+                Peer::Inet(address) => Some(balance.hash_type.source(&address.ip())),
+                Peer::Unix => None,
+            },
+            Algorithm::Uri(options) if s.has_request() => {
+                Some(balance.hash_type.uri(s.txn.request.target(), &options))
+            }
+            _ => None,
+        }
+    }
+
+    /// The server is chosen and its slot taken.
+    fn assign(&mut self, id: u32, server: ServerId, slot: bool) {
+        let s = &mut self.sessions[id as usize];
+        s.back.server = server;
+        if slot {
+            s.flags.set(SessionFlags::SLOT);
+        }
+        s.back.state.step(Step::Assign);
+    }
+
+    fn no_server(&mut self, id: u32) {
+        self.give_up(id, Cause::Server, Phase::Connect);
+    }
+
+    fn give_up(&mut self, id: u32, cause: Cause, phase: Phase) {
+        let Engine { sessions, clients, pools, site, scratch, now, .. } = self;
+        let s = &mut sessions[id as usize];
+        let client = &mut clients[s.client as usize];
+        s.gives_up(cause, phase, &mut Cx { now: *now, site, pools, client, scratch });
+    }
+
+    /// Waits for a slot of `server`, or of any.
+    fn queue(&mut self, id: u32, server: Option<ServerId>) {
+        sometimes!(QueueWait);
+        let s = &mut self.sessions[id as usize];
+        let who = Waiter { engine: self.id, session: id, serial: s.serial };
+        match self.shared.enqueue(s.backend, server, who) {
+            Queued::Waiting { ticket, .. } => {
+                s.back.ticket = Some(ticket);
+                s.back.state.step(Step::Queue);
+                let timeouts = &self.site.proxy(s.backend).timeouts;
+                let wait = timeouts.queue.or(timeouts.connect);
+                s.back.expiry = Deadline::after(self.now.mono, wait);
+                if self.watching {
+                    self.notes.push(Note::Queued { serial: s.serial });
+                }
+            }
+            Queued::Granted(server) => self.assign(id, server, true),
+            Queued::Full(_) => self.give_up(id, Cause::Server, Phase::Queue),
+        }
+    }
+
+    /// Takes an idle connection, or starts a new one.
+    fn connect<P: Poller>(&mut self, net: &mut P, id: u32) {
+        let now = self.now.mono;
+        let s = &mut self.sessions[id as usize];
+        let server = s.back.server;
+        s.times.queued.get_or_insert(now);
+        if !s.flags.has(SessionFlags::COUNTED_SERVER) {
+            s.flags.set(SessionFlags::COUNTED_SERVER);
+            self.shared.gauge_add(self.id, Gauge::Served(server), 1);
+            self.shared.gauge_add(self.id, Gauge::Sessions(server), 1);
+            self.balancer_moved(id);
+        }
+        if let Some(conn) = self.idle_for(id) {
+            let s = &mut self.sessions[id as usize];
+            s.back.conn = conn;
+            let sock = self.conns.conn(conn).sock;
+            self.fds.reassign(sock, Owner::Server(id));
+            self.shared.gauge_add(self.id, Gauge::Idle(server), -1);
+            self.established(id, true);
+            return;
+        }
+        match self.open(net, id) {
+            Ok(sock) => {
+                self.counters.connects += 1;
+                let conn = self.conns.insert(sock, server, id);
+                self.fds.insert(sock, Owner::Server(id), Ready::NONE);
+                let s = &mut self.sessions[id as usize];
+                s.back.conn = conn;
+                s.back.state.step(Step::Connect);
+                let timeout = self.site.proxy(s.backend).timeouts.connect;
+                s.back.expiry = Deadline::after(now, timeout);
+            }
+            Err(fault) if fault.is_shortage() => {
+                self.run_short(net);
+                self.give_up(id, Cause::Resource, Phase::Connect);
+            }
+            Err(fault) => self.attempt_failed(id, fault),
+        }
+    }
+
+    /// An idle connection that this session may use.
+    fn idle_for(&mut self, id: u32) -> Option<u32> {
+        let s = &self.sessions[id as usize];
+        if s.mode != Mode::Http || s.flags.has(SessionFlags::FRESH) {
+            return None;
+        }
+        let server = s.back.server;
+        let client = &mut self.clients[s.client as usize];
+        let private = client.private;
+        if private != NO_CONN {
+            // Its own, or none: what belongs to another server stays for later.
+            if self.conns.conn(private).server != server {
+                return None;
+            }
+            client.private = NO_CONN;
+            self.conns.claim(private, id);
+            return Some(private);
+        }
+        let first = client.requests <= 1;
+        self.conns.take(server, self.site.proxy(s.backend).reuse, first, id)
+    }
+
+    /// Starts a connection to the session's server.
+    fn open<P: Poller>(&mut self, net: &mut P, id: u32) -> Result<crate::poller::Sock, Fault> {
+        let s = &self.sessions[id as usize];
+        let backend = self.site.proxy(s.backend);
+        let server = self.site.server(s.back.server);
+        let Some(address) = &server.address else { return Err(Fault::Unreachable) };
+        let moved;
+        let to = match (server.port_offset, address) {
+            (Some(offset), Address::Inet(at)) => {
+                let client = self.clients[s.client as usize].sock;
+                let port = match net.address(client, Which::Local) {
+                    Some(Peer::Inet(local)) => i32::from(local.port()) + offset,
+                    _ => offset,
+                };
+                let port = u16::try_from(port).map_err(|_| Fault::Unreachable)?;
+                moved = Address::Inet(core::net::SocketAddr::new(at.ip(), port));
+                &moved
+            }
+            _ => address,
+        };
+        let tunables = &self.site.tunables;
+        let mut options = [SockOpt::NoDelay(true); 8];
+        let mut count = 1;
+        let mut add = |option: SockOpt| {
+            options[count] = option;
+            count += 1;
+        };
+        if tunables.rcvbuf_server > 0 {
+            add(SockOpt::ReceiveBuffer(tunables.rcvbuf_server));
+        }
+        if tunables.sndbuf_server > 0 {
+            add(SockOpt::SendBuffer(tunables.sndbuf_server));
+        }
+        if let Some(timeout) = server.user_timeout {
+            add(SockOpt::UserTimeout(timeout));
+        }
+        if backend.options.has(Options::NOLINGER) {
+            add(SockOpt::NoLinger);
+        }
+        let options = if matches!(to, Address::Inet(_)) { &options[..count] } else { &[] };
+        let from = server.source.or(backend.source);
+        let spec = ConnectSpec { to, from, options };
+        let sock = net.connect(&spec).or_else(|fault| {
+            if !fault.is_shortage() || self.conns.any_idle().is_none() {
+                return Err(fault);
+            }
+            // Idle connections are the first to go.
+            while let Some(conn) = self.conns.any_idle() {
+                close_idle_parts(net, &mut self.conns, &mut self.fds, &self.shared, self.id, conn);
+            }
+            net.connect(&spec)
+        })?;
+        if backend.options.has(Options::SERVER_KEEPALIVE) {
+            super::accept::keep_alive(net, sock, &backend.server_probes);
+        }
+        Ok(sock)
+    }
+
+    /// Closes an idle connection.
+    pub(super) fn close_idle<P: Poller>(&mut self, net: &mut P, conn: u32) {
+        crate::invariant!(self.conns.is_idle(conn));
+        let private = self.clients.iter_mut().find(|(_, c)| c.private == conn);
+        if let Some((_, client)) = private {
+            client.private = NO_CONN;
+        }
+        close_idle_parts(net, &mut self.conns, &mut self.fds, &self.shared, self.id, conn);
+        self.descriptor_freed();
+    }
+
+    /// Closes half of the idle connections that nobody needed since the last look.
+    pub(super) fn purge_idle<P: Poller>(&mut self, net: &mut P) {
+        let mut delay = crate::time::Duration::from_secs(3600);
+        for server in 0..self.site.servers.len() as ServerId {
+            if self.conns.idle_of(server) == 0 {
+                continue;
+            }
+            delay = delay.min(self.site.server(server).pool_purge_delay);
+            for _ in 0..self.conns.spare(server) {
+                let Some(conn) = self.conns.coldest(server) else { break };
+                self.close_idle(net, conn);
+            }
+        }
+        if self.conns.idle_total > 0 {
+            self.tasks.set_deadline(self.purge, Deadline::after(self.now.mono, Some(delay)));
+        }
+    }
+}
+
+fn close_idle_parts<P: Poller>(
+    net: &mut P,
+    conns: &mut crate::conn::ServerConns,
+    fds: &mut crate::fds::Fds,
+    shared: &Shared,
+    engine: u32,
+    conn: u32,
+) {
+    let conn = conns.remove(conn);
+    fds.remove(conn.sock);
+    net.close(conn.sock, Close::Reset);
+    shared.gauge_add(engine, Gauge::Idle(conn.server), -1);
+}

@@ -1,0 +1,328 @@
+//! Bytes between sockets and channels.
+//!
+//! Receiving: a short read uses readiness up, unless the peer's end or failure was announced (P2, P3);
+//! a socket that is not read for want of room keeps its ready bit and is looked at again when the session
+//! runs next, which a send that makes room brings about (P11).
+
+use std::io::IoSlice;
+
+use super::Engine;
+use crate::channel::{Analysers, Channel, Facts};
+use crate::conn::NO_CONN;
+use crate::fds::Fds;
+use crate::poller::{Io, More, Poller, Ready, Sock};
+use crate::pool::{Class, Pools};
+use crate::proxy::spec::{Mode, Options};
+use crate::session::{Session, SessionFlags};
+use crate::side::State;
+use crate::sometimes;
+use crate::time::{Deadline, Instant};
+use crate::txn::TxnFlags;
+
+/// What receiving needs of the engine beside the channel.
+struct Receiver<'a, P> {
+    net: &'a mut P,
+    fds: &'a mut Fds,
+    pools: &'a mut Pools,
+    reads_max: u32,
+    now: Instant,
+}
+
+impl Engine {
+    /// Receives on both sides what the session has use and room for. True if something came.
+    pub(super) fn receive<P: Poller>(&mut self, net: &mut P, id: u32) -> bool {
+        let s = &mut *self.sessions[id as usize];
+        let client_sock = self.clients[s.client as usize].sock;
+        let reads_max = self.site.tunables.reads_max;
+        let mut rx = Receiver {
+            net,
+            fds: &mut self.fds,
+            pools: &mut self.pools,
+            reads_max,
+            now: self.now.mono,
+        };
+        let mut moved = false;
+        if wants_request(s) {
+            if may_splice(&s.req) {
+                moved |= self.splicer_in(net, id, client_sock, true);
+                return moved | self.receive_back(net, id);
+            }
+            moved |= rx.receive(client_sock, &mut s.req);
+            if s.req.is(Facts::READ_ERROR) && !s.res.is(Facts::SHUTW) {
+                // The connection is dead both ways.
+                discard_output(&mut s.res, &mut self.pools);
+                s.res.shut_write(Facts::NONE);
+            }
+        } else if !s.req.is(Facts::SHUTR) {
+            let ready = rx.fds.ready(client_sock);
+            let aborts = ready.has(Ready::HUP)
+                && self.site.proxy(s.backend).options.has(Options::ABORT_ON_CLOSE);
+            if ready.has(Ready::ERR) || aborts {
+                s.req.shut_read(Facts::READ_ERROR);
+                moved = true;
+            }
+        }
+        moved | self.receive_back(net, id)
+    }
+
+    fn receive_back<P: Poller>(&mut self, net: &mut P, id: u32) -> bool {
+        let s = &mut *self.sessions[id as usize];
+        if s.back.conn == NO_CONN || !wants_response(s) {
+            return false;
+        }
+        let sock = self.conns.conn(s.back.conn).sock;
+        if may_splice(&s.res) {
+            return self.splicer_in(net, id, sock, false);
+        }
+        let reads_max = self.site.tunables.reads_max;
+        let mut rx = Receiver {
+            net,
+            fds: &mut self.fds,
+            pools: &mut self.pools,
+            reads_max,
+            now: self.now.mono,
+        };
+        let moved = rx.receive(sock, &mut s.res);
+        if moved && s.res.received > 0 {
+            s.flags.set(SessionFlags::ANSWERED);
+        }
+        if s.res.is(Facts::READ_ERROR) && !s.req.is(Facts::SHUTW) {
+            discard_output(&mut s.req, &mut self.pools);
+            s.req.shut_write(Facts::NONE);
+        }
+        moved
+    }
+
+    /// Sends both outputs, and ends directions whose last byte has left. True if the session should look again.
+    pub(super) fn send<P: Poller>(&mut self, net: &mut P, id: u32) -> bool {
+        let now = self.now.mono;
+        let s = &mut *self.sessions[id as usize];
+        let mut again = false;
+        if s.back.state == State::Established && s.back.conn != NO_CONN {
+            let sock = self.conns.conn(s.back.conn).sock;
+            let before = s.req.sent;
+            again |= send_channel(net, &mut self.fds, &mut self.pools, sock, &mut s.req, now);
+            if s.req.sent > before {
+                s.flags.set(SessionFlags::SENT);
+                refresh(&mut s.res, now);
+            }
+            if s.req.owes_shut_write() {
+                net.shut_write(sock);
+                s.req.shut_write(Facts::NONE);
+                let fin = self.site.proxy(s.backend).timeouts.server_fin;
+                half_closed(&mut s.res, fin, now);
+                again = true;
+            }
+        }
+        let sock = self.clients[s.client as usize].sock;
+        let before = s.res.sent;
+        again |= send_channel(net, &mut self.fds, &mut self.pools, sock, &mut s.res, now);
+        if s.res.sent > before && !s.req.is(Facts::SHUTR) && s.req.read_expiry.is_set() {
+            // A client that takes data is not silent.
+            let independent = self.site.proxy(s.frontend).options.has(Options::INDEPENDENT_STREAMS);
+            if !independent {
+                refresh(&mut s.req, now);
+            }
+        }
+        if s.res.owes_shut_write() {
+            if !s.req.is(Facts::SHUTR) {
+                net.shut_write(sock);
+                let fin = self.site.proxy(s.frontend).timeouts.client_fin;
+                half_closed(&mut s.req, fin, now);
+            }
+            s.res.shut_write(Facts::NONE);
+            again = true;
+        }
+        again
+            && (s.waits_for_drain()
+                || s.req.facts.any(Facts::WRITE_ERROR)
+                || s.res.facts.any(Facts::WRITE_ERROR)
+                || self.can_read_more(id))
+    }
+
+    /// Whether a socket was left unread for want of room, which there is now.
+    fn can_read_more(&self, id: u32) -> bool {
+        let s = &self.sessions[id as usize];
+        let client = self.clients[s.client as usize].sock;
+        (wants_request(s) && self.is_readable(client) && s.req.is_drained())
+            || (s.back.conn != NO_CONN
+                && wants_response(s)
+                && s.res.is_drained()
+                && self.is_readable(self.conns.conn(s.back.conn).sock))
+    }
+}
+
+impl<P: Poller> Receiver<'_, P> {
+    /// Receives into the channel's buffer until the socket has no more, there is no room, or it is enough.
+    fn receive(&mut self, sock: Sock, channel: &mut Channel) -> bool {
+        let mut moved = false;
+        for _ in 0..self.reads_max {
+            let ready = self.fds.ready(sock);
+            if !ready.any(Ready::READ.with(Ready::HUP).with(Ready::ERR)) {
+                break;
+            }
+            if channel.buf.is_none() {
+                let bulk = channel.is(Facts::BULK);
+                channel.buf =
+                    Some(self.pools.take(if bulk { Class::Forward } else { Class::Large }));
+            }
+            let Some(buf) = make_room(channel, self.pools) else { break };
+            let offered = buf.room().len();
+            match self.net.recv(sock, buf.room()) {
+                Io::Done(n) => {
+                    buf.commit(n);
+                    channel.arrived(n, self.now);
+                    moved = true;
+                    if n == offered {
+                        if channel.to_forward > 0 {
+                            channel.facts.set(Facts::BULK);
+                        }
+                        // Send first what is here.
+                        break;
+                    }
+                    if !ready.any(Ready::HUP.with(Ready::ERR)) {
+                        self.fds.used_up(sock, Ready::READ);
+                        break;
+                    }
+                }
+                Io::Blocked => {
+                    self.fds.used_up(sock, Ready::READ.with(Ready::HUP));
+                    break;
+                }
+                Io::Eof => {
+                    sometimes!(EofWithUnreadData, !channel.is_drained());
+                    channel.shut_read(Facts::EOF);
+                    self.fds.used_up(sock, Ready::READ.with(Ready::HUP));
+                    moved = true;
+                    break;
+                }
+                Io::Failed(_) => {
+                    channel.shut_read(Facts::READ_ERROR);
+                    self.fds.used_up(sock, Ready::READ.with(Ready::HUP).with(Ready::ERR));
+                    moved = true;
+                    break;
+                }
+            }
+        }
+        moved
+    }
+}
+
+/// The channel's buffer with room worth a receive; none if what it holds has to leave first.
+fn make_room<'a>(channel: &'a mut Channel, pools: &mut Pools) -> Option<&'a mut crate::buf::Buf> {
+    let held = channel.buf.take()?;
+    // A small buffer holds what was left at the end of a turn: more comes now.
+    let mut buf = if held.capacity() < pools.size(Class::Large) {
+        pools.grow(held, Class::Large)
+    } else {
+        held
+    };
+    let little = buf.capacity() / 4;
+    if buf.room().len() < little && !buf.is_empty() && buf.len() <= buf.capacity() / 2 {
+        buf.compact();
+    }
+    let enough = !buf.room().is_empty() && (buf.room().len() >= little || buf.output_len() == 0);
+    let buf = channel.buf.insert(buf);
+    enough.then_some(buf)
+}
+
+/// Sends a channel's output: the buffer, then the pipe. True if all of it left, or the socket failed.
+fn send_channel<P: Poller>(
+    net: &mut P,
+    fds: &mut Fds,
+    pools: &mut Pools,
+    sock: Sock,
+    channel: &mut Channel,
+    now: Instant,
+) -> bool {
+    if channel.is(Facts::SHUTW) || !channel.has_output() || !fds.ready(sock).has(Ready::WRITE) {
+        return channel.owes_shut_write();
+    }
+    while let Some(output) = channel.buf.as_ref().map(|b| b.output()).filter(|o| !o.is_empty()) {
+        let offered = output.len();
+        match net.send(sock, &[IoSlice::new(output)], More::No) {
+            Io::Done(n) => {
+                channel.left(n, now);
+                if n < offered {
+                    sometimes!(ShortWrite);
+                    fds.used_up(sock, Ready::WRITE);
+                    return false;
+                }
+            }
+            Io::Blocked => {
+                fds.used_up(sock, Ready::WRITE);
+                channel.await_writer(now);
+                return false;
+            }
+            Io::Eof | Io::Failed(_) => {
+                discard_output(channel, pools);
+                channel.shut_write(Facts::WRITE_ERROR);
+                return true;
+            }
+        }
+    }
+    if channel.piped > 0 && !super::splice::splice_out(net, fds, sock, channel, now) {
+        return channel.is(Facts::SHUTW);
+    }
+    true
+}
+
+/// Drops what can't be sent any more.
+fn discard_output(channel: &mut Channel, pools: &mut Pools) {
+    if let Some(buf) = &mut channel.buf {
+        let n = buf.output_len();
+        buf.sent(n);
+        channel.added -= n as i64;
+        if buf.is_empty()
+            && let Some(buf) = channel.buf.take()
+        {
+            pools.give(buf);
+        }
+    }
+}
+
+/// A direction has ended; the other may stay open for so long.
+fn half_closed(other: &mut Channel, fin: Option<crate::time::Duration>, now: Instant) {
+    if let Some(fin) = fin
+        && !other.is(Facts::SHUTR)
+    {
+        other.read_timeout = Some(fin);
+        other.read_expiry = Deadline::after(now, Some(fin));
+    }
+}
+
+/// The peer took data: it is not silent.
+fn refresh(channel: &mut Channel, now: Instant) {
+    if channel.read_expiry.is_set() {
+        channel.read_expiry = Deadline::after(now, channel.read_timeout);
+    }
+}
+
+/// Whether the session has use for more of the client's bytes.
+fn wants_request(s: &Session) -> bool {
+    if s.req.is(Facts::SHUTR) {
+        return false;
+    }
+    match s.mode {
+        Mode::Tcp => true,
+        Mode::Http => {
+            s.txn.is(TxnFlags::TUNNEL)
+                || s.req.analysers.any(Analysers::WAIT_REQUEST.with(Analysers::FORWARD_REQUEST))
+        }
+    }
+}
+
+/// Whether it has use for more of the server's.
+fn wants_response(s: &Session) -> bool {
+    s.back.state == State::Established
+        && !s.res.is(Facts::SHUTR)
+        && (s.mode == Mode::Tcp || s.txn.is(TxnFlags::TUNNEL) || !s.txn.response_flow.is_done())
+}
+
+/// Whether what comes next in this direction may pass through a pipe.
+fn may_splice(channel: &Channel) -> bool {
+    channel.piped > 0
+        || (channel.is(Facts::SPLICE.with(Facts::BULK))
+            && channel.to_forward >= super::splice::WORTH
+            && channel.buf.as_ref().is_none_or(crate::buf::Buf::is_empty))
+}

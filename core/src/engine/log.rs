@@ -1,0 +1,181 @@
+//! Log lines of sessions and their way out.
+
+use std::io::IoSlice;
+
+use super::Engine;
+use crate::agent::log::Want;
+use crate::logfmt::line::{Connect, Counts, Record};
+use crate::logfmt::wire::Level;
+use crate::poller::{Close, Peer, Poller, Ready};
+use crate::proxy::shared::{Gauge, LimitId};
+use crate::proxy::spec::{LogFormat, Mode, Options, ProxyId};
+use crate::session::{Session, SessionFlags};
+
+/// Messages handed over in one call.
+const BATCH: usize = 64;
+
+impl Engine {
+    /// The line of a session that has ended, and is no longer counted at its server and backend.
+    pub(super) fn log_session(&mut self, id: u32) {
+        let site = self.site.clone();
+        let s = &mut self.sessions[id as usize];
+        let client = &self.clients[s.client as usize];
+        let frontend = site.proxy(s.frontend);
+        s.flags.set(SessionFlags::LOGGED);
+        if frontend.logs.is_empty() || frontend.log_format == LogFormat::Connect {
+            return;
+        }
+        let empty = s.req.received == 0 && !s.has_request();
+        if empty && s.mode == Mode::Http && frontend.options.has(Options::DONT_LOG_NULL) {
+            return;
+        }
+        if s.mode == Mode::Tcp
+            && s.req.received == 0
+            && s.res.received == 0
+            && frontend.options.has(Options::DONT_LOG_NULL)
+        {
+            return;
+        }
+        let backend = site.proxy(s.backend);
+        let mut timers = s.times.timers(self.now.mono);
+        if s.mode == Mode::Tcp {
+            timers.total = self.now.mono.as_millis().saturating_sub(s.times.accepted.as_millis());
+        }
+        let server = s.has_server().then_some(s.back.server);
+        let request = request_line(s, &mut self.scratch);
+        let record = Record {
+            client: client.peer,
+            listener_id: site.listener(client.listener).id,
+            accepted: client.accepted_wall,
+            requested: s.began_wall,
+            frontend: &frontend.name,
+            backend: &backend.name,
+            server: server.map(|server| &*site.server(server).name),
+            timers,
+            status: s.logged_status(),
+            bytes: s.logged_bytes(),
+            end: s.outcome(),
+            cookies: *b"--",
+            request_cookie: None,
+            response_cookie: None,
+            counts: Counts {
+                actconn: self.shared.used(LimitId::Process),
+                feconn: self.shared.used(LimitId::Frontend(s.frontend)),
+                beconn: if s.backend == s.frontend && !frontend_serves(frontend) {
+                    0
+                } else {
+                    self.shared.gauge(Gauge::Backend(s.backend))
+                },
+                srvconn: server.map_or(0, |server| self.shared.gauge(Gauge::Sessions(server))),
+                retries: s.retries_done(),
+                redispatched: s.flags.has(SessionFlags::REDISPATCHED),
+                srv_queue: s.back.server_queue,
+                backend_queue: s.back.backend_queue,
+            },
+            request_captures: None,
+            response_captures: None,
+            request,
+            early: false,
+        };
+        let options = frontend.options;
+        let error = record.is_error();
+        if options.has(Options::DONT_LOG_NORMAL) && !error {
+            return;
+        }
+        let separate = options.has(Options::LOG_SEPARATE_ERRORS) && error;
+        let level = if separate { Level::Error } else { Level::Info };
+        let tag = frontend.log_tag.as_deref().unwrap_or(&site.global.log_tag);
+        self.logs.emit(&frontend.logs, tag, level, self.now.wall, |lines, out| {
+            match frontend.log_format {
+                LogFormat::Http if s.mode == Mode::Http => lines.http(&record, out),
+                _ => lines.tcp(&record, out),
+            }
+        });
+    }
+
+    /// `Connect from …`, at accept, where no other line is asked for.
+    pub(super) fn log_connect(&mut self, client: u32, destination: Option<Peer>) {
+        let site = self.site.clone();
+        let client = &self.clients[client as usize];
+        let frontend = site.proxy(client.frontend);
+        let connect = Connect {
+            client: client.peer,
+            destination,
+            listener_id: site.listener(client.listener).id,
+            frontend: &frontend.name,
+            mode: frontend.mode,
+        };
+        let tag = frontend.log_tag.as_deref().unwrap_or(&site.global.log_tag);
+        self.logs.emit(&frontend.logs, tag, Level::Info, self.now.wall, |lines, out| {
+            lines.connect(&connect, out);
+        });
+    }
+
+    /// A line in words to a proxy's log targets.
+    pub(super) fn log_text(&mut self, proxy: ProxyId, level: Level, text: &str) {
+        let site = self.site.clone();
+        let proxy = site.proxy(proxy);
+        let tag = proxy.log_tag.as_deref().unwrap_or(&site.global.log_tag);
+        self.logs.emit(&proxy.logs, tag, level, self.now.wall, |_, out| {
+            out.extend_from_slice(text.as_bytes());
+        });
+    }
+
+    /// Sends what this turn logged; what a sink does not take is dropped and counted.
+    pub(super) fn flush_logs<P: Poller>(&mut self, net: &mut P) {
+        if self.logs.is_idle() {
+            return;
+        }
+        let now = self.now.mono;
+        for sink in 0..self.logs.sinks() {
+            loop {
+                match self.logs.want(sink, now) {
+                    Want::Nothing => break,
+                    Want::Open => {
+                        let outcome = net.open_sink(sink);
+                        if let Ok(sock) = outcome {
+                            let owner = crate::fds::Owner::LogSink(sink);
+                            self.fds.insert(sock, owner, Ready::NONE);
+                        }
+                        self.logs.opened(sink, outcome, now);
+                    }
+                    Want::Send(sock) => {
+                        let mut slices = [IoSlice::new(&[]); BATCH];
+                        let mut count = 0;
+                        for message in self.logs.pending(sink).take(BATCH) {
+                            slices[count] = IoSlice::new(message);
+                            count += 1;
+                        }
+                        let taken = net.send_messages(sock, &slices[..count]);
+                        self.logs.sent(sink, count, taken, now);
+                    }
+                    Want::Close(sock) => {
+                        self.fds.remove(sock);
+                        net.close(sock, Close::Graceful);
+                        self.logs.closed(sink, now);
+                    }
+                }
+            }
+        }
+        self.logs.end_turn();
+    }
+}
+
+fn frontend_serves(frontend: &crate::proxy::spec::Proxy) -> bool {
+    frontend.role.has(crate::proxy::spec::Role::BACKEND)
+}
+
+/// `METHOD URI VERSION` as the client sent it.
+fn request_line<'a>(s: &Session, out: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    if !s.has_request() {
+        return None;
+    }
+    let request = &s.txn.request;
+    out.clear();
+    out.extend_from_slice(request.method_bytes());
+    out.push(b' ');
+    out.extend_from_slice(request.target());
+    out.push(b' ');
+    out.extend_from_slice(request.version().as_bytes());
+    Some(out)
+}

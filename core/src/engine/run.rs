@@ -1,0 +1,309 @@
+//! One session's turn: receive, let it decide, do what it wants, send; as long as that moves something.
+
+use super::{Engine, Note, SPARE_SESSIONS};
+use crate::channel::{Channel, Facts};
+use crate::conn::NO_CONN;
+use crate::fds::Owner;
+use crate::poller::{Close, Connecting, Poller, Ready};
+use crate::pool::Class;
+use crate::proxy::shared::{Cancel, Gauge};
+use crate::proxy::spec::{Mode, Reuse};
+use crate::session::{Cx, NO_SERVER, Session, SessionFlags, Want};
+use crate::side::State;
+use crate::sometimes;
+use crate::tasks::Woken;
+use crate::time::Deadline;
+use crate::txn::TxnFlags;
+
+/// How often one session may go round in one turn before others get theirs.
+const ROUNDS_MAX: u32 = 8;
+
+impl Engine {
+    /// Runs a session as far as it goes.
+    pub(super) fn run_session<P: Poller>(&mut self, net: &mut P, id: u32, woken: Woken) {
+        let mut woken = woken;
+        for _ in 0..ROUNDS_MAX {
+            if self.sessions[id as usize].back.state == State::Connecting {
+                self.look_at_connecting(net, id);
+            }
+            let mut moved = self.receive(net, id);
+            match self.step(id, woken) {
+                Want::Over => {
+                    self.finish(net, id);
+                    return;
+                }
+                Want::DropServer => {
+                    self.drop_server(net, id);
+                    moved = true;
+                }
+                Want::Server => {
+                    self.find_server(net, id);
+                    // Another look only if there is something to do already.
+                    moved |= self.sessions[id as usize].back.state != State::Connecting
+                        && self.sessions[id as usize].back.state != State::Queued;
+                }
+                Want::Wait => {}
+            }
+            moved |= self.send(net, id);
+            if !moved {
+                self.rest(id);
+                return;
+            }
+            woken = Woken::IO;
+        }
+        // The others first.
+        let task = self.sessions[id as usize].task;
+        self.tasks.wake(task, Woken::IO);
+        self.rest(id);
+    }
+
+    /// One step of the session itself.
+    fn step(&mut self, id: u32, woken: Woken) -> Want {
+        let Engine { sessions, clients, pools, site, scratch, now, .. } = self;
+        let s = &mut sessions[id as usize];
+        let client = &mut clients[s.client as usize];
+        s.process(woken, &mut Cx { now: *now, site, pools, client, scratch })
+    }
+
+    /// Before the session sleeps: buffers only while there are bytes, and its deadline.
+    fn rest(&mut self, id: u32) {
+        let s = &mut self.sessions[id as usize];
+        for channel in [&mut s.req, &mut s.res] {
+            tidy(channel, &mut self.pools);
+        }
+        let (task, deadline) = (s.task, s.deadline());
+        self.tasks.set_deadline(task, deadline);
+    }
+
+    /// A connection attempt was announced: how did it end?
+    fn look_at_connecting<P: Poller>(&mut self, net: &mut P, id: u32) {
+        let conn = self.sessions[id as usize].back.conn;
+        let sock = self.conns.conn(conn).sock;
+        let ready = self.fds.ready(sock);
+        if ready.is_empty() {
+            return;
+        }
+        let outcome = if ready.any(Ready::ERR.with(Ready::HUP)) {
+            net.connect_status(sock)
+        } else if ready.has(Ready::WRITE) {
+            Connecting::Done
+        } else {
+            return;
+        };
+        match outcome {
+            Connecting::Pending => {}
+            Connecting::Done => self.established(id, false),
+            Connecting::Failed(fault) => self.attempt_failed(id, fault),
+        }
+    }
+
+    /// The session has its server connection.
+    pub(super) fn established(&mut self, id: u32, reused: bool) {
+        let s = &mut self.sessions[id as usize];
+        s.connected(reused, &self.site, self.now);
+        let conn = self.conns.conn_mut(s.back.conn);
+        conn.requests += 1;
+        if reused {
+            self.counters.reuses += 1;
+        }
+        if self.watching {
+            let (serial, server) = (s.serial, s.back.server);
+            self.notes.push(Note::Connected { serial, server, reused });
+        }
+    }
+
+    /// Closes the session's server connection.
+    pub(super) fn drop_server<P: Poller>(&mut self, net: &mut P, id: u32) {
+        let s = &mut self.sessions[id as usize];
+        s.flags.clear(SessionFlags::DROP_SERVER);
+        let conn = core::mem::replace(&mut s.back.conn, NO_CONN);
+        if conn == NO_CONN {
+            return;
+        }
+        // An attempt, or a request that will not be answered any more: nothing that we sent matters now.
+        let reset = s.may_reset_server() || s.end.is_some() || s.flags.has(SessionFlags::FRESH);
+        let how = if reset { Close::Reset } else { Close::Graceful };
+        if s.back.state == State::Closed {
+            self.release_server(net, id);
+        }
+        self.close_conn(net, conn, how);
+    }
+
+    /// Forgets and closes a server connection.
+    pub(super) fn close_conn<P: Poller>(&mut self, net: &mut P, conn: u32, how: Close) {
+        let conn = self.conns.remove(conn);
+        self.fds.remove(conn.sock);
+        net.close(conn.sock, how);
+        self.descriptor_freed();
+    }
+
+    /// Gives back what the session holds of its server: the slot, the place in a queue, the counts.
+    pub(super) fn release_server<P: Poller>(&mut self, net: &mut P, id: u32) {
+        let s = &mut self.sessions[id as usize];
+        if let Some(ticket) = s.back.ticket.take()
+            && let Cancel::Cancelled { position } = self.shared.cancel(ticket)
+        {
+            // `ticket` says which queue it was.
+            s.back.ticket = Some(ticket);
+            super::mail::note_position(s, position);
+            s.back.ticket = None;
+        }
+        if s.flags.has(SessionFlags::COUNTED_SERVER) {
+            s.flags.clear(SessionFlags::COUNTED_SERVER);
+            self.shared.gauge_add(self.id, Gauge::Served(s.back.server), -1);
+            self.shared.gauge_add(self.id, Gauge::Sessions(s.back.server), -1);
+        }
+        if s.flags.has(SessionFlags::SLOT) {
+            s.flags.clear(SessionFlags::SLOT);
+            let wake = self.shared.free(s.back.server);
+            self.wake_engines(net, wake);
+        }
+        self.balancer_moved(id);
+    }
+
+    /// The exchange is over: the line, then everything is given back, and the connections live on or end.
+    fn finish<P: Poller>(&mut self, net: &mut P, id: u32) {
+        let backend_counted = {
+            let s = &mut self.sessions[id as usize];
+            let counted = s.flags.has(SessionFlags::COUNTED_BACKEND);
+            s.flags.clear(SessionFlags::COUNTED_BACKEND);
+            counted.then_some(s.backend)
+        };
+        self.part_with_server(net, id);
+        self.release_server(net, id);
+        if let Some(backend) = backend_counted {
+            self.shared.gauge_add(self.id, Gauge::Backend(backend), -1);
+        }
+        self.log_session(id);
+        let mut s = self.sessions.remove(id as usize);
+        if self.watching {
+            let (serial, end, status) = (s.serial, s.outcome(), s.txn.status);
+            self.notes.push(Note::Ended { serial, end, status });
+        }
+        if s.has_request() {
+            self.counters.requests += 1;
+        }
+        self.tasks.remove(s.task);
+        for channel in [&mut s.req, &mut s.res] {
+            self.give_pipe(net, channel);
+        }
+        if let Some(buf) = s.res.buf.take() {
+            self.pools.give(buf);
+        }
+        let client_id = s.client;
+        let keeps = s.keeps_client() && !s.flags.has(SessionFlags::STOPPING);
+        match s.req.buf.take() {
+            Some(rest) if keeps && !rest.is_empty() => {
+                let rest = self.pools.shrink(rest);
+                self.clients[client_id as usize].rest = Some(Box::new(rest));
+            }
+            Some(buf) => self.pools.give(buf),
+            None => {}
+        }
+        let client = &mut self.clients[client_id as usize];
+        client.session = crate::conn::client::NO_SESSION;
+        if s.req.is(Facts::EOF) {
+            client.flags.set(crate::conn::ClientFlags::EOF);
+        }
+        if keeps {
+            self.recycle(s);
+            self.client_idles(net, client_id);
+            return;
+        }
+        let broken = s.req.is(Facts::READ_ERROR) || s.res.is(Facts::WRITE_ERROR);
+        let quiet = broken || self.is_quiet(&s);
+        self.recycle(s);
+        self.close_client(net, client_id, quiet);
+    }
+
+    /// Whether the client sends nothing more that could destroy our last bytes: it said so itself, or ended.
+    fn is_quiet(&self, s: &Session) -> bool {
+        let sock = self.clients[s.client as usize].sock;
+        match s.mode {
+            Mode::Tcp => true,
+            Mode::Http if s.txn.is(TxnFlags::TUNNEL) => true,
+            Mode::Http => {
+                s.res.is(Facts::SHUTW)
+                    || (s.txn.is(TxnFlags::CLIENT_ASKED_CLOSE)
+                        && s.txn.request_flow.is_done()
+                        && s.req.input().is_empty()
+                        && !self.is_readable(sock))
+            }
+        }
+    }
+
+    fn recycle(&mut self, session: Box<Session>) {
+        if self.spare.len() < SPARE_SESSIONS {
+            self.spare.push(session);
+        }
+    }
+
+    /// The server connection goes to the idle pool, or is closed.
+    fn part_with_server<P: Poller>(&mut self, net: &mut P, id: u32) {
+        let s = &mut self.sessions[id as usize];
+        let conn = s.back.conn;
+        if conn == NO_CONN {
+            return;
+        }
+        s.back.conn = NO_CONN;
+        let how = if s.may_reset_server() { Close::Reset } else { Close::Graceful };
+        let client_id = s.client;
+        let server = s.back.server;
+        let keeps = s.keeps_server();
+        let private = self.site.proxy(s.backend).reuse == Reuse::Never;
+        let stays = s.keeps_client();
+        if !keeps || self.stopping || (private && !stays) || !self.may_park(conn, server) {
+            self.close_conn(net, conn, how);
+            return;
+        }
+        let sock = self.conns.conn(conn).sock;
+        if self.is_readable(sock) {
+            // Something came behind the answer, or it ended: it is of no use any more.
+            self.close_conn(net, conn, how);
+            return;
+        }
+        self.conns.park(conn, private, self.now.mono);
+        self.fds.reassign(sock, Owner::IdleServer(conn));
+        self.clients[client_id as usize].last_server = server;
+        if private {
+            self.clients[client_id as usize].private = conn;
+        }
+        self.shared.gauge_add(self.id, Gauge::Idle(server), 1);
+        if !self.tasks.deadline(self.purge).is_set() {
+            let delay = self.site.server(server).pool_purge_delay;
+            self.tasks.set_deadline(self.purge, Deadline::after(self.now.mono, Some(delay)));
+        }
+    }
+
+    /// Whether one more idle connection to `server` is within the limits.
+    fn may_park(&self, conn: u32, server: u32) -> bool {
+        let spec = self.site.server(server);
+        let requests = self.conns.conn(conn).requests;
+        spec.pool_max.is_none_or(|max| self.shared.gauge(Gauge::Idle(server)) < max)
+            && self.conns.idle_total < self.site.tunables.idle_max
+            && spec.max_reuse.is_none_or(|max| requests <= max)
+            && server != NO_SERVER
+    }
+
+    /// Tells a session that its attempt to connect failed.
+    pub(super) fn attempt_failed(&mut self, id: u32, fault: crate::fault::Fault) {
+        self.counters.connect_failures += 1;
+        let Engine { sessions, clients, pools, site, scratch, now, .. } = self;
+        let s = &mut sessions[id as usize];
+        s.back.fault = Some(fault);
+        let client = &mut clients[s.client as usize];
+        s.attempt_failed(false, &mut Cx { now: *now, site, pools, client, scratch });
+    }
+}
+
+/// Gives an empty buffer back; moves a small rest out of a large one.
+fn tidy(channel: &mut Channel, pools: &mut crate::pool::Pools) {
+    let Some(buf) = channel.buf.take() else { return };
+    if buf.is_empty() {
+        pools.give(buf);
+        return;
+    }
+    sometimes!(PartialHead, buf.output_len() == 0);
+    let large = buf.capacity() >= pools.size(Class::Large);
+    channel.buf = Some(if large { pools.shrink(buf) } else { buf });
+}

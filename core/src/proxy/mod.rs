@@ -1,0 +1,4 @@
+//! Frontends, backends and servers: what the configuration says of them, and what they count.
+
+pub mod shared;
+pub mod spec;

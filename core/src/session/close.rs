@@ -1,0 +1,312 @@
+//! How a session comes to its end: timeouts, faults, ends passed on, and when it is over.
+
+use super::{Cx, NO_SERVER, Session, SessionFlags};
+use crate::analyser;
+use crate::channel::{Analysers, Facts};
+use crate::fault::{Cause, Phase};
+use crate::proxy::spec::{Mode, Options};
+use crate::side::{State, Step};
+use crate::sometimes;
+use crate::time::Deadline;
+use crate::txn::TxnFlags;
+
+impl Session {
+    /// Looks at every deadline that may have come.
+    pub(super) fn expire(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now.mono;
+        self.req.expire(now);
+        self.res.expire(now);
+        if self.back.expiry.is_due(now) {
+            self.back.expiry = Deadline::NEVER;
+            self.back_expired(cx);
+        }
+        if self.request_expiry.is_due(now) {
+            self.request_expiry = Deadline::NEVER;
+            if self.req.analysers.any(Analysers::WAIT_REQUEST) {
+                self.req.facts.set(Facts::READ_TIMEOUT);
+            } else if self.req.analysers.any(Analysers::TARPIT) {
+                analyser::tarpit::release(self, cx);
+            }
+        }
+    }
+
+    /// The queue, a connection attempt or the pause between two has taken its time.
+    fn back_expired(&mut self, cx: &mut Cx<'_>) {
+        match self.back.state {
+            State::Queued => {
+                sometimes!(QueueTimeout);
+                self.gives_up(Cause::ServerTimeout, Phase::Queue, cx);
+            }
+            State::Connecting => {
+                self.back.fault = None;
+                self.attempt_failed(true, cx);
+            }
+            State::Retrying => self.back.state.step(Step::Turn),
+            _ => {}
+        }
+    }
+
+    /// A connection attempt failed (`timed_out`, or refused): another, elsewhere, later, or none.
+    pub fn attempt_failed(&mut self, timed_out: bool, cx: &mut Cx<'_>) {
+        let backend = cx.site.proxy(self.backend);
+        self.flags.set(SessionFlags::DROP_SERVER);
+        if self.back.retries_left == 0 {
+            let cause = if timed_out { Cause::ServerTimeout } else { Cause::Server };
+            self.gives_up(cause, Phase::Connect, cx);
+            return;
+        }
+        self.back.retries_left -= 1;
+        sometimes!(ConnectRetry);
+        self.back.state.step(Step::Fail);
+        let done = (self.retries - self.back.retries_left) as i32;
+        let redispatch = backend.options.has(Options::REDISPATCH)
+            && match backend.redispatch_interval {
+                0 => false,
+                every if every > 0 => done % every == 0,
+                from_end => done == self.retries as i32 + 1 + from_end,
+            };
+        let alone = backend.servers.len() <= 1;
+        if redispatch && !alone {
+            sometimes!(Redispatch);
+            self.flags.set(SessionFlags::REDISPATCHED);
+            self.back.state.step(Step::Redispatch);
+            return;
+        }
+        if redispatch {
+            self.flags.set(SessionFlags::REDISPATCHED);
+        }
+        if timed_out {
+            // The attempt was a pause in itself.
+            self.back.state.step(Step::Turn);
+            return;
+        }
+        let second = crate::time::Duration::from_secs(1);
+        let pause = backend.timeouts.connect.map_or(second, |c| c.min(second));
+        self.back.expiry = Deadline::after(cx.now.mono, Some(pause));
+    }
+
+    /// No connection will be made: tell the client.
+    pub fn gives_up(&mut self, cause: Cause, phase: Phase, cx: &mut Cx<'_>) {
+        self.ends_in(cause, phase);
+        match self.mode {
+            Mode::Http => {
+                let status = if cause == Cause::Internal { 500 } else { 503 };
+                analyser::answer(self, status, cx);
+            }
+            Mode::Tcp => self.abort(cx),
+        }
+    }
+
+    /// Ends both directions at once; what is held is lost, but for answers of ours.
+    pub fn abort(&mut self, cx: &mut Cx<'_>) {
+        self.req.analysers = Analysers::NONE;
+        self.res.analysers = Analysers::NONE;
+        self.req.to_forward = 0;
+        self.res.to_forward = 0;
+        self.drop_held(cx);
+        self.req.shut_read(Facts::NONE);
+        self.req.shut_write(Facts::NONE);
+        self.res.shut_read(Facts::NONE);
+        self.res.shut_write(Facts::NONE);
+        self.close_back();
+        self.txn.flags.set(TxnFlags::CLIENT_CLOSE);
+        self.request_expiry = Deadline::NEVER;
+    }
+
+    /// The server side is done with: no connection is there or will be.
+    pub fn close_back(&mut self) {
+        if self.back.state == State::Established || self.back.state == State::Connecting {
+            self.flags.set(SessionFlags::DROP_SERVER);
+        }
+        self.back.state.step(Step::Close);
+        self.back.expiry = Deadline::NEVER;
+        self.req.shut_write(Facts::NONE);
+        self.res.shut_read(Facts::NONE);
+    }
+
+    fn drop_held(&mut self, cx: &mut Cx<'_>) {
+        for channel in [&mut self.req, &mut self.res] {
+            if let Some(buf) = channel.buf.take() {
+                channel.added -= buf.len() as i64;
+                cx.pools.give(buf);
+            }
+        }
+    }
+
+    /// Turns what the channels noticed (ends, resets, timeouts) into what becomes of the session.
+    pub(super) fn notice_faults(&mut self, cx: &mut Cx<'_>) {
+        let bad = Facts::READ_ERROR
+            .with(Facts::READ_TIMEOUT)
+            .with(Facts::WRITE_ERROR)
+            .with(Facts::WRITE_TIMEOUT);
+        if !self.req.facts.any(bad) && !self.res.facts.any(bad) {
+            return;
+        }
+        match self.mode {
+            Mode::Tcp => self.notice_tcp(),
+            Mode::Http => self.notice_http(cx),
+        }
+    }
+
+    fn notice_tcp(&mut self) {
+        let cause = if self.req.facts.has(Facts::READ_ERROR) {
+            Some(Cause::Client)
+        } else if self.req.facts.has(Facts::READ_TIMEOUT) {
+            Some(Cause::ClientTimeout)
+        } else if self.req.facts.has(Facts::WRITE_ERROR) {
+            Some(Cause::Server)
+        } else if self.req.facts.has(Facts::WRITE_TIMEOUT) {
+            Some(Cause::ServerTimeout)
+        } else if self.res.facts.has(Facts::READ_ERROR) {
+            Some(Cause::Server)
+        } else if self.res.facts.has(Facts::READ_TIMEOUT) {
+            Some(Cause::ServerTimeout)
+        } else if self.res.facts.has(Facts::WRITE_ERROR) {
+            Some(Cause::Client)
+        } else if self.res.facts.has(Facts::WRITE_TIMEOUT) {
+            Some(Cause::ClientTimeout)
+        } else {
+            None
+        };
+        if let Some(cause) = cause
+            && self.end.is_none()
+        {
+            let phase = self.phase();
+            self.ends_in(cause, if phase == Phase::Request { Phase::Queue } else { phase });
+        }
+        // A direction that failed or timed out is over; the other goes on until it drains or fails.
+        if self.req.facts.any(Facts::READ_TIMEOUT.with(Facts::READ_ERROR)) {
+            self.req.shut_read(Facts::NONE);
+        }
+        if self.res.facts.any(Facts::READ_TIMEOUT.with(Facts::READ_ERROR)) {
+            self.res.shut_read(Facts::NONE);
+        }
+        if self.req.facts.any(Facts::WRITE_TIMEOUT.with(Facts::WRITE_ERROR)) {
+            self.req.shut_write(Facts::NONE);
+        }
+        if self.res.facts.any(Facts::WRITE_TIMEOUT.with(Facts::WRITE_ERROR)) {
+            self.res.shut_write(Facts::NONE);
+        }
+    }
+
+    fn notice_http(&mut self, cx: &mut Cx<'_>) {
+        if self.txn.is(TxnFlags::TUNNEL) {
+            self.notice_tcp();
+            return;
+        }
+        // The client is gone, or takes nothing.
+        if self.res.facts.any(Facts::WRITE_ERROR.with(Facts::WRITE_TIMEOUT)) {
+            let timeout = self.res.facts.has(Facts::WRITE_TIMEOUT);
+            self.ends(if timeout { Cause::ClientTimeout } else { Cause::Client });
+            self.abort(cx);
+            return;
+        }
+        if self.req.facts.has(Facts::READ_ERROR) && !self.req.analysers.any(Analysers::WAIT_REQUEST)
+        {
+            self.ends(Cause::Client);
+            self.abort(cx);
+            return;
+        }
+        if self.req.facts.has(Facts::READ_TIMEOUT)
+            && !self.req.analysers.any(Analysers::WAIT_REQUEST)
+        {
+            // The body stalls. Without an answer yet, the client is told.
+            self.ends(Cause::ClientTimeout);
+            if self.txn.is(TxnFlags::RESPONSE) {
+                self.abort(cx);
+            } else {
+                analyser::answer(self, 408, cx);
+            }
+            return;
+        }
+        // The server takes nothing: as if it did not answer.
+        if self.req.facts.has(Facts::WRITE_TIMEOUT) && !self.res.is(Facts::READ_TIMEOUT) {
+            self.res.facts.set(Facts::READ_TIMEOUT);
+            self.req.facts.clear(Facts::WRITE_TIMEOUT);
+        }
+        // A server that no longer takes the request may still have answered: its answer decides.
+        if self.req.facts.has(Facts::WRITE_ERROR) {
+            self.req.shut_write(Facts::NONE);
+        }
+        // The response's side is the response analysers' to judge.
+    }
+
+    /// Marks directions whose other half is dead, so that nothing waits for it.
+    pub(super) fn pass_on_ends(&mut self) {
+        let whole = self.mode == Mode::Tcp || self.txn.is(TxnFlags::TUNNEL);
+        if !whole {
+            return;
+        }
+        // What can't be delivered need not be read.
+        if self.req.is(Facts::SHUTW) && !self.req.is(Facts::SHUTR) {
+            self.req.shut_read(Facts::NONE);
+        }
+        if self.res.is(Facts::SHUTW) && !self.res.is(Facts::SHUTR) {
+            self.res.shut_read(Facts::NONE);
+        }
+        // No server, and none to come: the client has nothing to wait for.
+        if self.back.state.is_before_connection()
+            && self.req.is(Facts::SHUTR)
+            && self.req.is_drained()
+            && self.back.state != State::Initial
+            && !self.req.is(Facts::EOF)
+        {
+            self.res.shut_read(Facts::NONE);
+        }
+    }
+
+    /// Whether the exchange is over and everything is delivered that can be.
+    pub fn is_over(&self) -> bool {
+        let tunnel = self.txn.is(TxnFlags::TUNNEL);
+        if self.mode == Mode::Tcp || tunnel {
+            let client = self.req.is(Facts::SHUTR) && self.res.is(Facts::SHUTW);
+            let server = self.req.is(Facts::SHUTW) && self.res.is(Facts::SHUTR);
+            return client && server;
+        }
+        if self.res.is(Facts::SHUTW) {
+            return true;
+        }
+        self.txn.response_flow.is_done() && !self.res.has_output() && self.res.analysers.is_empty()
+    }
+
+    /// Whether the client's connection may carry another exchange after this one.
+    pub fn keeps_client(&self) -> bool {
+        self.mode == Mode::Http
+            && !self.txn.flags.any(TxnFlags::CLIENT_CLOSE.with(TxnFlags::TUNNEL))
+            && self.txn.request_flow.is_done()
+            && !self.res.is(Facts::SHUTW)
+            && !self.req.is(Facts::READ_ERROR)
+            && self.txn.status != 0
+    }
+
+    /// Whether the server's connection may carry another request: the answer is complete, nothing came behind
+    /// it, and our request was sent whole.
+    pub fn keeps_server(&self) -> bool {
+        self.back.state == State::Established
+            && self.back.server != NO_SERVER
+            && self.mode == Mode::Http
+            && !self
+                .txn
+                .flags
+                .any(TxnFlags::SERVER_CLOSE.with(TxnFlags::TUNNEL).with(TxnFlags::LOCAL))
+            && self.txn.is(TxnFlags::RESPONSE)
+            && self.txn.request_flow.is_done()
+            && self.txn.response_flow.is_done()
+            && !self.req.has_output()
+            && self.res.input().is_empty()
+            && !self.res.is(Facts::SHUTR)
+            && !self.req.is(Facts::SHUTW)
+    }
+
+    /// Whether closing the server's connection with a reset can lose nothing: its answer is complete, or it
+    /// ended itself, and our request was sent whole.
+    pub fn may_reset_server(&self) -> bool {
+        let sent = !self.req.has_output();
+        match self.mode {
+            Mode::Http if !self.txn.is(TxnFlags::TUNNEL) => {
+                self.txn.response_flow.is_done() && self.txn.request_flow.is_done() && sent
+            }
+            _ => self.res.is(Facts::EOF) && self.req.is(Facts::SHUTW) && sent,
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! A session: one exchange between a client's side and a server's. (The article's session; what HAProxy
+//! has called a *stream* since 2.0. What it calls a session is [`crate::conn::Client`] here.)
+//!
+//! It holds two channels, the server side's state, a transaction in HTTP mode, and the analysers still to
+//! run. [`Session::process`] changes only the session itself and says what it wants; `engine/` moves the
+//! bytes, opens and closes connections, and calls again.
+//!
+//! ```text
+//!   client ──► req: input ─ analysers ─ output ──► server
+//!   client ◄── res: output ─ analysers ─ input ◄── server
+//!               process():  timeouts ► ends and faults ► request analysers ► response analysers
+//!                           ► shutdowns ► over?
+//! ```
+
+mod close;
+mod record;
+mod times;
+
+pub use times::Times;
+
+use crate::analyser;
+use crate::bit_set;
+use crate::channel::{Analysers, Channel, FOREVER, Facts};
+use crate::conn::{Client, ConnId, NO_CONN};
+use crate::fault::{Cause, End, Fault, Phase};
+use crate::pool::Pools;
+use crate::proxy::shared::Ticket;
+use crate::proxy::spec::{Mode, Options, ProxyId, ServerId, Site};
+use crate::side::{State, Step};
+use crate::tasks::{TaskId, Woken};
+use crate::time::{Deadline, Now, Wall};
+use crate::txn::{Txn, TxnFlags};
+
+/// Stands for no server.
+pub const NO_SERVER: ServerId = ServerId::MAX;
+
+bit_set! {
+    /// What is true of a session.
+    pub struct SessionFlags: u16 {
+        /// A retry went to another server (`+` in the log).
+        REDISPATCHED = 1,
+        /// The server connection was used before.
+        REUSED = 2,
+        /// Bytes of the answer came in on the connection in use.
+        ANSWERED = 4,
+        /// Bytes of the request went out on the connection in use.
+        SENT = 8,
+        /// A slot of the server's `maxconn` is held.
+        SLOT = 16,
+        /// Counted in the backend's and server's gauges.
+        COUNTED_BACKEND = 32,
+        /// Counted as served by the server.
+        COUNTED_SERVER = 64,
+        /// The end was logged.
+        LOGGED = 128,
+        /// The server connection is to be closed before anything else happens.
+        DROP_SERVER = 256,
+        /// The server connection is to be closed with a reset.
+        RESET_SERVER = 512,
+        /// The client is to be reset rather than closed (a rule said so).
+        SILENT = 1024,
+        /// The process is stopping: no keep-alive after this exchange.
+        STOPPING = 2048,
+        /// Only a fresh connection will do: a reused one has just died under this request.
+        FRESH = 4096,
+    }
+}
+
+/// The server side.
+#[derive(Debug, Default)]
+pub struct Back {
+    /// Where it is.
+    pub state: State,
+    /// The chosen server.
+    pub server: ServerId,
+    /// The connection, if any.
+    pub conn: ConnId,
+    /// Attempts left.
+    pub retries_left: u32,
+    /// When the queue, the attempt or the pause has taken too long.
+    pub expiry: Deadline,
+    /// What the last attempt failed of.
+    pub fault: Option<Fault>,
+    /// Our place in a queue.
+    pub ticket: Option<Ticket>,
+    /// Requests before us in the server's queue when we came.
+    pub server_queue: u32,
+    /// Requests before us in the backend's queue when we came.
+    pub backend_queue: u32,
+}
+
+/// What a session wants of the engine.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Want {
+    /// Nothing until something happens.
+    Wait,
+    /// A server: choose, queue or connect.
+    Server,
+    /// Close the server connection, then call again.
+    DropServer,
+    /// The exchange is over: log it, release everything.
+    Over,
+}
+
+/// What a step may look at beside the session itself.
+pub struct Cx<'a> {
+    /// The time of this turn.
+    pub now: Now,
+    /// The configuration.
+    pub site: &'a Site,
+    /// Buffers.
+    pub pools: &'a mut Pools,
+    /// The client's connection.
+    pub client: &'a mut Client,
+    /// For writing heads; empty between uses.
+    pub scratch: &'a mut Vec<u8>,
+}
+
+/// One exchange.
+#[derive(Debug)]
+pub struct Session {
+    /// Tells it from every other session of the engine.
+    pub serial: u64,
+    /// The client's connection.
+    pub client: u32,
+    /// Its task.
+    pub task: TaskId,
+    /// Where it came in.
+    pub frontend: ProxyId,
+    /// Where it goes: the frontend itself until a backend is chosen.
+    pub backend: ProxyId,
+    /// How its bytes are understood.
+    pub mode: Mode,
+    /// From the client to the server.
+    pub req: Channel,
+    /// From the server to the client.
+    pub res: Channel,
+    /// The server side.
+    pub back: Back,
+    /// The HTTP transaction; empty in TCP mode.
+    pub txn: Txn,
+    /// When what happened.
+    pub times: Times,
+    /// When the first byte of the request came, on the wall clock.
+    pub began_wall: Wall,
+    /// When waiting for the request has taken too long.
+    pub request_expiry: Deadline,
+    /// Why it ended, once that is known. The first reason stays.
+    pub end: Option<End>,
+    /// Attempts allowed (`retries`).
+    pub retries: u32,
+    /// What is true of it.
+    pub flags: SessionFlags,
+}
+
+impl Session {
+    /// An unused session, to be made ready by [`Session::begin`].
+    pub fn blank() -> Box<Session> {
+        Box::new(Session {
+            serial: 0,
+            client: u32::MAX,
+            task: u32::MAX,
+            frontend: 0,
+            backend: 0,
+            mode: Mode::Tcp,
+            req: Channel::default(),
+            res: Channel::default(),
+            back: Back { server: NO_SERVER, conn: NO_CONN, ..Back::default() },
+            txn: Txn::default(),
+            times: Times::default(),
+            began_wall: Wall::default(),
+            request_expiry: Deadline::NEVER,
+            end: None,
+            retries: 0,
+            flags: SessionFlags::NONE,
+        })
+    }
+
+    /// Makes a used or blank session ready for a client's next exchange.
+    pub fn begin(
+        &mut self,
+        serial: u64,
+        client_id: u32,
+        task: TaskId,
+        client: &Client,
+        cx: (Now, &Site),
+    ) {
+        let (now, site) = cx;
+        let frontend = site.proxy(client.frontend);
+        self.serial = serial;
+        self.client = client_id;
+        self.task = task;
+        self.frontend = client.frontend;
+        self.backend = client.frontend;
+        self.mode = frontend.mode;
+        self.req = Channel::default();
+        self.res = Channel::default();
+        self.back = Back { server: NO_SERVER, conn: NO_CONN, ..Back::default() };
+        self.txn.reset();
+        self.times = Times::begin(client, now.mono);
+        self.began_wall = now.wall;
+        self.request_expiry = Deadline::NEVER;
+        self.end = None;
+        self.retries = 0;
+        self.flags = SessionFlags::NONE;
+        self.req.read_timeout = frontend.timeouts.client;
+        self.res.write_timeout = frontend.timeouts.client;
+        match self.mode {
+            Mode::Tcp => {
+                self.req.analysers = Analysers::TCP_INSPECT.with(Analysers::SWITCHING);
+                self.req.facts.set(Facts::AUTO_CLOSE);
+                self.res.facts.set(Facts::AUTO_CLOSE);
+                self.req.read_expiry = Deadline::after(now.mono, self.req.read_timeout);
+            }
+            Mode::Http => {
+                self.req.analysers = Analysers::WAIT_REQUEST
+                    .with(Analysers::PROCESS_FRONTEND)
+                    .with(Analysers::SWITCHING)
+                    .with(Analysers::PROCESS_BACKEND);
+                let timeouts = &frontend.timeouts;
+                let start = if client.requests <= 1 { client.accepted } else { now.mono };
+                self.request_expiry =
+                    Deadline::after(start, timeouts.http_request.or(timeouts.client));
+            }
+        }
+    }
+
+    /// One step: looks at what changed and goes as far as it can without the engine.
+    pub fn process(&mut self, woken: Woken, cx: &mut Cx<'_>) -> Want {
+        if woken.has(Woken::TIMER) {
+            self.expire(cx);
+        }
+        self.notice_faults(cx);
+        if self.flags.has(SessionFlags::DROP_SERVER) {
+            return Want::DropServer;
+        }
+        analyser::run_request(self, cx);
+        analyser::run_response(self, cx);
+        if self.flags.has(SessionFlags::DROP_SERVER) {
+            return Want::DropServer;
+        }
+        self.pass_on_ends();
+        if self.is_over() {
+            return Want::Over;
+        }
+        match self.back.state {
+            State::Request | State::Assigned => Want::Server,
+            _ => Want::Wait,
+        }
+    }
+
+    /// The next moment at which something of it is due.
+    pub fn deadline(&self) -> Deadline {
+        self.req.deadline().min(self.res.deadline()).min(self.back.expiry).min(self.request_expiry)
+    }
+
+    /// What it is doing, as the log's second letter says it.
+    pub fn phase(&self) -> Phase {
+        match self.back.state {
+            State::Initial => Phase::Request,
+            State::Request | State::Queued => Phase::Queue,
+            State::Assigned | State::Connecting | State::Retrying => Phase::Connect,
+            State::Established if self.mode == Mode::Tcp => Phase::Data,
+            State::Established if !self.txn.is(TxnFlags::RESPONSE) => {
+                if self.txn.request_flow.is_done() { Phase::Headers } else { Phase::Data }
+            }
+            State::Established => Phase::Data,
+            State::Closed if self.mode == Mode::Tcp => Phase::Data,
+            State::Closed => Phase::Last,
+        }
+    }
+
+    /// Notes why it ends; the first reason stays.
+    pub fn ends(&mut self, cause: Cause) {
+        let phase = self.phase();
+        self.ends_in(cause, phase);
+    }
+
+    /// Notes why and in which phase it ends; the first reason stays.
+    pub fn ends_in(&mut self, cause: Cause, phase: Phase) {
+        self.end.get_or_insert(End::new(cause, phase));
+    }
+
+    /// The backend's options and the frontend's, whichever apply.
+    pub fn options(&self, site: &Site) -> Options {
+        site.proxy(self.frontend).options.with(site.proxy(self.backend).options)
+    }
+
+    /// Whether it waits for an output to drain before it can go on.
+    pub fn waits_for_drain(&self) -> bool {
+        match self.mode {
+            Mode::Tcp => self.req.is(Facts::SHUTR) || self.res.is(Facts::SHUTR),
+            Mode::Http => {
+                self.txn.response_flow.is_done()
+                    || self.res.is(Facts::SHUTR)
+                    || self.req.is(Facts::SHUTR)
+            }
+        }
+    }
+
+    /// The server connection is there: clocks start, and the request may flow.
+    pub fn connected(&mut self, reused: bool, site: &Site, now: Now) {
+        self.back.state.step(if reused { Step::Reuse } else { Step::Connected });
+        self.back.expiry = Deadline::NEVER;
+        self.back.fault = None;
+        self.times.connected = Some(now.mono);
+        if reused {
+            self.flags.set(SessionFlags::REUSED);
+        } else {
+            self.flags.clear(SessionFlags::REUSED);
+        }
+        self.flags.clear(SessionFlags::ANSWERED.with(SessionFlags::SENT));
+        let backend = site.proxy(self.backend);
+        self.req.write_timeout = backend.timeouts.server;
+        self.res.read_timeout = backend.timeouts.server;
+        // A connection that takes a retry's place starts with clean ends.
+        self.req.facts.clear(Facts::SHUTW.with(Facts::WRITE_ERROR).with(Facts::WRITE_TIMEOUT));
+        self.res
+            .facts
+            .clear(Facts::SHUTR.with(Facts::READ_ERROR).with(Facts::READ_TIMEOUT).with(Facts::EOF));
+        match self.mode {
+            Mode::Tcp => {
+                self.res.to_forward = FOREVER;
+                self.req.to_forward = FOREVER;
+                self.req.forward();
+                if let Some(tunnel) = backend.timeouts.tunnel {
+                    for channel in [&mut self.req, &mut self.res] {
+                        channel.read_timeout = Some(tunnel);
+                        channel.write_timeout = Some(tunnel);
+                    }
+                    self.req.read_expiry = Deadline::after(now.mono, Some(tunnel));
+                }
+                self.allow_splice(site);
+                self.res.read_expiry = Deadline::after(now.mono, self.res.read_timeout);
+            }
+            Mode::Http => {
+                self.txn.flags.clear(TxnFlags::HEAD_QUEUED);
+                self.req.analysers.set(Analysers::FORWARD_REQUEST);
+                self.res.analysers.set(Analysers::WAIT_RESPONSE);
+                self.res.read_expiry = Deadline::after(now.mono, self.res.read_timeout);
+            }
+        }
+    }
+
+    /// Notes where the response's body begins: behind what was read of its head.
+    pub fn body_begins(&mut self) {
+        self.txn.body_start = self.res.received - self.res.input().len() as u64;
+    }
+
+    /// Bytes of the response's body that were released, when it is not chunked.
+    pub fn released_body(&self) -> u64 {
+        self.res.received - self.txn.body_start - self.res.input().len() as u64
+    }
+
+    /// Notes in which directions the options allow splicing.
+    pub fn allow_splice(&mut self, site: &Site) {
+        if site.tunables.nosplice {
+            return;
+        }
+        let options = self.options(site);
+        if options.any(Options::SPLICE_AUTO.with(Options::SPLICE_REQUEST)) {
+            self.req.facts.set(Facts::SPLICE);
+        }
+        if options.any(Options::SPLICE_AUTO.with(Options::SPLICE_RESPONSE)) {
+            self.res.facts.set(Facts::SPLICE);
+        }
+    }
+}

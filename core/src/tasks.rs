@@ -1,0 +1,276 @@
+//! Tasks and their two queues: the run queue (FIFO, a task is in it once, with the reasons it was woken)
+//! and, through [`crate::timers`], the wait queue.
+//!
+//! A task is what the scheduler knows of a client, a session or an agent; it has no code of its own.
+
+use crate::bit_set;
+use crate::invariant;
+use crate::sometimes;
+use crate::time::{Deadline, Instant};
+use crate::timers::Wheel;
+
+/// A task's place in the table.
+pub type TaskId = u32;
+
+/// Stands for no task.
+pub const NO_TASK: TaskId = u32::MAX;
+
+/// Whose task it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Work {
+    /// A client between sessions: its idle deadline, its lingering end.
+    Client(u32),
+    /// A session.
+    Session(u32),
+    /// The engine's own housekeeping.
+    Engine(Chore),
+}
+
+/// The engine's own timed work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Chore {
+    /// Try accepting again after a shortage of descriptors.
+    Shortage,
+    /// Purge idle server connections.
+    Purge,
+    /// Reopen log sinks that failed.
+    Sinks,
+    /// End what a soft stop left over (`hard-stop-after`).
+    HardStop,
+}
+
+bit_set! {
+    /// Why a task runs.
+    pub struct Woken: u8 {
+        /// It is new.
+        INIT = 1,
+        /// Bytes moved, or a socket changed.
+        IO = 2,
+        /// Its deadline came.
+        TIMER = 4,
+        /// A queue gave it a server, or another engine wrote to it.
+        MESSAGE = 8,
+        /// The process is stopping.
+        SIGNAL = 16,
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Task {
+    work: Option<Work>,
+    woken: Woken,
+    queued: bool,
+    deadline: Deadline,
+    next_free: u32,
+}
+
+/// Every task of one engine.
+#[derive(Debug)]
+pub struct Tasks {
+    table: Vec<Task>,
+    free: u32,
+    run: std::collections::VecDeque<TaskId>,
+    wheel: Wheel,
+    expired: Vec<TaskId>,
+    /// Tasks that exist.
+    pub live: u32,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Tasks {
+            table: Vec::new(),
+            free: NO_TASK,
+            run: std::collections::VecDeque::new(),
+            wheel: Wheel::default(),
+            expired: Vec::new(),
+            live: 0,
+        }
+    }
+}
+
+impl Tasks {
+    /// A new task, asleep and without a deadline.
+    pub fn insert(&mut self, work: Work) -> TaskId {
+        let task = Task {
+            work: Some(work),
+            woken: Woken::NONE,
+            queued: false,
+            deadline: Deadline::NEVER,
+            next_free: NO_TASK,
+        };
+        self.live += 1;
+        if self.free == NO_TASK {
+            self.table.push(task);
+            return self.table.len() as u32 - 1;
+        }
+        let id = self.free;
+        self.free = self.table[id as usize].next_free;
+        // A removed task may still be on the run queue; it keeps its place there for its successor.
+        let queued = self.table[id as usize].queued;
+        self.table[id as usize] = Task { queued, ..task };
+        id
+    }
+
+    /// Ends a task.
+    pub fn remove(&mut self, id: TaskId) {
+        let task = &mut self.table[id as usize];
+        invariant!(task.work.is_some(), "task {id} is gone");
+        task.work = None;
+        task.woken = Woken::NONE;
+        task.deadline = Deadline::NEVER;
+        task.next_free = self.free;
+        self.wheel.cancel(id);
+        self.free = id;
+        self.live -= 1;
+    }
+
+    /// Puts a task on the run queue for a reason.
+    pub fn wake(&mut self, id: TaskId, why: Woken) {
+        let task = &mut self.table[id as usize];
+        invariant!(task.work.is_some(), "task {id} is gone");
+        task.woken.set(why);
+        if !task.queued {
+            task.queued = true;
+            self.run.push_back(id);
+        }
+    }
+
+    /// The next task to run, with the reasons.
+    pub fn pop(&mut self) -> Option<(TaskId, Work, Woken)> {
+        while let Some(id) = self.run.pop_front() {
+            let task = &mut self.table[id as usize];
+            task.queued = false;
+            let woken = core::mem::take(&mut task.woken);
+            if let Some(work) = task.work
+                && !woken.is_empty()
+            {
+                return Some((id, work, woken));
+            }
+        }
+        None
+    }
+
+    /// Tasks on the run queue.
+    pub fn runnable(&self) -> usize {
+        self.run.len()
+    }
+
+    /// Sets a task's deadline. Earlier re-links it; later is lazy: when the old one fires, the real one is
+    /// looked at.
+    pub fn set_deadline(&mut self, id: TaskId, deadline: Deadline) {
+        let task = &mut self.table[id as usize];
+        invariant!(task.work.is_some(), "task {id} is gone");
+        if task.deadline == deadline {
+            return;
+        }
+        task.deadline = deadline;
+        if let Some(at) = deadline.instant()
+            && self.wheel.deadline(id).is_none_or(|linked| at < linked)
+        {
+            self.wheel.insert(id, at);
+        }
+    }
+
+    /// A task's deadline.
+    pub fn deadline(&self, id: TaskId) -> Deadline {
+        self.table[id as usize].deadline
+    }
+
+    /// Wakes every task whose deadline has come, by deadline, then by insertion.
+    pub fn expire(&mut self, now: Instant) {
+        let mut expired = core::mem::take(&mut self.expired);
+        expired.clear();
+        self.wheel.expire(now, &mut expired);
+        for &id in &expired {
+            let deadline = self.table[id as usize].deadline;
+            if deadline.is_due(now) {
+                self.table[id as usize].deadline = Deadline::NEVER;
+                self.wake(id, Woken::TIMER);
+            } else if let Some(at) = deadline.instant() {
+                sometimes!(TimerRequeued);
+                self.wheel.insert(id, at);
+            }
+        }
+        self.expired = expired;
+    }
+
+    /// A moment at which something may be due: never later than the earliest deadline.
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.wheel.next()
+    }
+
+    /// Whose task it is; none if it is gone.
+    pub fn work(&self, id: TaskId) -> Option<Work> {
+        self.table.get(id as usize).and_then(|t| t.work)
+    }
+
+    /// Every task with its owner and deadline, for the audit.
+    pub fn iter(&self) -> impl Iterator<Item = (TaskId, Work, Deadline)> + '_ {
+        self.table
+            .iter()
+            .enumerate()
+            .filter_map(|(id, t)| t.work.map(|work| (id as u32, work, t.deadline)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_nanos(ms * 1_000_000)
+    }
+
+    #[test]
+    fn a_task_is_queued_once_with_all_its_reasons() {
+        let mut tasks = Tasks::default();
+        let a = tasks.insert(Work::Session(7));
+        let b = tasks.insert(Work::Client(1));
+        tasks.wake(a, Woken::IO);
+        tasks.wake(b, Woken::INIT);
+        tasks.wake(a, Woken::TIMER);
+        assert_eq!(tasks.pop(), Some((a, Work::Session(7), Woken::IO.with(Woken::TIMER))));
+        assert_eq!(tasks.pop(), Some((b, Work::Client(1), Woken::INIT)));
+        assert_eq!(tasks.pop(), None);
+    }
+
+    #[test]
+    fn a_removed_task_never_runs_and_its_successor_only_when_woken() {
+        let mut tasks = Tasks::default();
+        let a = tasks.insert(Work::Session(1));
+        tasks.wake(a, Woken::IO);
+        tasks.remove(a);
+        let b = tasks.insert(Work::Session(2));
+        assert_eq!(a, b);
+        assert_eq!(tasks.pop(), None);
+        tasks.wake(b, Woken::INIT);
+        assert_eq!(tasks.pop(), Some((b, Work::Session(2), Woken::INIT)));
+    }
+
+    #[test]
+    fn later_is_lazy_and_earlier_is_at_once() {
+        let mut tasks = Tasks::default();
+        let a = tasks.insert(Work::Session(1));
+        tasks.set_deadline(a, Deadline::at(at(10)));
+        tasks.set_deadline(a, Deadline::at(at(30)));
+        tasks.expire(at(20));
+        assert_eq!(tasks.pop(), None);
+        tasks.set_deadline(a, Deadline::at(at(25)));
+        tasks.expire(at(25));
+        assert_eq!(tasks.pop(), Some((a, Work::Session(1), Woken::TIMER)));
+        assert!(!tasks.deadline(a).is_set());
+        tasks.expire(at(100));
+        assert_eq!(tasks.pop(), None);
+    }
+
+    #[test]
+    fn a_cleared_deadline_does_not_fire() {
+        let mut tasks = Tasks::default();
+        let a = tasks.insert(Work::Session(1));
+        tasks.set_deadline(a, Deadline::at(at(10)));
+        tasks.set_deadline(a, Deadline::NEVER);
+        tasks.expire(at(50));
+        assert_eq!(tasks.pop(), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! The `Poller` contract on `MioPoller`, against the loopback interface.
+
+mod contract;
+
+use core::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate::bind::Binder;
+use tidegate::poller::{MioPoller, Openings};
+use tidegate_core::poller::{Address, Event, Poller};
+use tidegate_core::proxy::spec::{BindOptions, Listener, Proxy, Role, Site};
+
+use contract::{Harness, LISTENERS};
+
+struct Loopback {
+    engines: Vec<MioPoller>,
+    addresses: Vec<Address>,
+    nobody: Address,
+    _dir: Scratch,
+}
+
+/// A directory of one test, removed at its end.
+struct Scratch(std::path::PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn listener(address: Address) -> Listener {
+    Listener {
+        address,
+        frontend: 0,
+        name: None,
+        id: 1,
+        maxconn: 0,
+        backlog: 0,
+        // One socket, whatever the number of engines.
+        options: BindOptions { shared: true, ..BindOptions::default() },
+        place: "test:1".into(),
+    }
+}
+
+impl Harness for Loopback {
+    type Net = MioPoller;
+
+    fn new(name: &str, unix: bool) -> Self {
+        let dir = std::env::temp_dir().join(format!("tg-{}-{name}-{unix}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a temporary directory");
+        let anywhere = Address::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let at = |i: u32| match unix {
+            true => Address::Unix(dir.join(i.to_string()).to_str().expect("a plain path").into()),
+            false => anywhere.clone(),
+        };
+        let site = Site {
+            proxies: vec![Proxy { role: Role::FRONTEND, name: "f".into(), ..Proxy::default() }],
+            listeners: (0..LISTENERS).map(|i| listener(at(i))).collect(),
+            ..Site::default()
+        };
+        let mut binder = Binder::new(&site, 2);
+        assert_eq!(binder.bind(), []);
+        let mut sockets = binder.finish();
+        // Both listeners to the first engine; the second adopts and is notified.
+        let (first, second) = sockets.split_at_mut(1);
+        for (mine, theirs) in first[0].iter_mut().zip(&mut second[0]) {
+            *mine = mine.take().or_else(|| theirs.take());
+        }
+        let addresses = first[0]
+            .iter()
+            .map(|fd| {
+                let name = rustix::net::getsockname(fd.as_ref().expect("all are bound"));
+                let inet = SocketAddr::try_from(name.expect("it has a name"));
+                inet.map_or_else(|_| Address::Fd(-1), Address::Inet)
+            })
+            .enumerate()
+            .map(|(i, address)| if unix { at(i as u32) } else { address })
+            .collect();
+        // A port that was ours for a moment has nobody behind it; so has a path.
+        let nobody = match unix {
+            true => at(LISTENERS),
+            false => {
+                let gone = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+                Address::Inet(gone.local_addr().expect("it is bound"))
+            }
+        };
+        let openings = sockets
+            .into_iter()
+            .map(|listeners| Openings { listeners, sinks: Vec::new() })
+            .collect();
+        let engines = MioPoller::for_engines(openings, 64).expect("pollers");
+        Loopback { engines, addresses, nobody, _dir: Scratch(dir) }
+    }
+
+    fn engine(&mut self, engine: u32) -> &mut MioPoller {
+        &mut self.engines[engine as usize]
+    }
+
+    fn address(&self, listener: u32) -> Address {
+        self.addresses[listener as usize].clone()
+    }
+
+    fn nobody(&self) -> Address {
+        self.nobody.clone()
+    }
+
+    fn wait(&mut self, engine: u32) -> Option<Vec<Event>> {
+        let net = self.engine(engine);
+        let before = std::time::Instant::now();
+        net.wait(Some(Duration::from_secs(5))).expect("epoll works");
+        let mut events = Vec::new();
+        net.harvest(&mut events);
+        (before.elapsed() < Duration::from_secs(5)).then_some(events)
+    }
+
+    fn glance(&mut self, engine: u32) -> Vec<Event> {
+        let net = self.engine(engine);
+        net.wait(Some(Duration::ZERO)).expect("epoll works");
+        let mut events = Vec::new();
+        net.harvest(&mut events);
+        events
+    }
+
+    fn has_pipes() -> bool {
+        cfg!(target_os = "linux")
+    }
+}
+
+contract_tests!(Loopback);
+
+#[test]
+fn a_stale_event_is_dropped_and_counted() {
+    let mut host = Loopback::new("stale", false);
+    let (near, far) = contract::pair(&mut host);
+    contract::send_all(&mut host, near, b"x");
+    let net = host.engine(0);
+    net.wait(Some(Duration::from_secs(5))).expect("epoll works");
+    // The event is in hand, and its socket goes.
+    net.close(far, tidegate_core::poller::Close::Graceful);
+    let mut events = Vec::new();
+    net.harvest(&mut events);
+    assert!(events.iter().all(|event| event.sock != far));
+    assert_eq!(net.stale_events(), 1);
+}
+
+#[test]
+fn every_engine_has_its_own_socket_for_a_tcp_listener() {
+    let mut spec = listener(Address::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))));
+    spec.options.shared = false;
+    let site = Arc::new(Site {
+        proxies: vec![Proxy::default()],
+        listeners: vec![spec.clone(), spec],
+        ..Site::default()
+    });
+    let mut binder = Binder::new(&site, 3);
+    assert_eq!(binder.bind(), []);
+    let sockets = binder.finish();
+    let sharded = cfg!(target_os = "linux");
+    for (engine, sockets) in sockets.iter().enumerate() {
+        for (listener, socket) in sockets.iter().enumerate() {
+            assert_eq!(socket.is_some(), sharded || listener == engine, "{engine} {listener}");
+        }
+    }
+}
