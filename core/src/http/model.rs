@@ -38,8 +38,9 @@ const TIDY_MIN: usize = 64 << 10;
 /// The head of a request or a response.
 ///
 /// A head starts empty. `set_request_line` or `set_status_line` makes it the one or the other;
-/// fields keep the order in which they were received or pushed. A name that is looked for or removed
-/// is given in lower case, as a configuration's are once it is read; a pushed one is lowered.
+/// fields keep the order in which they were received or pushed. A name that is looked for or
+/// removed is given in lower case, as a configuration's are once it is read; a pushed one is
+/// lowered.
 ///
 /// Nothing that is put in can break out of its line: values have their CR, LF and NUL (and the
 /// other controls but HTAB) replaced by spaces (RFC 9110 section 5.5), and a target or method that
@@ -348,8 +349,8 @@ impl Head {
         })
     }
 
-    /// Starts over with received bytes as the block, at most [`BLOCK_MAX`]. Its lines are then to be
-    /// taken one by one, and what follows them unloaded.
+    /// Starts over with received bytes as the block, at most [`BLOCK_MAX`]. Its lines are then to
+    /// be taken one by one, and what follows them unloaded.
     pub(super) fn load(&mut self, lines: &[u8]) {
         self.clear();
         self.append(&[lines]);

@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;
 
 use super::diagnose::diagnose;
@@ -65,7 +65,7 @@ fn head(kind: Kind) -> impl Strategy<Value = Vec<u8>> {
 fn damaged_head(kind: Kind) -> impl Strategy<Value = Vec<u8>> {
     let byte =
         prop_oneof![select(&b"\r\n\0\t :,;#/*.-@[]%\x01\x7f\x80\xff0129aZHTP"[..]), any::<u8>(),];
-    let change = (any::<prop::sample::Index>(), select(&[0, 1, 2][..]), byte);
+    let change = (any::<Index>(), select(&[0, 1, 2][..]), byte);
     (head(kind), vec(change, 0..4)).prop_map(|(mut head, changes)| {
         for (at, what, byte) in changes {
             let at = at.index(head.len() + 1);
@@ -78,6 +78,11 @@ fn damaged_head(kind: Kind) -> impl Strategy<Value = Vec<u8>> {
         }
         head
     })
+}
+
+/// Where an input of any length is cut.
+fn cuts() -> impl Strategy<Value = Vec<Index>> {
+    vec(any::<Index>(), 0..6)
 }
 
 fn parse(kind: Kind, input: &[u8]) -> Result<Head, BadHead> {
@@ -177,7 +182,7 @@ fn check_cuts(kind: Kind, input: &[u8], cuts: &mut [usize]) {
     assert_eq!(feed(kind, input, &all), whole);
 }
 
-fn check_all(kind: Kind, input: &[u8], cuts: &[prop::sample::Index]) {
+fn check_all(kind: Kind, input: &[u8], cuts: &[Index]) {
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
     check_written_head_is_read_again(kind, input);
     check_short_way(kind, input);
@@ -232,12 +237,12 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn requests(input in damaged_head(Kind::Request), cuts in vec(any::<prop::sample::Index>(), 0..4)) {
+    fn requests(input in damaged_head(Kind::Request), cuts in cuts()) {
         check_all(Kind::Request, &input, &cuts);
     }
 
     #[test]
-    fn responses(input in damaged_head(Kind::Response), cuts in vec(any::<prop::sample::Index>(), 0..4)) {
+    fn responses(input in damaged_head(Kind::Response), cuts in cuts()) {
         check_all(Kind::Response, &input, &cuts);
     }
 
@@ -247,7 +252,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_at_all(input in vec(any::<u8>(), 0..200), cuts in vec(any::<prop::sample::Index>(), 0..4)) {
+    fn any_bytes_at_all(input in vec(any::<u8>(), 0..200), cuts in cuts()) {
         check_all(Kind::Request, &input, &cuts);
         check_all(Kind::Response, &input, &cuts);
     }
@@ -258,7 +263,7 @@ proptest! {
         body in vec(any::<u8>(), 0..300),
         sizes in vec(1..100usize, 0..8),
         styles in vec(0..3u8, 1..4),
-        cuts in vec(any::<prop::sample::Index>(), 0..8),
+        cuts in cuts(),
     ) {
         let sent = &body[..body.len().min(sizes.iter().sum())];
         let mut wire = chunked(sent, &sizes, &styles);
