@@ -134,7 +134,9 @@ fn check_written_head_is_read_again(kind: Kind, input: &[u8]) {
     assert_eq!(write(&again), wire);
     check_short_way(kind, &wire);
     let regular = take_regular(kind, &mut loaded(&wire), 100);
-    assert!(regular == Some(wire.len()) || wire.contains(&b'\t'), "what is written is regular");
+    // A response may repeat Host, which means nothing there.
+    let unusual = wire.contains(&b'\t') || head.values(Known::Host).count() > 1;
+    assert!(unusual || regular == Some(wire.len()), "what is written is regular");
 }
 
 fn loaded(input: &[u8]) -> Head {
