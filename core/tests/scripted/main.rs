@@ -4,6 +4,8 @@
 mod exchanges;
 mod half_close;
 mod http_request;
+mod http_response;
+mod pipelining;
 mod random;
 mod resets;
 mod rig;
