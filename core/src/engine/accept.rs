@@ -123,8 +123,7 @@ impl Engine {
                     // It could not be handed on, and is gone.
                     return self.release_limits(net, listener);
                 };
-                if let Some(wake) =
-                    self.shared.offer(to, Message::Adopt { listener, parcel, peer })
+                if let Some(wake) = self.shared.offer(to, Message::Adopt { listener, parcel, peer })
                 {
                     return self.wake_engines(net, wake);
                 }

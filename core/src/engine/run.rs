@@ -1,5 +1,6 @@
 //! One session's turn: receive, let it decide, do what it wants, send; as long as that moves something.
 
+use super::io::wants_request;
 use super::{Engine, Note, SPARE_SESSIONS};
 use crate::channel::{Channel, Facts};
 use crate::conn::{ClientFlags, NO_CONN};
@@ -40,9 +41,11 @@ impl Engine {
                 }
                 Want::Server => {
                     self.find_server(net, id);
-                    // Another look only if there is something to do already.
-                    moved |= self.sessions[id as usize].back.state != State::Connecting
-                        && self.sessions[id as usize].back.state != State::Queued;
+                    // Another look only if there is something to do already, or a body to be read meanwhile.
+                    let s = &self.sessions[id as usize];
+                    moved |= !matches!(s.back.state, State::Connecting | State::Queued)
+                        || (wants_request(s)
+                            && self.is_readable(self.clients[s.client as usize].sock));
                 }
                 Want::Wait => {}
             }

@@ -33,7 +33,8 @@ fn a_server_that_does_not_read() {
 
 #[test]
 fn a_client_that_does_not_read() {
-    for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] {
+    for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"]
+    {
         let mut rig = Rig::http(S1);
         let c = rig.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         let o = rig.server("s1");

@@ -55,7 +55,8 @@ fn a_slot_goes_from_one_engine_to_the_other() {
         rig.send(c, format!("GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n"));
         c
     };
-    let clients = [ask(&mut rig, 0, 0), ask(&mut rig, 1, 1), ask(&mut rig, 0, 2), ask(&mut rig, 1, 3)];
+    let clients =
+        [ask(&mut rig, 0, 0), ask(&mut rig, 1, 1), ask(&mut rig, 0, 2), ask(&mut rig, 1, 3)];
     for (n, c) in clients.into_iter().enumerate() {
         let o = rig.server("s1");
         assert!(rig.text(o).starts_with(&format!("GET /{n} ")), "in the order of arrival");
@@ -130,8 +131,8 @@ fn the_owner_of_a_shared_socket_changes_with_the_listener() {
 
 #[test]
 fn a_limit_on_a_shared_socket() {
-    let config = tcp_config(&format!(" maxconn 2\n{S1}"))
-        .replace("bind 127.0.0.1:80", "bind /run/x.sock");
+    let config =
+        tcp_config(&format!(" maxconn 2\n{S1}")).replace("bind 127.0.0.1:80", "bind /run/x.sock");
     let mut rig = two(&config);
     let clients: Vec<_> = (0..3).map(|_| rig.client()).collect();
     assert_eq!(rig.net.holder(clients[2]), None);

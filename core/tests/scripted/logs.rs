@@ -48,10 +48,7 @@ fn timers_of_a_request() {
     rig.send(o, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
     rig.advance(50);
     rig.send(o, "ok");
-    assert_eq!(
-        rig.log(),
-        "l l/s1 20/0/30/40/140 200 51 - - ---- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\""
-    );
+    assert_eq!(rig.log(), "l l/s1 20/0/30/40/140 200 51 - - ---- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"");
     rig.finish();
 }
 

@@ -17,6 +17,7 @@ mod resets;
 mod retries;
 mod reuse;
 mod rig;
+mod served;
 mod soft_stop;
 mod splice;
 mod tcp;
