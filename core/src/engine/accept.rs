@@ -175,7 +175,9 @@ impl Engine {
         if self.watching {
             self.notes.push(Note::Accepted { client: place, listener });
         }
-        if frontend.log_format == LogFormat::Connect && !frontend.logs.is_empty() {
+        // In HTTP mode each request says so.
+        let says = frontend.log_format == LogFormat::Connect && frontend.mode == Mode::Tcp;
+        if says && !frontend.logs.is_empty() {
             let destination = net.address(sock, Which::Local);
             self.log_connect(place, destination);
         }

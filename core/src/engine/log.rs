@@ -31,7 +31,6 @@ impl Engine {
         }
         if s.mode == Mode::Tcp
             && s.req.received == 0
-            && s.res.received == 0
             && frontend.options.has(Options::DONT_LOG_NULL)
         {
             return;
