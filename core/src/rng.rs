@@ -36,13 +36,13 @@ impl Rng {
     }
 
     /// Any `u64`, all equally likely.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// A number below `bound`, without bias worth speaking of (multiply and shift); 0 if `bound` is 0.
     pub fn below(&mut self, bound: u32) -> u32 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u32
+        ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u32
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn the_draws_of_a_seed_never_change() {
         let mut rng = Rng::new(Seed(42).split("core"));
-        let draws: Vec<u64> = (0..3).map(|_| rng.next()).collect();
+        let draws: Vec<u64> = (0..3).map(|_| rng.draw()).collect();
         assert_eq!(Seed(42).split("core"), Seed(42).split("core"));
         assert_ne!(Seed(42).split("core"), Seed(42).split("faults"));
         insta::assert_debug_snapshot!(draws);

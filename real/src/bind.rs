@@ -1,5 +1,5 @@
-//! Binding: every listener of a site becomes one listening socket, or one for each engine, while the
-//! process still has its privileges and a single thread. Accepting is not here.
+//! Binding: every listener of a site becomes one listening socket, or one for each engine, while
+//! the process still has its privileges and a single thread. Accepting is not here.
 //!
 //! What a connection inherits from its listener on Linux is set here once instead of on each
 //! connection: `TCP_NODELAY`, keep-alive probes, buffer sizes, `tcp-ut`, `tcp-smart-accept`.

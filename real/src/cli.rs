@@ -1,4 +1,4 @@
-//! The command line: HAProxy's options, read into a value. Nothing is done here and nothing printed.
+//! The command line: HAProxy's options, read into a value. Nothing is done or printed here.
 //!
 //! HAProxy's options are words behind one dash (`-sf`, `-dS`, `-cc`), which no parser of the usual
 //! kind reads; so this is written by hand.

@@ -149,13 +149,12 @@ impl Origins {
     fn summary(&self, seconds: u64) -> String {
         let served = |origin: &Arc<Origin>| origin.served.load(Ordering::Relaxed);
         let total: u64 = self.0.iter().map(served).sum();
-        let mut text =
-            format!("\nThe demonstration ran for {seconds} s and served {total} requests");
-        for (i, origin) in self.0.iter().enumerate() {
-            text += if i == 0 { ": " } else { ", " };
-            text += &format!("{} by {}", served(origin), origin.name);
-        }
-        text + ".\n"
+        let each: Vec<_> =
+            self.0.iter().map(|origin| format!("{} {}", origin.name, served(origin))).collect();
+        format!(
+            "\nThe demonstration ran for {seconds} s. Requests served: {total} ({}).\n",
+            each.join(", "),
+        )
     }
 }
 

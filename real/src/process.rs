@@ -8,7 +8,6 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
-use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 use tidegate_core::proxy::spec::{Global, Options, Site};
 
 use crate::host::reason;
@@ -142,8 +141,7 @@ pub fn daemonize() -> io::Result<Background> {
     }
 }
 
-/// Gives up what is not needed after binding: the file system, the groups, the user. The process
-/// has a single thread; the others will be what this one is.
+/// Gives up what is not needed after binding: the file system, the groups, the user.
 pub fn drop_privileges(global: &Global) -> Result<(), String> {
     if let Some(root) = &global.chroot {
         rustix::process::chroot(root)
@@ -152,13 +150,14 @@ pub fn drop_privileges(global: &Global) -> Result<(), String> {
     }
     if let Some(gid) = global.gid {
         // Without the right to do this there is nothing to drop either.
-        let _ = set_thread_groups(&[]);
-        set_thread_gid(rustix::process::Gid::from_raw(gid))
-            .map_err(|errno| format!("Cannot set gid {gid}: {}", reason(&errno.into())))?;
+        #[cfg(not(target_vendor = "apple"))]
+        let _ = nix::unistd::setgroups(&[]);
+        nix::unistd::setgid(gid.into())
+            .map_err(|errno| format!("Cannot set gid {gid}: {}", errno.desc()))?;
     }
     if let Some(uid) = global.uid {
-        set_thread_uid(rustix::process::Uid::from_raw(uid))
-            .map_err(|errno| format!("Cannot set uid {uid}: {}", reason(&errno.into())))?;
+        nix::unistd::setuid(uid.into())
+            .map_err(|errno| format!("Cannot set uid {uid}: {}", errno.desc()))?;
     }
     Ok(())
 }

@@ -5,8 +5,8 @@
 //!                                                                     ► engines ► threads
 //! ```
 //!
-//! Nothing has a second thread before the fork. All that needs rights or the whole file system comes
-//! before they are given up.
+//! Nothing has a second thread before the fork. All that needs rights or the whole file system
+//! comes before they are given up.
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -244,8 +244,8 @@ fn limits(options: &Options, site: &Site, engines: u32) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Opens all listeners. While an address is taken, the processes that we replace are asked to let go
-/// of it; if that does not help they are told to go on.
+/// Opens all listeners. While an address is taken, the processes that we replace are asked to let
+/// go of it; if that does not help they are told to go on.
 fn bind(site: &Site, engines: u32, old: &[u32]) -> Result<Vec<Vec<Option<OwnedFd>>>, Stop> {
     let mut binder = Binder::new(site, engines);
     let mut troubles = binder.bind();

@@ -10,19 +10,13 @@ use tidegate_core::engine::{Engine, Notice, Park, Setup};
 use tidegate_core::proxy::shared::Shared;
 use tidegate_core::proxy::spec::Site;
 use tidegate_core::rng::Seed;
-use tidegate_core::time::{Instant, Now};
+use tidegate_core::time::Instant;
 
 use crate::clock::Clock;
 use crate::poller::hub::Hub;
 use crate::poller::{MioPoller, Openings};
 use crate::signals::{Doorbell, Letterbox, Signals};
 use crate::sys;
-
-/// How often at most the allocator gives memory back.
-const TRIM_EVERY_NS: u64 = 5_000_000_000;
-
-/// How many turns make it worth while.
-const TRIM_TURNS: u32 = 1_000;
 
 /// What the workers of a process need.
 #[derive(Debug)]
@@ -72,8 +66,7 @@ impl Crew {
                 clock: clock.clone(),
                 letterbox: Arc::default(),
                 notify: plan.notify,
-                turns: 0,
-                trimmed: Instant::START,
+                tidy: Tidy::default(),
             });
         }
         Ok(Crew { workers, hub })
@@ -166,8 +159,7 @@ struct Worker {
     clock: Clock,
     letterbox: Arc<Letterbox>,
     notify: fn(&Notice),
-    turns: u32,
-    trimmed: Instant,
+    tidy: Tidy,
 }
 
 impl Worker {
@@ -183,6 +175,7 @@ impl Worker {
     fn run(&mut self) -> Result<(), String> {
         loop {
             let now = self.clock.now();
+            self.tidy.woke(now.mono);
             for signal in self.letterbox.take() {
                 self.engine.signal(signal);
             }
@@ -193,24 +186,109 @@ impl Worker {
             let timeout = match park {
                 Park::Busy => Some(Duration::ZERO),
                 Park::Until(at) => Some(Duration::from_nanos(at.since(now.mono).as_nanos())),
-                Park::Idle => {
-                    self.trim(now);
-                    None
-                }
+                Park::Idle => None,
                 Park::Done => return Ok(()),
             };
-            self.turns = self.turns.wrapping_add(1);
+            if park != Park::Busy && self.tidy.is_due(now.mono) {
+                self.tidy.done(now.mono);
+                self.engine.trim();
+                sys::trim_allocator();
+            }
+            let timeout = self.tidy.cap(now.mono, timeout);
             self.net.wait(timeout).map_err(|error| format!("Cannot wait for events: {error}"))?;
         }
     }
+}
 
-    /// After a burst, when nothing is left to do, what the allocator holds goes back to the system.
-    fn trim(&mut self, now: Now) {
-        let due = now.mono.since(self.trimmed).as_nanos() >= TRIM_EVERY_NS;
-        if due && self.turns >= TRIM_TURNS {
-            self.turns = 0;
-            self.trimmed = now.mono;
-            sys::trim_allocator();
+/// When to give back what a burst left behind: after many turns, once a wait was long enough to
+/// show that there is time for it, and not too often.
+#[derive(Debug, Default)]
+struct Tidy {
+    /// Turns since the last time.
+    turns: u32,
+    last: Instant,
+    woke: Instant,
+    /// The last wait was a long one.
+    quiet: bool,
+}
+
+impl Tidy {
+    /// Turns that make it worth while.
+    const TURNS: u32 = 1_000;
+    /// A wait that is long, in nanoseconds: far longer than a turn.
+    const QUIET: u64 = 10_000_000;
+    /// Time between two times, in nanoseconds.
+    const EVERY: u64 = 5_000_000_000;
+    /// How long to wait for quiet to show, in nanoseconds.
+    const LOOK: u64 = 1_000_000_000;
+
+    /// A wait has ended.
+    fn woke(&mut self, now: Instant) {
+        self.quiet = now.since(self.woke).as_nanos() >= Self::QUIET;
+        self.woke = now;
+        self.turns = self.turns.saturating_add(1);
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.quiet && self.turns >= Self::TURNS && self.rest(now) == 0
+    }
+
+    fn done(&mut self, now: Instant) {
+        self.turns = 0;
+        self.last = now;
+    }
+
+    /// A wait after a burst is cut short once, to see whether it has become quiet.
+    fn cap(&self, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
+        if self.turns < Self::TURNS {
+            return timeout;
         }
+        let look = Duration::from_nanos(self.rest(now).max(Self::LOOK));
+        Some(timeout.map_or(look, |timeout| timeout.min(look)))
+    }
+
+    /// Nanoseconds until it may be done again.
+    fn rest(&self, now: Instant) -> u64 {
+        Self::EVERY.saturating_sub(now.since(self.last).as_nanos())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_nanos(ms * 1_000_000)
+    }
+
+    #[test]
+    fn a_burst_is_tidied_up_once_it_is_quiet() {
+        let forever = None;
+        let mut tidy = Tidy::default();
+        // Few turns: nothing to tidy, and no need to wake for it.
+        tidy.woke(at(10_000));
+        assert!(!tidy.is_due(at(10_000)));
+        assert_eq!(tidy.cap(at(10_000), forever), forever);
+        // A burst: turn after turn.
+        for _ in 0..Tidy::TURNS {
+            tidy.woke(at(10_001));
+            assert!(!tidy.is_due(at(10_001)));
+        }
+        // Then silence: looked at after a second, tidied up, and left alone.
+        let look = tidy.cap(at(10_001), forever);
+        assert_eq!(look, Some(Duration::from_secs(1)));
+        assert_eq!(tidy.cap(at(10_001), Some(Duration::ZERO)), Some(Duration::ZERO));
+        tidy.woke(at(11_001));
+        assert!(tidy.is_due(at(11_001)));
+        tidy.done(at(11_001));
+        assert!(!tidy.is_due(at(11_001)));
+        assert_eq!(tidy.cap(at(11_001), forever), forever);
+        // Another burst soon after waits for its turn.
+        for _ in 0..Tidy::TURNS {
+            tidy.woke(at(11_002));
+        }
+        tidy.woke(at(12_002));
+        assert!(!tidy.is_due(at(12_002)));
+        assert_eq!(tidy.cap(at(12_002), forever), Some(Duration::from_millis(3_999)));
     }
 }

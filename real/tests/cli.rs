@@ -1,8 +1,8 @@
 //! The binary from outside: exit codes, what it says and where, and how it starts.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
@@ -207,6 +207,31 @@ fn usr1_is_a_soft_stop_that_ends_with_zero() {
     assert_eq!(end.status.code(), Some(0), "{stderr}");
     let line = "Proxy f stopped (cumulated conns: FE: 1, BE: 0).";
     assert!(stderr.contains(line), "{stderr}");
+}
+
+#[test]
+fn the_demonstration_needs_no_argument() {
+    let mut child = tidegate("").stdout(Stdio::piped()).spawn().expect("the binary runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    let mut next = |part: &str| {
+        let mut lines = lines.by_ref().map(|line| line.expect("text"));
+        lines.find(|line| line.contains(part)).unwrap_or_else(|| panic!("'{part}' never came"))
+    };
+    let line = next("Listening on http://");
+    let at = line.split('/').nth(2).expect("an address");
+    let mut client = TcpStream::connect(at).expect("it listens");
+    client.write_all(b"GET /x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("open");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    next("\"GET /x HTTP/1.1\"");
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    assert!(next("Requests served: ").contains("served: 1 ("));
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+
+    // A service manager that forgot the arguments hears about it.
+    let supervised = tidegate("").env("NOTIFY_SOCKET", "/nonexistent").output();
+    assert_eq!(supervised.expect("the binary runs").status.code(), Some(1));
 }
 
 #[test]

@@ -65,6 +65,25 @@ impl Heap {
         self.places.get(self.slots[server] as usize)
     }
 
+    /// The rank of all, if all have the same.
+    pub(super) fn common_rank(&self) -> Option<u64> {
+        let rank = self.places.first()?.rank;
+        self.places.iter().all(|place| place.rank == rank).then_some(rank)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Takes all, in order, to the end of `into`.
+    pub(super) fn drain(&mut self, into: &mut Vec<u32>) {
+        self.places.sort_unstable_by_key(|place| (place.rank, place.seq));
+        for place in self.places.drain(..) {
+            self.slots[place.server as usize] = ABSENT;
+            into.push(place.server);
+        }
+    }
+
     fn remove_at(&mut self, at: usize) {
         let gone = self.places.swap_remove(at);
         self.slots[gone.server as usize] = ABSENT;

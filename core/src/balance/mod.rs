@@ -1,24 +1,25 @@
 //! Load balancing: the servers of one backend and a key in, a choice out. Not persistence, not
 //! queues, and nothing that fetches the key.
 //!
-//! A [`Balancer`] belongs to one engine. What it must know of the servers at the moment of a pick it
-//! asks through [`Servers`]; weights and states it remembers, and learns of changes by
+//! A [`Balancer`] belongs to one engine. What it must know of the servers at the moment of a pick
+//! it asks through [`Servers`]; weights and states it remembers, and learns of changes by
 //! [`Balancer::refresh`]. The choices are those of HAProxy 2.6 on one thread, pick by pick; the
 //! tests hold them against sequences measured from it.
 //!
 //! | `balance` | chooses by | weights |
 //! |---|---|---|
-//! | `roundrobin` | smooth weighted turns ([`round_robin`]) | at any time |
-//! | `static-rr` | a table of turns ([`table`]) | the table is made anew |
-//! | `leastconn` | load per weight ([`least`]) | at any time |
-//! | `first` | `id`, with a slot free ([`first`]) | only zero or not |
-//! | `random` | the least loaded of several draws ([`ring`]) | at any time |
-//! | `source` `uri` `url_param` `hdr` `rdp-cookie` `hash` | a hash ([`hash`]) in the table or on the ring | by `hash-type` |
+//! | `roundrobin` | smooth weighted turns (`round_robin`) | at any time |
+//! | `static-rr` | a table of turns (`table`) | the table is made anew |
+//! | `leastconn` | load per weight (`least`) | at any time |
+//! | `first` | `id`, with a slot free (`first`) | only zero or not |
+//! | `random` | the least loaded of several draws (`ring`) | at any time |
+//! | all others | a hash (`hash`) in the table or on the ring | by `hash-type` |
 //!
 //! Backup servers are chosen from only while no active server is usable: the first of them in the
 //! order of the configuration, or all under `option allbackups`. A first backup alone is chosen
-//! even if it is full, except by `static-rr` and `random`, which then say so. (HAProxy's tables
-//! let in other backups if their weights differ, against its own manual; ours do not.)
+//! even if it is full or just failed, except by `static-rr` and `random`, which say if it is full.
+//! (HAProxy's tables let in other backups if their weights differ, against its own manual; ours
+//! do not.)
 
 mod first;
 mod hash;

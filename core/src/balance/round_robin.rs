@@ -15,6 +15,9 @@
 //!
 //! The order is HAProxy's, pick by pick, also after weights changed and around servers that were
 //! full: whoever is passed over keeps its rhythm but loses its turn.
+//!
+//! Where all weights are equal and nobody was passed over, all this comes to one server after the
+//! other. A window that begins so runs as a rotation, without queues, until something happens.
 
 use super::heap::Heap;
 use super::{Pick, SCALE, Servers, WEIGHT_MAX};
@@ -35,6 +38,11 @@ pub(super) struct RoundRobin {
     total: u64,
     /// The position of the next pick.
     now: u64,
+    /// The order of a window that is a rotation: then nobody is queued. Else empty.
+    rotation: Vec<u32>,
+    /// The next in `rotation`, and how often all of it has been gone through in this window.
+    next: usize,
+    rounds: u64,
     /// Passed over by the pick in progress, because they were full or to be avoided.
     passed: Vec<u32>,
 }
@@ -47,6 +55,10 @@ struct Turn {
     next: u64,
     /// Remainder of the divisions so far, less than `weight`.
     rest: u64,
+    /// `total` divided by `weight`, with the remainder, and the `total` that was divided.
+    step: u64,
+    left: u64,
+    divided: u64,
     queue: Queue,
 }
 
@@ -72,6 +84,9 @@ impl RoundRobin {
             window: total,
             total,
             now: total,
+            rotation: Vec::with_capacity(len),
+            next: 0,
+            rounds: 0,
             passed: Vec::with_capacity(len),
         };
         for (server, &weight) in weights.iter().enumerate() {
@@ -80,14 +95,17 @@ impl RoundRobin {
                 group.enter(server, Queue::Waiting(group.fresh));
             }
         }
+        group.rotate();
         group
     }
 
     /// `server` has another weight now; 0 takes it out.
     pub(super) fn reweigh(&mut self, server: usize, weight: u32) {
+        self.unroll();
         let turn = &mut self.turns[server];
         let weight = u64::from(weight);
         let was = core::mem::replace(&mut turn.weight, weight);
+        turn.divided = 0;
         self.total = self.total - was + weight;
         match (turn.queue, weight) {
             (Queue::Out, 0) => {}
@@ -119,6 +137,33 @@ impl RoundRobin {
     }
 
     pub(super) fn pick(&mut self, servers: &impl Servers, avoid: Option<usize>) -> Pick {
+        match self.pick_rotating(servers, avoid) {
+            Some(server) => Pick::Server(server),
+            None => self.pick_queued(servers, avoid),
+        }
+    }
+
+    /// The next of a rotation. If it cannot be chosen the rotation ends.
+    fn pick_rotating(&mut self, servers: &impl Servers, avoid: Option<usize>) -> Option<usize> {
+        let server = *self.rotation.get(self.next)? as usize;
+        if servers.full(server) || Some(server) == avoid {
+            self.unroll();
+            return None;
+        }
+        // A window that is over ends with the first pick of the next.
+        if self.rounds == self.turns[server].weight {
+            self.rounds = 0;
+        }
+        self.next += 1;
+        if self.next == self.rotation.len() {
+            self.next = 0;
+            self.rounds += 1;
+        }
+        Some(server)
+    }
+
+    fn pick_queued(&mut self, servers: &impl Servers, avoid: Option<usize>) -> Pick {
+        debug_assert!(self.rotation.is_empty());
         if self.window == 0 {
             (self.now, self.window) = (self.total, self.total);
         }
@@ -132,7 +177,10 @@ impl RoundRobin {
                 }
                 turned = true;
                 self.next_window();
-                continue;
+                match self.pick_rotating(servers, avoid) {
+                    Some(server) => return Pick::Server(server),
+                    None => continue,
+                }
             };
             self.leave(server);
             self.advance(server);
@@ -178,9 +226,13 @@ impl RoundRobin {
     fn advance(&mut self, server: usize) {
         let turn = &mut self.turns[server];
         debug_assert!(turn.weight > 0, "only servers with a weight are queued");
+        if turn.divided != self.total {
+            turn.divided = self.total;
+            (turn.step, turn.left) = (self.total / turn.weight, self.total % turn.weight);
+        }
         turn.last = if turn.next == 0 { self.now } else { turn.next };
-        turn.next = turn.last + self.total / turn.weight;
-        turn.rest += self.total % turn.weight;
+        turn.next = turn.last + turn.step;
+        turn.rest += turn.left;
         if turn.rest >= turn.weight {
             turn.rest -= turn.weight;
             turn.next += 1;
@@ -226,5 +278,45 @@ impl RoundRobin {
         self.fresh ^= 1;
         self.window = self.total;
         self.now = self.window;
+        self.rotate();
+    }
+
+    /// Turns a window that begins into a rotation, if it is one.
+    fn rotate(&mut self) {
+        let fresh = &mut self.waiting[self.fresh];
+        // If everybody is there: as many as have the total weight together.
+        if let Some(rank) = fresh.common_rank()
+            && (u64::from(WEIGHT_MAX * SCALE) - rank) * fresh.len() as u64 == self.total
+        {
+            (self.next, self.rounds) = (0, 0);
+            fresh.drain(&mut self.rotation);
+            for &server in &self.rotation {
+                self.turns[server as usize].queue = Queue::Out;
+            }
+        }
+    }
+
+    /// Queues everybody of a rotation where the window has got to.
+    fn unroll(&mut self) {
+        let len = self.rotation.len() as u64;
+        if len == 0 {
+            return;
+        }
+        self.now = self.window + self.rounds * len + self.next as u64;
+        let mut rotation = core::mem::take(&mut self.rotation);
+        for (at, server) in rotation.drain(..).enumerate() {
+            let server = server as usize;
+            let had = self.rounds + u64::from(at < self.next);
+            if had == 0 {
+                self.enter(server, Queue::Waiting(self.fresh));
+                continue;
+            }
+            let turn = &mut self.turns[server];
+            turn.rest = 0;
+            turn.last = self.window + at as u64 + (had - 1) * len;
+            turn.next = turn.last + len;
+            self.enqueue(server);
+        }
+        self.rotation = rotation;
     }
 }

@@ -25,7 +25,10 @@ impl Builder<'_> {
     pub(super) fn balance(&mut self, draft: &mut Draft, statement: &Statement) {
         let mut args = Args::new(statement, 1, "balance", &mut self.diagnostics);
         let place = args.place();
-        let Some(word) = args.need("an algorithm, such as 'roundrobin'") else { return };
+        let Some(word) = args.next() else {
+            draft.proxy.balance.algorithm = Algorithm::RoundRobin;
+            return;
+        };
         let (name, argument) = match word.as_str().split_once('(') {
             Some((name, rest)) => (name, Some(rest.strip_suffix(')').unwrap_or(rest))),
             None => (word.as_str(), None),

@@ -62,7 +62,7 @@ impl Builder<'_> {
         let mut set = ErrorSet::new();
         for statement in &section.statements {
             let context = Context::Line(section.kind);
-            let Some(keyword) = self.keyword(context, statement, 0) else { continue };
+            let Some(keyword) = self.keyword(context, statement) else { continue };
             if let Some((status, answer)) = self.error_answer(statement, keyword.name) {
                 put(&mut set, status, answer);
             }

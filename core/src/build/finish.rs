@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::balance::Algorithm;
 use crate::config::{Diagnostic, SectionKind, Severity, Word, similar};
-use crate::proxy::spec::{LogFormat, Mode, Options, Proxy, Rule, Site, Switch};
+use crate::proxy::spec::{LogFormat, Mode, Options, Proxy, Role, Rule, Site, Switch};
 
 use super::Builder;
 use super::draft::{Draft, Verdict};
@@ -26,6 +26,11 @@ impl Builder<'_> {
             self.place(draft, switches);
         }
         self.limits();
+        let warned = self.diagnostics.iter().any(|d| d.severity == Severity::Warning);
+        if warned && self.site.global.zero_warning && !self.diagnostics.is_fatal() {
+            let message = "Some warnings were found and 'zero-warning' is set. Aborting.";
+            self.diagnostics.push(Diagnostic::new(Severity::Alert, None, message));
+        }
         if self.diagnostics.is_fatal() {
             return Err(self.diagnostics.into_sorted());
         }
@@ -88,6 +93,9 @@ impl Builder<'_> {
     fn check(&mut self, draft: &mut Draft) {
         let title = draft.title();
         self.check_servers(draft);
+        let timeouts = &mut draft.proxy.timeouts;
+        timeouts.queue = timeouts.queue.or(timeouts.connect);
+        timeouts.tarpit = timeouts.tarpit.or(timeouts.connect);
         draft.proxy.balance.all_backups = draft.proxy.options.has(Options::ALL_BACKUPS);
         if !draft.is_http() {
             let mut told = BTreeSet::new();
@@ -111,8 +119,8 @@ impl Builder<'_> {
                 draft.proxy.log_format = LogFormat::Tcp;
                 if let Some(span) = draft.log_option {
                     let message = format!(
-                        "'option httplog' not usable with {title} (needs 'mode http'); falling back \
-                         to 'option tcplog'"
+                        "'option httplog' not usable with {title} (needs 'mode http'); falling \
+                         back to 'option tcplog'"
                     );
                     self.diagnostics.warning(span, message);
                 }
@@ -123,7 +131,8 @@ impl Builder<'_> {
         }
         if draft.is_frontend() && draft.binds.is_empty() {
             let message = format!(
-                "{title} has no 'bind' directive. Please declare it as a backend if this was intended."
+                "{title} has no 'bind' directive. Please declare it as a backend if this was \
+                 intended."
             );
             self.diagnostics.warning(draft.span, message);
         }
@@ -132,9 +141,9 @@ impl Builder<'_> {
             let found = self.diagnostics.warning(draft.span, message);
             found.help.push("add a 'log' line, such as 'log global'".into());
         }
-        let timeouts = &mut draft.proxy.timeouts;
+        let timeouts = &draft.proxy.timeouts;
         let mut missing = Vec::new();
-        if draft.proxy.role.has(crate::proxy::spec::Role::FRONTEND) && timeouts.client.is_none() {
+        if draft.is_frontend() && timeouts.client.is_none() {
             missing.push("client");
         }
         if !draft.servers.is_empty() {
@@ -146,8 +155,6 @@ impl Builder<'_> {
                 missing.push("server");
             }
         }
-        timeouts.queue = timeouts.queue.or(timeouts.connect);
-        timeouts.tarpit = timeouts.tarpit.or(timeouts.connect);
         if !missing.is_empty() {
             let found =
                 self.diagnostics.warning(draft.span, format!("missing timeouts for {title}"));
@@ -214,6 +221,10 @@ impl Builder<'_> {
             }));
         };
         let target = &drafts[index];
+        if target.span == draft.span {
+            let message = format!("{}: loop detected for {keyword}: '{name}'", draft.title());
+            return Err(Box::new(alert(message)));
+        }
         if target.proxy.mode == draft.proxy.mode {
             return Ok(index as u32);
         }
@@ -324,7 +335,6 @@ impl Builder<'_> {
         }
         let (mut front, mut back) = (0u64, 0u64);
         for proxy in self.site.proxies.iter().filter(|proxy| proxy.options.any(splice)) {
-            use crate::proxy::spec::Role;
             let global_maxconn = self.maxconn.unwrap_or(0);
             if proxy.role.has(Role::FRONTEND) {
                 if proxy.maxconn == 0 {

@@ -11,7 +11,7 @@ impl Builder<'_> {
     pub(super) fn global(&mut self, section: &Section) {
         for statement in &section.statements {
             let context = Context::Line(SectionKind::Global);
-            let Some(keyword) = self.keyword(context, statement, 0) else { continue };
+            let Some(keyword) = self.keyword(context, statement) else { continue };
             match keyword.name {
                 "log" => self.global_log(statement),
                 "unix-bind" => self.unix_bind(statement),
@@ -121,6 +121,7 @@ impl Builder<'_> {
 
     fn global_log(&mut self, statement: &Statement) {
         if statement.negation == Negation::No {
+            Args::new(statement, 1, "no log", &mut self.diagnostics).end();
             self.site.global.logs.clear();
         } else if let Some(target) = self.log_target(statement) {
             self.site.global.logs.push(target);

@@ -1,6 +1,6 @@
-//! From the statements of a configuration to a compiled [`Site`]: all complaints of all files in one
-//! run, each with its place and what to write instead. Nothing is opened or bound here; what the
-//! machine must be asked (files, names, limits) goes through [`Host`].
+//! From the statements of a configuration to a compiled [`Site`]: all complaints of all files in
+//! one run, each with its place and what to write instead. Nothing is opened or bound here; what
+//! the machine must be asked (files, names, limits) goes through [`Host`].
 //!
 //! ```text
 //!   Section ──► global ───────────────► Global, Tunables ──────────┐
@@ -157,27 +157,25 @@ impl<'b> Builder<'b> {
     /// A section nothing is made of: its keywords are checked against the table.
     fn other(&mut self, section: &Section) {
         for statement in &section.statements {
-            self.keyword(Context::Line(section.kind), statement, 0);
+            self.keyword(Context::Line(section.kind), statement);
         }
     }
 
-    /// The keyword at word `at` of a statement, if it is to be compiled: unknown, refused and
+    /// The keyword that a statement begins with, if it is to be compiled: unknown, refused and
     /// removed ones are complained about, ones without effect are noted.
-    fn keyword(
-        &mut self,
-        context: Context,
-        statement: &Statement,
-        at: usize,
-    ) -> Option<&'static Keyword> {
-        let words: Vec<&str> = statement.words.iter().skip(at).map(Word::as_str).collect();
+    fn keyword(&mut self, context: Context, statement: &Statement) -> Option<&'static Keyword> {
+        let keyword = self.known(context, statement)?;
+        self.usable(context, keyword, head(keyword, statement)).then_some(keyword)
+    }
+
+    /// The keyword that a statement begins with, whatever becomes of it.
+    fn known(&mut self, context: Context, statement: &Statement) -> Option<&'static Keyword> {
+        let words: Vec<&str> = statement.words.iter().map(Word::as_str).collect();
         let found = keywords::find(context, &words);
-        let Some(keyword) = found else {
-            self.unknown(context, statement, at);
-            return None;
-        };
-        let last = at + keyword.name.split(' ').count() - 1;
-        let span = statement.place(at).to(statement.place(last));
-        self.usable(context, keyword, span).then_some(keyword)
+        if found.is_none() {
+            self.unknown(context, statement, 0);
+        }
+        found
     }
 
     /// Whether a keyword that stands at `span` is to be compiled.
@@ -268,6 +266,12 @@ impl<'b> Builder<'b> {
             self.diagnostics.push(warning);
         }
     }
+}
+
+/// The words of a statement that are its keyword.
+fn head(keyword: &Keyword, statement: &Statement) -> Span {
+    let last = keyword.name.split(' ').count() - 1;
+    statement.place(0).to(statement.place(last))
 }
 
 /// A keyword as one would write it.

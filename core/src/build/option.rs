@@ -57,18 +57,19 @@ impl Builder<'_> {
         };
         let name = keyword.name;
         let span = statement.place(0).to(statement.place(1));
-        // What has no effect may as well be switched off.
-        let harmless = !plain && matches!(keyword.status, keywords::Status::Unsafe(_));
-        if harmless || !self.usable(context, keyword, span) {
-            return;
-        }
-        if !keyword.sections.contains(draft.kind) {
+        let removed = matches!(keyword.status, keywords::Status::Removed(_));
+        if !removed && !keyword.sections.contains(draft.kind) {
             let lacking = if draft.kind == SectionKind::Frontend { "backend" } else { "frontend" };
             let message = format!(
                 "'option {name}' ignored because {} has no {lacking} capability",
                 draft.title()
             );
             self.diagnostics.warning(span, message);
+            return;
+        }
+        // What has no effect may as well be switched off.
+        let harmless = !plain && matches!(keyword.status, keywords::Status::Unsafe(_));
+        if harmless || !self.usable(context, keyword, span) {
             return;
         }
         if plain && HTTP_ONLY.contains(&name) {

@@ -2,17 +2,17 @@
 
 use core::net::SocketAddr;
 
-use crate::config::keywords::{Context, Keyword};
+use crate::config::keywords::{Context, Keyword, Status};
 use crate::config::units::Unit;
 use crate::config::{Environment, Negation, Section, SectionKind, Statement};
 use crate::proxy::spec::{Mode, Proxy, RetryOn, Reuse};
 use crate::time::Duration;
 
-use super::Builder;
 use super::address::{self, HostPart, PortPart};
 use super::args::Args;
 use super::condition::{self, Verdict};
 use super::draft::Draft;
+use super::{Builder, head};
 
 impl Builder<'_> {
     pub(super) fn proxy(&mut self, section: &Section) {
@@ -61,8 +61,12 @@ impl Builder<'_> {
             return;
         }
         let context = Context::Line(draft.kind);
-        let Some(keyword) = self.keyword(context, statement, 0) else { return };
-        if !self.belongs(draft, keyword, statement) {
+        let Some(keyword) = self.known(context, statement) else { return };
+        let refused = matches!(keyword.status, Status::Removed(_));
+        if !refused && !self.belongs(draft, keyword, statement) {
+            return;
+        }
+        if !self.usable(context, keyword, head(keyword, statement)) {
             return;
         }
         match keyword.name {
@@ -160,7 +164,10 @@ impl Builder<'_> {
                 args.time(Unit::Millis);
             }
             // A text for people; it may have any number of words.
-            "description" => return,
+            "description" => {
+                args.need("a text");
+                return;
+            }
             _ => debug_assert!(false, "'{name}' is said to work and is not compiled"),
         }
         args.end();
@@ -168,7 +175,7 @@ impl Builder<'_> {
 
     /// Whether the section may have this keyword.
     fn belongs(&mut self, draft: &Draft, keyword: &Keyword, statement: &Statement) -> bool {
-        const NAMED_ONLY: [&str; 8] = [
+        const NAMED_ONLY: [&str; 10] = [
             "acl",
             "http-request",
             "http-response",
@@ -176,7 +183,9 @@ impl Builder<'_> {
             "tcp-request connection",
             "tcp-request session",
             "tcp-request content",
+            "tcp-request inspect-delay",
             "tcp-response content",
+            "tcp-response inspect-delay",
         ];
         let name = keyword.name;
         let span = statement.place(0);
@@ -216,6 +225,7 @@ impl Builder<'_> {
 
     fn proxy_log(&mut self, draft: &mut Draft, statement: &Statement) {
         if statement.negation == Negation::No {
+            Args::new(statement, 1, "no log", &mut self.diagnostics).end();
             draft.proxy.logs.clear();
             return;
         }

@@ -97,8 +97,8 @@ impl Builder<'_> {
 
     fn depends(&mut self, ruleset: &str, action: &str, span: Span) {
         let message = format!(
-            "conditions are not evaluated yet, and '{ruleset} {action}' would let through or refuse \
-             the wrong traffic"
+            "conditions are not evaluated yet, and '{ruleset} {action}' would let through or \
+             refuse the wrong traffic"
         );
         let found = self.diagnostics.alert(span, message);
         found.help.push("remove the rule, or its condition if it may apply to everything".into());

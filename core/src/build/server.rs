@@ -75,11 +75,6 @@ impl Default for ServerSettings {
 impl Builder<'_> {
     /// `default-server <settings>`.
     pub(super) fn default_server(&mut self, draft: &mut Draft, statement: &Statement) {
-        if statement.words.len() < 2 {
-            let message = "'default-server' expects server settings";
-            self.diagnostics.alert(statement.place(1), message);
-            return;
-        }
         let base = draft.default_server.clone();
         if let Some(mut settings) = self.server_settings(base, statement, 1) {
             if settings.id.take().is_some() {

@@ -125,7 +125,8 @@ fn defaults_are_inherited() {
 #[test]
 fn binds() {
     let site = http(
-        "listen l\nbind 192.0.2.1:80,:81-83,[::1]:84 name x id 7\nbind ipv6@:90 v6only tfo mss 1400\n\
+        "listen l\nbind 192.0.2.1:80,:81-83,[::1]:84 name x id 7\n\
+         bind ipv6@:90 v6only tfo mss 1400\n\
          bind /s mode 660 user haproxy gid 5\nbind abns@a\nbind fd@${FD}\nbind two.example:85 \
          defer-accept tcp-ut 3s interface lo transparent proto h1\n",
     );
@@ -364,7 +365,7 @@ fn the_command_line_wins() {
         no_splice: true,
         no_reuseport: true,
         ignore_resolution: true,
-        zero_warning: true,
+        zero_warning: false,
     };
     let text = format!(
         "global\nmaxconn 4\npidfile /p\nlocalpeer q\n{TIMEOUTS}listen \"$HAPROXY_LOCALPEER\"\nbind \
@@ -373,7 +374,10 @@ fn the_command_line_wins() {
     let (site, warnings) = build_with(&text, &cli).unwrap();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     let global = &site.global;
-    assert!(global.daemon && global.noreuseport && global.zero_warning && site.tunables.nosplice);
+    assert!(global.daemon && global.noreuseport && site.tunables.nosplice);
+    let strict = CliOverrides { zero_warning: true, ..cli };
+    let errors = build_with(&text, &strict).map(|(_, warnings)| warnings).unwrap_err();
+    assert_eq!(errors[1], "Alert 0: Some warnings were found and 'zero-warning' is set. Aborting.");
     assert_eq!((global.maxconn, global.pidfile.as_deref()), (9, Some("/cli")));
     assert_eq!((&*global.localpeer, &*site.proxy(0).name), ("cli", "cli"));
     assert_eq!((site.proxy(0).maxconn, site.proxy(1).maxconn), (8, 5));

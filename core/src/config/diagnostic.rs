@@ -184,11 +184,20 @@ impl Diagnostics {
         self.list.iter().any(|d| d.severity == Severity::Alert)
     }
 
-    /// All of them, by their place; those without one come last.
+    /// All of them, by their place; those without one come last. Beyond a thousand, only how many
+    /// more there are: it was no configuration.
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {
+        const SHOWN_MAX: usize = 1_000;
         const LAST: (u32, u32, u32) = (u32::MAX, u32::MAX, u32::MAX);
         let key = |d: &Diagnostic| d.span.map_or(LAST, |s| (s.file, s.line, s.start));
         self.list.sort_by_key(key);
+        if let Some(more) = self.list.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+            // An alert stays an alert, wherever it stood.
+            let worst = self.list.iter().map(|d| d.severity).max().unwrap_or(Severity::Notice);
+            self.list.truncate(SHOWN_MAX);
+            let message = format!("{more} more messages are not shown");
+            self.list.push(Diagnostic::new(worst, None, message));
+        }
         self.list
     }
 
@@ -339,6 +348,19 @@ mod tests {
         let text: String = all().iter().map(|d| d.terminal(&sources(), false)).collect();
         insta::assert_snapshot!(text);
         assert!(all()[0].terminal(&sources(), true).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn a_flood_is_cut_short_but_stays_fatal() {
+        let mut all = Diagnostics::default();
+        for line in 1..=1_500 {
+            all.warning(Span::line(0, line), "w");
+        }
+        all.alert(Span::line(0, 2_000), "a");
+        let sorted = all.into_sorted();
+        assert_eq!(sorted.len(), 1_001);
+        assert_eq!(sorted[1_000].message, "501 more messages are not shown");
+        assert_eq!(sorted[1_000].severity, Severity::Alert);
     }
 
     #[test]

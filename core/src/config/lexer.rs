@@ -10,9 +10,9 @@
 //!   \           \  \# \\ \' \" \n \r \t \xNN, and \$ in "…"   itself
 //! ```
 //!
-//! A backslash before anything else stays. A line is a line: there is no continuation. Variables are
-//! `$NAME`, `${NAME}`, `${NAME-default}` and `${NAME[*]}` (its blank-separated parts as words of
-//! their own); `.FILE`, `.LINE` and `.SECTION` are answered here.
+//! A backslash before anything else stays. A line is a line: there is no continuation. Variables
+//! are `$NAME`, `${NAME}`, `${NAME-default}` and `${NAME[*]}` (its blank-separated parts as words
+//! of their own); `.FILE`, `.LINE` and `.SECTION` are answered here.
 
 use std::fmt;
 
@@ -74,7 +74,7 @@ pub struct Place<'a> {
 pub struct LexError {
     /// What is wrong.
     pub kind: LexErrorKind,
-    /// Where in the line.
+    /// Where in the line; just behind it if something is missing there.
     pub at: usize,
 }
 
@@ -232,7 +232,7 @@ impl Lexer<'_, '_> {
         let dot = usize::from(self.line.get(start) == Some(&b'.'));
         let rest = &self.line[start + dot..];
         let length = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
-        let forbidden = LexError { kind: LexErrorKind::Name, at: start.min(self.line.len() - 1) };
+        let forbidden = LexError { kind: LexErrorKind::Name, at: start };
         if length == 0 || rest[0].is_ascii_digit() {
             return Err(forbidden);
         }

@@ -155,7 +155,7 @@ proptest::proptest! {
                 proptest::prop_assert!(word.span.start <= word.span.end);
                 proptest::prop_assert!(word.span.end as usize <= line.len());
             },
-            Err(error) => proptest::prop_assert!(error.at < line.len()),
+            Err(error) => proptest::prop_assert!(error.at <= line.len()),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt, Which};
 use crate::proxy::shared::{LimitId, Message};
 use crate::proxy::spec::{ListenerId, LogFormat, Mode, Options, Probes, Rule};
 use crate::sometimes;
-use crate::tasks::{Chore, Work};
+use crate::tasks::{Chore, Woken, Work};
 use crate::time::Deadline;
 
 /// What a listener does.
@@ -180,14 +180,17 @@ impl Engine {
             self.log_connect(place, destination);
         }
         match frontend.mode {
-            Mode::Tcp => self.start_session(place, None),
+            Mode::Tcp => {
+                let session = self.start_session(place, None);
+                self.tasks.wake(self.sessions[session as usize].task, Woken::INIT);
+            }
             Mode::Http => {
                 let timeouts = &frontend.timeouts;
                 let deadline =
                     Deadline::after(self.now.mono, timeouts.http_request.or(timeouts.client));
                 self.set_client_deadline(place, deadline);
                 // Speculative: the request is often here already.
-                self.client_readable(net, place);
+                self.tasks.wake(task, Woken::IO);
             }
         }
     }

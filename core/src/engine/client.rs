@@ -30,7 +30,8 @@ impl Engine {
                     self.fds.used_up(sock, Ready::READ);
                 }
                 buf.commit(n);
-                self.start_session(id, Some(buf));
+                let session = self.start_session(id, Some(buf));
+                self.run_session(net, session, Woken::INIT);
             }
             Io::Blocked => {
                 self.fds.used_up(sock, Ready::READ.with(Ready::HUP));
@@ -44,7 +45,7 @@ impl Engine {
                     self.release_client(net, id, Close::Graceful);
                 } else {
                     // It never sent a request: that is an incomplete one.
-                    self.start_broken(id, Facts::EOF);
+                    self.start_broken(net, id, Facts::EOF);
                 }
             }
             Io::Failed(_) => {
@@ -52,7 +53,7 @@ impl Engine {
                 if self.clients[id as usize].requests > 0 || self.ignores_probes(id) {
                     self.release_client(net, id, Close::Graceful);
                 } else {
-                    self.start_broken(id, Facts::READ_ERROR);
+                    self.start_broken(net, id, Facts::READ_ERROR);
                 }
             }
         }
@@ -64,19 +65,20 @@ impl Engine {
     }
 
     /// A session for a request that will not come.
-    fn start_broken(&mut self, id: u32, why: Facts) {
-        self.start_session(id, None);
-        let session = self.clients[id as usize].session;
+    fn start_broken<P: Poller>(&mut self, net: &mut P, id: u32, why: Facts) {
+        let session = self.start_session(id, None);
         let s = &mut self.sessions[session as usize];
         if why == Facts::READ_TIMEOUT {
             s.req.facts.set(why);
         } else {
             s.req.shut_read(why);
         }
+        self.run_session(net, session, Woken::INIT);
     }
 
-    /// Begins a session with the first bytes of its request, if there are any.
-    pub(super) fn start_session(&mut self, id: u32, buf: Option<Buf>) {
+    /// Begins a session with the first bytes of its request, if there are any. The caller runs it, or wakes
+    /// its task.
+    pub(super) fn start_session(&mut self, id: u32, buf: Option<Buf>) -> u32 {
         let client = &mut self.clients[id as usize];
         client.requests += 1;
         self.serial += 1;
@@ -100,7 +102,7 @@ impl Engine {
         }
         self.sessions.insert(session);
         self.set_client_deadline(id, Deadline::NEVER);
-        self.tasks.wake(task, Woken::INIT);
+        place
     }
 
     /// After a session: what is there of the next request, or an idle wait.
@@ -111,7 +113,9 @@ impl Engine {
         client.idle_since = now;
         if let Some(rest) = client.rest.take() {
             sometimes!(Pipelined);
-            self.start_session(id, Some(*rest));
+            let session = self.start_session(id, Some(*rest));
+            // Others first: what is pipelined must not keep the turn to itself.
+            self.tasks.wake(self.sessions[session as usize].task, Woken::INIT);
             return;
         }
         if self.stopping || client.flags.has(ClientFlags::EOF) {
@@ -127,12 +131,27 @@ impl Engine {
         }
     }
 
-    /// A client's own task: its idle or lingering time is over.
-    pub(super) fn run_client<P: Poller>(&mut self, net: &mut P, id: u32) {
+    /// A client's own task: it is readable, or its idle or lingering time is over.
+    pub(super) fn run_client<P: Poller>(&mut self, net: &mut P, id: u32, woken: Woken) {
         let client = &self.clients[id as usize];
         if !client.is_idle() {
             return;
         }
+        if woken.has(Woken::IO) && self.is_readable(client.sock) {
+            let (sock, requests) = (client.sock, client.requests);
+            self.client_readable(net, id);
+            let same = self
+                .clients
+                .get(id as usize)
+                .is_some_and(|c| c.sock == sock && c.requests == requests && c.is_idle());
+            if !same {
+                return;
+            }
+        }
+        if !woken.has(Woken::TIMER) {
+            return;
+        }
+        let client = &self.clients[id as usize];
         if client.flags.has(ClientFlags::LINGERING) {
             self.release_client(net, id, Close::Graceful);
             return;
@@ -146,7 +165,7 @@ impl Engine {
         if silent || self.stopping {
             self.close_client(net, id, true);
         } else {
-            self.start_broken(id, Facts::READ_TIMEOUT);
+            self.start_broken(net, id, Facts::READ_TIMEOUT);
         }
     }
 

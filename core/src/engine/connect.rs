@@ -146,7 +146,7 @@ impl Engine {
         let Some(balancer) = &mut self.farms[backend_id as usize].balancer else {
             return self.no_server(id);
         };
-        match balancer.pick(&view, key, avoid, &mut || (rng.next() >> 32) as u32) {
+        match balancer.pick(&view, key, avoid, &mut || (rng.draw() >> 32) as u32) {
             Pick::None => self.no_server(id),
             Pick::AllFull => self.queue(id, None),
             Pick::Server(index) => {

@@ -174,7 +174,7 @@ impl<P: Poller> Receiver<'_, P> {
                     channel.arrived(n, self.now);
                     moved = true;
                     if n == offered {
-                        if channel.to_forward > 0 && channel.analysers.is_empty() {
+                        if channel.to_forward > 0 {
                             channel.facts.set(Facts::BULK);
                         }
                         // Send first what is here.

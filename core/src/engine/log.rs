@@ -41,7 +41,7 @@ impl Engine {
         if s.mode == Mode::Tcp {
             timers.total = self.now.mono.as_millis().saturating_sub(s.times.accepted.as_millis());
         }
-        let server = s.has_server().then(|| s.back.server);
+        let server = s.has_server().then_some(s.back.server);
         let request = request_line(s, &mut self.scratch);
         let record = Record {
             client: client.peer,

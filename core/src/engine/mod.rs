@@ -40,7 +40,7 @@ use crate::proxy::shared::{Message, Shared};
 use crate::proxy::spec::{ListenerId, Site};
 use crate::rng::{Rng, Seed};
 use crate::session::Session;
-use crate::tasks::{Chore, TaskId, Tasks, Work};
+use crate::tasks::{Chore, TaskId, Tasks, Woken, Work};
 use crate::time::{Deadline, Instant, Now};
 
 pub use accept::ListenerState;
@@ -155,6 +155,8 @@ pub struct Engine {
     listeners: Vec<Listening>,
     clients: Slab<Client>,
     sessions: Slab<Box<Session>>,
+    // Boxed, since they move between here and the table of sessions.
+    #[allow(clippy::vec_box)]
     spare: Vec<Box<Session>>,
     conns: ServerConns,
     farms: Vec<Farm>,
@@ -292,7 +294,7 @@ impl Engine {
             let Some((id, work, woken)) = self.tasks.pop() else { break };
             match work {
                 Work::Session(session) => self.run_session(net, session, woken),
-                Work::Client(client) => self.run_client(net, client),
+                Work::Client(client) => self.run_client(net, client, woken),
                 Work::Engine(chore) => self.run_chore(net, id, chore),
             }
         }
@@ -359,17 +361,18 @@ impl Engine {
         match owner {
             Owner::Listener(place) => self.accept(net, place),
             Owner::Client(id) => {
-                let session = self.clients[id as usize].session;
-                if session != crate::conn::client::NO_SESSION {
-                    let task = self.sessions[session as usize].task;
-                    self.tasks.wake(task, crate::tasks::Woken::IO);
-                } else if ready.any(Ready::READ.with(Ready::HUP).with(Ready::ERR)) {
-                    self.client_readable(net, id);
-                }
+                // The work itself is left to the task: one socket at a time is received, understood and
+                // sent on, so that all of them share one hot buffer.
+                let client = &self.clients[id as usize];
+                let task = match self.sessions.get(client.session as usize) {
+                    Some(session) => session.task,
+                    None => client.task,
+                };
+                self.tasks.wake(task, Woken::IO);
             }
             Owner::Server(session) => {
                 let task = self.sessions[session as usize].task;
-                self.tasks.wake(task, crate::tasks::Woken::IO);
+                self.tasks.wake(task, Woken::IO);
             }
             Owner::IdleServer(conn) => {
                 if ready.any(Ready::READ.with(Ready::HUP).with(Ready::ERR)) {

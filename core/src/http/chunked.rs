@@ -303,3 +303,201 @@ pub fn write_chunk_head(len: u64, out: &mut [u8; CHUNK_HEAD_MAX]) -> usize {
     out[digits..digits + 2].copy_from_slice(b"\r\n");
     digits + 2
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What decoding leads to: the body, the bytes consumed, and how it went.
+    #[derive(Debug, PartialEq)]
+    struct Decoded {
+        body: Vec<u8>,
+        consumed: usize,
+        end: End,
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum End {
+        Done,
+        NeedMore,
+        Bad(ChunkError),
+    }
+
+    /// Decodes pieces that end at `cuts` and at the end of the input.
+    fn decode(input: &[u8], cuts: impl IntoIterator<Item = usize>) -> Decoded {
+        let mut decoder = ChunkDecoder::new();
+        let (mut body, mut consumed) = (Vec::new(), 0);
+        let mut end = End::NeedMore;
+        'pieces: for cut in cuts.into_iter().chain([input.len()]) {
+            loop {
+                let piece = &input[consumed..cut];
+                match decoder.step(piece) {
+                    Chunk::NeedMore => {
+                        assert!(piece.is_empty());
+                        break;
+                    }
+                    Chunk::Skip(count) => {
+                        assert!((1..=piece.len()).contains(&count));
+                        consumed += count;
+                    }
+                    Chunk::Data(count) => {
+                        assert!((1..=piece.len()).contains(&count));
+                        body.extend_from_slice(&piece[..count]);
+                        consumed += count;
+                    }
+                    Chunk::End(count) => {
+                        consumed += count;
+                        end = End::Done;
+                        break 'pieces;
+                    }
+                    Chunk::Bad(error) => {
+                        end = End::Bad(error);
+                        break 'pieces;
+                    }
+                }
+            }
+        }
+        match end {
+            End::Done => assert!(decoder.is_done() && decoder.step(b"x") == Chunk::End(0)),
+            End::Bad(error) => assert_eq!(decoder.step(b"x"), Chunk::Bad(error)),
+            End::NeedMore => assert!(!decoder.is_done()),
+        }
+        Decoded { body, consumed, end }
+    }
+
+    #[test]
+    fn every_cut_decodes_alike() {
+        use ChunkError::*;
+        let long = |count: usize, text: &str| text.repeat(count).into_bytes();
+        let extension = [b"1;", &long(255, "x")[..], b"\r\nz\r\n0\r\n\r\n"].concat();
+        let extension_too_long = [b"1;", &long(256, "x")[..], b"\r\nz\r\n0\r\n\r\n"].concat();
+        let lines = [b"0\r\n", &long(64, "a:\r\n")[..], b"\r\n"].concat();
+        let too_many_lines = [b"0\r\n", &long(65, "a:\r\n")[..], b"\r\n"].concat();
+        let trailer = [b"0\r\na:", &long(8188, "b")[..], b"\r\n\r\n"].concat();
+        let trailer_too_long = [b"0\r\na:", &long(8189, "b")[..], b"\r\n\r\n"].concat();
+        let table: &[(&[u8], &[u8], Result<bool, ChunkError>)] = &[
+            // Input, body, whether it is over (what follows `|` is the next message).
+            (b"0\r\n\r\n|", b"", Ok(true)),
+            (b"3\r\nabc\r\n0\r\n\r\n|", b"abc", Ok(true)),
+            (b"3\r\nabc\r\n0\r\n\r\n|GET / HTTP/1.1", b"abc", Ok(true)),
+            (
+                b"a\r\n0123456789\r\n1\r\n\r\r\n2\r\n\r\n\r\n0\r\n\r\n|",
+                b"0123456789\r\r\n",
+                Ok(true),
+            ),
+            (b"A\r\n0123456789\r\n000\r\n\r\n|", b"0123456789", Ok(true)),
+            (b"0000000000000001\r\nx\r\n0\r\n\r\n|", b"x", Ok(true)),
+            (b"1 \t\r\nx\r\n0 \r\n\r\n|", b"x", Ok(true)),
+            (b"1;a=b\r\nx\r\n0;c=\"d;\t\"\r\n\r\n|", b"x", Ok(true)),
+            (b"1 ; a\r\nx\r\n0\r\n\r\n|", b"x", Ok(true)),
+            (b"1;\xff\r\nx\r\n0\r\n\r\n|", b"x", Ok(true)),
+            (&extension, b"z", Ok(true)),
+            (b"0\r\nA: b\r\n|", b"", Ok(false)),
+            (b"0\r\nA: b\tc\xff\r\nX-D:\r\n\r\n|", b"", Ok(true)),
+            (&lines, b"", Ok(true)),
+            (&trailer, b"", Ok(true)),
+            (b"", b"", Ok(false)),
+            (b"3", b"", Ok(false)),
+            (b"3\r", b"", Ok(false)),
+            (b"3\r\n", b"", Ok(false)),
+            (b"3\r\nab", b"ab", Ok(false)),
+            (b"3\r\nabc\r\n0\r\n\r", b"abc", Ok(false)),
+            (b"4000000000000000\r\nx", b"x", Ok(false)),
+            (b"4000000000000001\r\nx", b"", Err(SizeTooLarge)),
+            (b"ffffffffffffffff\r\nx", b"", Err(SizeTooLarge)),
+            (b"10000000000000000\r\nx", b"", Err(SizeTooLarge)),
+            (b"00000000000000001\r\nx", b"", Err(SizeTooLarge)),
+            (b"\r\nx", b"", Err(Size)),
+            (b" 1\r\nx", b"", Err(Size)),
+            (b"+1\r\nx", b"", Err(Size)),
+            (b"-1\r\nx", b"", Err(Size)),
+            (b"0x1\r\nx", b"", Err(Size)),
+            (b"g\r\nx", b"", Err(Size)),
+            (b";a\r\nx", b"", Err(Size)),
+            (b"1\nx", b"", Err(Size)),
+            (b"1_0\r\n", b"", Err(Size)),
+            (b"1 1\r\n", b"", Err(Extension)),
+            (b"1\rx", b"", Err(Extension)),
+            (b"1;a\nx", b"", Err(Extension)),
+            (b"1;a\0\r\nx", b"", Err(Extension)),
+            (b"1;a\r;b\r\nx", b"", Err(Extension)),
+            (&extension_too_long, b"", Err(ExtensionTooLong)),
+            (b"1\r\nxy\r\n", b"x", Err(DataEnd)),
+            (b"1\r\nx\n", b"x", Err(DataEnd)),
+            (b"1\r\nx\r\r\n", b"x", Err(DataEnd)),
+            (b"1\r\nx0\r\n\r\n", b"x", Err(DataEnd)),
+            (b"0\r\n\n", b"", Err(Trailer)),
+            (b"0\r\n\rx", b"", Err(Trailer)),
+            (b"0\r\n: a\r\n", b"", Err(Trailer)),
+            (b"0\r\na\r\n\r\n", b"", Err(Trailer)),
+            (b"0\r\na : b\r\n\r\n", b"", Err(Trailer)),
+            (b"0\r\n a: b\r\n\r\n", b"", Err(Trailer)),
+            (b"0\r\na: b\r\n c\r\n\r\n", b"", Err(Trailer)),
+            (b"0\r\na: b\n\r\n", b"", Err(Trailer)),
+            (b"0\r\na: b\rc\r\n\r\n", b"", Err(Trailer)),
+            (b"0\r\na: \0\r\n\r\n", b"", Err(Trailer)),
+            (&too_many_lines, b"", Err(TrailerTooLong)),
+            (&trailer_too_long, b"", Err(TrailerTooLong)),
+        ];
+        for (marked, body, outcome) in table {
+            let text = marked[..marked.len().min(60)].escape_ascii();
+            let message_end = marked.iter().position(|byte| *byte == b'|');
+            let input: Vec<u8> = marked.iter().copied().filter(|byte| *byte != b'|').collect();
+            let whole = decode(&input, []);
+            assert_eq!(whole.body, *body, "{text}");
+            let end = match outcome {
+                Ok(true) => End::Done,
+                Ok(false) => End::NeedMore,
+                Err(error) => End::Bad(*error),
+            };
+            assert_eq!(whole.end, end, "{text}");
+            if outcome.is_ok() {
+                assert_eq!(whole.consumed, message_end.unwrap_or(input.len()), "{text}");
+            }
+            let trickle = decode(&input, 0..input.len());
+            assert_eq!((&trickle.body, &trickle.end), (&whole.body, &whole.end), "{text}");
+            for cut in (0..input.len()).take(400) {
+                let parts = decode(&input, [cut]);
+                assert_eq!((&parts.body, &parts.end), (&whole.body, &whole.end), "{cut}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn passing_data_unseen() {
+        let mut decoder = ChunkDecoder::new();
+        assert_eq!(decoder.left(), 0);
+        assert_eq!(decoder.step(b"1f4\r\n"), Chunk::Skip(5));
+        assert_eq!(decoder.left(), 500);
+        decoder.pass(499);
+        assert_eq!(decoder.step(b"xyz"), Chunk::Data(1));
+        assert_eq!(decoder.left(), 0);
+        assert_eq!(decoder.step(b"\r\n5\r\n"), Chunk::Skip(5));
+        decoder.pass(5);
+        assert_eq!(decoder.step(b"\r\n0\r\n\r\n"), Chunk::End(7));
+    }
+
+    #[test]
+    #[should_panic(expected = "passed what is not of the chunk")]
+    fn no_more_can_be_passed_than_there_is() {
+        let mut decoder = ChunkDecoder::new();
+        assert_eq!(decoder.step(b"2\r\n"), Chunk::Skip(3));
+        decoder.pass(3);
+    }
+
+    #[test]
+    fn chunk_heads() {
+        let mut out = [0; CHUNK_HEAD_MAX];
+        for (len, expected) in [
+            (1, "1\r\n"),
+            (0xf, "f\r\n"),
+            (0x10, "10\r\n"),
+            (0xabcdef, "abcdef\r\n"),
+            (1 << 62, "4000000000000000\r\n"),
+            (u64::MAX, "ffffffffffffffff\r\n"),
+        ] {
+            let written = write_chunk_head(len, &mut out);
+            assert_eq!(&out[..written], expected.as_bytes());
+        }
+    }
+}

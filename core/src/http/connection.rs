@@ -1,6 +1,7 @@
 //! What a message says about its connection, and the removal of what is meant for one hop only
 //! (RFC 9110 section 7.6.1). Not the decision whether the connection is kept, which is policy.
 
+use super::folded::Folded;
 use super::known::{Known, KnownSet, Version};
 use super::model::Head;
 use super::token::{elements, is_blank};
@@ -12,6 +13,8 @@ pub struct Connection {
     pub close: bool,
     pub keep_alive: bool,
     pub upgrade: bool,
+    /// It names other fields.
+    pub nominates: bool,
 }
 
 /// What becomes of an Upgrade field that the Connection field stands by.
@@ -22,19 +25,12 @@ pub enum UpgradeField {
     Strip,
 }
 
-/// Options that name no field, or one that [`strip_hop_by_hop`] deals with by its own rule.
-const OPTIONS: &[&[u8]] = &[b"keep-alive", b"close", b"upgrade", b"te"];
-
 /// Fields that end here whether Connection names them or not.
-const ONE_HOP: KnownSet =
-    KnownSet::of(&[Known::Http2Settings, Known::KeepAlive, Known::ProxyConnection]);
-
-const HOP_BY_HOP: KnownSet = KnownSet::of(&[
+const ONE_HOP: KnownSet = KnownSet::of(&[
     Known::Connection,
     Known::Http2Settings,
     Known::KeepAlive,
     Known::ProxyConnection,
-    Known::Te,
     Known::Upgrade,
 ]);
 
@@ -42,29 +38,54 @@ const HOP_BY_HOP: KnownSet = KnownSet::of(&[
 /// field, and honest ones nominate one or two.
 const NOMINATED_MAX: usize = 32;
 
+const CLOSE: Folded = Folded::of(b"close");
+const KEEP_ALIVE: Folded = Folded::of(b"keep-alive");
+const UPGRADE: Folded = Folded::of(b"upgrade");
+const TE: Folded = Folded::of(b"te");
+
+impl Connection {
+    /// Does the sender want to go on after a message of that version? (RFC 9112 section 9.3.) By
+    /// default in HTTP/1.1, only if it says so in HTTP/1.0; `close` always wins.
+    pub fn keeps_alive(self, version: Version) -> bool {
+        !self.close && (self.keep_alive || version == Version::V11)
+    }
+
+    /// Notes an option, if it is one that has a meaning by itself.
+    fn note(&mut self, option: &[u8]) -> bool {
+        match Folded::of(option) {
+            CLOSE => self.close = true,
+            KEEP_ALIVE => self.keep_alive = true,
+            UPGRADE => self.upgrade = true,
+            // Dealt with whether it is named or not.
+            TE => {}
+            _ => return false,
+        }
+        true
+    }
+}
+
 /// Reads the Connection fields.
 pub fn connection(head: &Head) -> Connection {
     let mut found = Connection::default();
-    for option in head.values(Known::Connection).flat_map(elements) {
-        match option.len() {
-            5 if option.eq_ignore_ascii_case(b"close") => found.close = true,
-            7 if option.eq_ignore_ascii_case(b"upgrade") => found.upgrade = true,
-            10 if option.eq_ignore_ascii_case(b"keep-alive") => found.keep_alive = true,
-            _ => {}
+    for list in head.values(Known::Connection) {
+        // Mostly, the list is one option.
+        if !found.note(list) {
+            for option in elements(list) {
+                found.nominates |= !found.note(option);
+            }
         }
     }
     found
 }
 
-/// Does the sender want to go on after this message? (RFC 9112 section 9.3.) By default in
-/// HTTP/1.1, only if it says so in HTTP/1.0; `close` always wins.
+/// Does the sender want to go on after this message? See [`Connection::keeps_alive`].
 pub fn keep_alive_wanted(head: &Head) -> bool {
-    let Connection { close, keep_alive, .. } = connection(head);
-    !close && (keep_alive || head.version() == Version::V11)
+    connection(head).keeps_alive(head.version())
 }
 
 /// Removes what was meant for this hop: Connection and the fields it nominates, Keep-Alive,
 /// Proxy-Connection, HTTP2-Settings, TE but for `trailers`, and Upgrade unless it is to be kept.
+/// Says what Connection said.
 ///
 /// A nomination removes no field that the proxy knows by name ([`Known`]), since those are meant
 /// for all hops or have a rule here: a client cannot have Host, Cookie, Content-Length or
@@ -72,21 +93,25 @@ pub fn keep_alive_wanted(head: &Head) -> bool {
 ///
 /// An Upgrade is kept only if Connection nominates it and it does not offer HTTP/2: a server that
 /// switched to that would go on unseen behind the proxy's back.
-pub fn strip_hop_by_hop(head: &mut Head, upgrade: UpgradeField) {
-    if !head.has_any(HOP_BY_HOP) {
-        return;
-    }
-    let kept = upgrade == UpgradeField::Keep && connection(head).upgrade && may_upgrade(head);
-    head.remove_connection(OPTIONS, NOMINATED_MAX);
-    head.remove_all(ONE_HOP);
+pub fn strip_hop_by_hop(head: &mut Head, upgrade: UpgradeField) -> Connection {
     if head.has(Known::Te) {
         strip_te(head);
     }
+    let said = connection(head);
+    if !head.has_any(ONE_HOP) {
+        return said;
+    }
+    let kept = upgrade == UpgradeField::Keep && said.upgrade && may_upgrade(head);
+    if said.nominates {
+        head.remove_nominated(NOMINATED_MAX);
+    }
     if kept {
+        head.remove_all(ONE_HOP.without(Known::Upgrade));
         head.push_known(Known::Connection, b"upgrade");
     } else {
-        head.remove(Known::Upgrade);
+        head.remove_all(ONE_HOP);
     }
+    said
 }
 
 fn may_upgrade(head: &Head) -> bool {
@@ -143,7 +168,10 @@ mod tests {
             assert_eq!(keep_alive_wanted(&parsed("1.0", fields)), wanted_in_1_0, "{fields:?}");
         }
         let all = connection(&parsed("1.1", "Connection: upgrade, close, keep-alive\r\n"));
-        assert_eq!(all, Connection { close: true, keep_alive: true, upgrade: true });
+        assert_eq!(
+            all,
+            Connection { close: true, keep_alive: true, upgrade: true, nominates: false }
+        );
     }
 
     #[test]
@@ -158,6 +186,7 @@ mod tests {
             (Strip, "Connection: a\r\nA: b\r\nConnection: c\r\nC: d\r\n", ""),
             (Strip, "A: b\r\nC: d\r\nConnection: a\r\nConnection: c\r\nConnection: x\r\n", ""),
             (Strip, "Connection: close\r\nClose: 1\r\n", "close: 1\r\n"),
+            (Strip, "Connection: close, a\r\nClose: 1\r\nA: b\r\n", ""),
             (Strip, "Keep-Alive: 5\r\nProxy-Connection: x\r\nHTTP2-Settings: x\r\n", ""),
             (Strip, "Connection: keep-alive\r\nKeep-Alive: 5\r\n", ""),
             (
@@ -184,7 +213,8 @@ mod tests {
             (Keep, "Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2\r\n", ""),
         ] {
             let mut head = parsed("1.1", fields);
-            strip_hop_by_hop(&mut head, upgrade);
+            let said = connection(&head);
+            assert_eq!(strip_hop_by_hop(&mut head, upgrade), said);
             let mut wire = Vec::new();
             write_request(&head, &mut wire);
             let wire = String::from_utf8(wire).unwrap();

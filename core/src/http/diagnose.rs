@@ -1,26 +1,28 @@
 //! Says what is wrong with a head that was refused, and at which byte. Not the parser: httparse
-//! decides whether a head is valid, this reads the grammar again, slowly, for the operator.
-//!
-//! That the two agree about every input is a test.
+//! decides whether a head is valid, this reads the grammar again, slowly, for the operator. That the
+//! two agree is a test.
 
 use super::error::{BadHead, HeadError};
-use super::scan::{HeadScan, Kind, Scan};
+use super::find::{END, find_end};
+use super::scan::{Kind, check_lines};
 use super::token::{is_blank, is_target_byte, is_token_byte, is_value_byte};
 
-/// The first thing that is wrong with `input` as one whole head of that kind.
-pub(super) fn diagnose(kind: Kind, input: &[u8], fields_max: usize) -> BadHead {
-    let (at, why) = match HeadScan::of(kind).advance(input) {
-        Scan::Bad { at, why } => (at, why),
-        Scan::Complete { skip: 0, len } if len == input.len() => {
-            first_fault(kind, &input[..len - 2], fields_max)
+/// The first thing that is wrong with `input` as one whole head of that kind, but for what only
+/// the lines together say: a target that does not fit, a second Host.
+pub(super) fn diagnose(kind: Kind, input: &[u8], fields_max: usize) -> Option<BadHead> {
+    if let Err(bad) = check_lines(input, 0) {
+        return Some(bad);
+    }
+    match find_end(input) {
+        Some(end) if end + END.len() == input.len() => {
+            first_fault(kind, &input[..end + 2], fields_max)
         }
-        Scan::Complete { .. } | Scan::NeedMore => (input.len(), HeadError::Incomplete),
-    };
-    BadHead { at, why }
+        _ => Some(BadHead { at: input.len(), why: HeadError::Incomplete }),
+    }
 }
 
 /// The first fault of lines that all end in CRLF.
-fn first_fault(kind: Kind, lines: &[u8], fields_max: usize) -> (usize, HeadError) {
+fn first_fault(kind: Kind, lines: &[u8], fields_max: usize) -> Option<BadHead> {
     let mut at = 0;
     for (index, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let text = line.strip_suffix(b"\r\n").unwrap_or(line);
@@ -31,12 +33,11 @@ fn first_fault(kind: Kind, lines: &[u8], fields_max: usize) -> (usize, HeadError
             Kind::Response => status_line(text),
         };
         if let Some((within, why)) = fault {
-            return (at + within, why);
+            return Some(BadHead { at: at + within, why });
         }
         at += line.len();
     }
-    debug_assert!(false, "httparse refused what is valid here");
-    (0, HeadError::Incomplete)
+    None
 }
 
 type Fault = Option<(usize, HeadError)>;

@@ -26,9 +26,9 @@ pub enum HeadError {
     BareCr,
     /// A LF that no CR precedes.
     BareLf,
-    /// A byte of a field value or reason phrase is a control character.
+    /// A control character that is none of CR, LF, NUL and HTAB, or HTAB where it may not stand.
     Control,
-    /// More empty lines before a request than are skipped.
+    /// More empty lines before a request than are skipped, or any before a response.
     EmptyLines,
     /// The first byte cannot start a message; most often TLS on a port without TLS.
     FirstByte,
@@ -63,13 +63,31 @@ pub enum HeadError {
 }
 
 impl HeadError {
+    /// What is wrong with a first byte that cannot start a message.
+    pub(super) fn of_first(byte: u8) -> HeadError {
+        match byte {
+            b'\r' | b'\n' | b'\0' => HeadError::of_control(byte),
+            _ => HeadError::FirstByte,
+        }
+    }
+
+    /// What a control character is called that stands where none may.
+    pub(super) fn of_control(byte: u8) -> HeadError {
+        match byte {
+            b'\r' => HeadError::BareCr,
+            b'\n' => HeadError::BareLf,
+            b'\0' => HeadError::Nul,
+            _ => HeadError::Control,
+        }
+    }
+
     /// A sentence's worth for logs and `show errors`.
     pub fn explain(&self) -> &'static str {
         match self {
             HeadError::BareCr => "a CR is not followed by LF",
             HeadError::BareLf => "a LF is not preceded by CR",
-            HeadError::Control => "a control character in a header value or reason phrase",
-            HeadError::EmptyLines => "too many empty lines before the request",
+            HeadError::Control => "a forbidden control character",
+            HeadError::EmptyLines => "too many empty lines before the message",
             HeadError::FirstByte => "the first byte cannot start an HTTP message",
             HeadError::FieldName => "a header line does not start with a name and a colon",
             HeadError::Folded => "a header line is folded",

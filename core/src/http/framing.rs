@@ -185,14 +185,18 @@ fn content_length(head: &Head) -> Result<Option<u64>, FramingError> {
 }
 
 fn parse_length(digits: &[u8]) -> Result<u64, FramingError> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+    if digits.is_empty() {
         return Err(FramingError::Length);
     }
-    let add = |value: u64, digit: &u8| value.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
-    match digits.iter().try_fold(0, add) {
-        Some(length) if length <= LENGTH_MAX => Ok(length),
-        _ => Err(FramingError::LengthTooLarge),
+    let mut length = Some(0u64);
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return Err(FramingError::Length);
+        }
+        let add = |length: u64| length.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
+        length = length.and_then(add);
     }
+    length.filter(|length| *length <= LENGTH_MAX).ok_or(FramingError::LengthTooLarge)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Names with a meaning to a proxy: methods, versions and header fields, recognised once.
 
+use super::folded::Folded;
+
 /// A request method. Methods are case-sensitive (RFC 9110 section 9.1): `get` is [`Other`].
 ///
 /// [`Other`]: Method::Other
@@ -48,6 +50,18 @@ pub enum Version {
 pub(super) const VERSION_LEN: usize = 8;
 
 impl Version {
+    /// Reads exactly `HTTP/1.0` or `HTTP/1.1`.
+    pub(super) fn parse(text: &[u8; VERSION_LEN]) -> Option<Version> {
+        // Compared as two words, which a match on the bytes would not be.
+        if text == Version::V11.as_bytes() {
+            Some(Version::V11)
+        } else if text == Version::V10.as_bytes() {
+            Some(Version::V10)
+        } else {
+            None
+        }
+    }
+
     pub fn as_bytes(self) -> &'static [u8; VERSION_LEN] {
         match self {
             Version::V10 => b"HTTP/1.0",
@@ -78,6 +92,18 @@ macro_rules! known {
                 match name.len() {
                     $( $len => {
                         $( if name == $name.as_bytes() { return Known::$variant; } )+
+                        Known::Other
+                    } )+
+                    _ => Known::Other,
+                }
+            }
+
+            fn by_folded(name: Folded) -> Known {
+                match name.len() {
+                    $( $len => {
+                        $( if name == const { Folded::of($name.as_bytes()) } {
+                            return Known::$variant;
+                        } )+
                         Known::Other
                     } )+
                     _ => Known::Other,
@@ -127,6 +153,26 @@ known! {
     25: StrictTransportSecurity = "strict-transport-security",
 }
 
+impl Known {
+    /// Recognises a name in any case, and lowers it where it stands if it is known. It holds no
+    /// control characters, as [`Folded`] demands.
+    pub(super) fn recognise_and_lower(name: &mut [u8]) -> Known {
+        let folded = Folded::of(name);
+        let known = Known::by_folded(folded);
+        if known == Known::Other {
+            return known;
+        }
+        if folded.is_whole() {
+            folded.put(name);
+        } else if name.eq_ignore_ascii_case(known.name().as_bytes()) {
+            name.make_ascii_lowercase();
+        } else {
+            return Known::Other;
+        }
+        known
+    }
+}
+
 const _: () = assert!(Known::ALL.len() < 64, "KnownSet is 64 bits, one of them for Other");
 
 /// A set of known names. [`Known::Other`] is never in it.
@@ -154,6 +200,10 @@ impl KnownSet {
         self.0 &= !names.0;
     }
 
+    pub const fn without(self, known: Known) -> KnownSet {
+        KnownSet(self.0 & !KnownSet::bit(known))
+    }
+
     pub const fn contains(self, known: Known) -> bool {
         self.0 & KnownSet::bit(known) != 0
     }
@@ -178,10 +228,21 @@ mod tests {
             assert_eq!(Known::recognise(name), known);
             assert_eq!(Known::recognise(&name[1..]), Known::Other, "{known:?}");
             assert_eq!(Known::recognise(&name.to_ascii_uppercase()), Known::Other);
+            let mut upper = name.to_ascii_uppercase();
+            assert_eq!(Known::recognise_and_lower(&mut upper), known);
+            assert_eq!(upper, name);
             for at in 0..name.len() {
-                let mut near = name.to_vec();
-                near[at] ^= 1;
-                assert_ne!(Known::recognise(&near), known);
+                for byte in (b' '..=255).filter(|byte| *byte != name[at]) {
+                    let mut near = name.to_vec();
+                    near[at] = byte;
+                    assert_ne!(Known::recognise(&near), known);
+                    if !byte.eq_ignore_ascii_case(&name[at]) {
+                        assert_eq!(
+                            Known::recognise_and_lower(&mut near.clone()),
+                            Known::recognise(&near)
+                        );
+                    }
+                }
             }
         }
     }

@@ -20,8 +20,9 @@ use core::ops::Range;
 use itoa::Buffer;
 
 use super::HeadError;
+use super::find::find_control;
 use super::known::{Known, KnownSet, Method, VERSION_LEN, Version};
-use super::token::{elements, is_target_byte, is_token, is_value_byte};
+use super::token::{elements, is_target_byte, is_token, is_value_byte, lower_token};
 
 /// The longest block, in bytes, live lines and dead ones. Far beyond any buffer: what arrives is
 /// limited by `tune.bufsize`, and what rules add by `tune.maxrewrite`.
@@ -50,7 +51,7 @@ const CRLF: &[u8] = b"\r\n";
 #[derive(Clone, Debug, Default)]
 pub struct Head {
     block: Vec<u8>,
-    fields: Vec<Field>,
+    index: Index,
     /// The start line in the block, CRLF included.
     line: Line,
     method_len: u32,
@@ -58,7 +59,13 @@ pub struct Head {
     version: Version,
     /// 0 in a request.
     status: u16,
-    /// Which known names are in the index.
+}
+
+/// Where the fields are in the block, in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Index {
+    fields: Vec<Field>,
+    /// Which known names there are.
     present: KnownSet,
 }
 
@@ -99,6 +106,50 @@ impl Field {
     }
 }
 
+impl Index {
+    /// Takes the line that starts `lines`, which start at `at` in the block, as the next field. It
+    /// has the form `name:?value` with CRLF, where `?` is SP or HTAB, and no control character in
+    /// the name. Says what the name is, or nothing if it is no token.
+    pub(super) fn take(
+        &mut self,
+        lines: &mut [u8],
+        at: usize,
+        name_len: usize,
+        value_len: usize,
+    ) -> Option<Known> {
+        lines[name_len + 1] = b' ';
+        let name = &mut lines[..name_len];
+        let known = Known::recognise_and_lower(name);
+        if known == Known::Other && !lower_token(name) {
+            return None;
+        }
+        debug_assert!(lines[name_len + COLON.len() + value_len..].starts_with(CRLF));
+        self.push(at, name_len, value_len, known);
+        Some(known)
+    }
+
+    pub(super) fn has(&self, known: Known) -> bool {
+        self.present.contains(known)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    fn push(&mut self, at: usize, name_len: usize, value_len: usize, known: Known) {
+        debug_assert!(name_len <= NAME_MAX);
+        let (at, name_len, value_len) = (at as u32, name_len as u16, value_len as u32);
+        self.fields.push(Field { at, value_len, name_len, known });
+        self.present.insert(known);
+    }
+
+    fn clear(&mut self) {
+        self.fields.clear();
+        self.fields.shrink_to(FIELDS_KEPT);
+        self.present = KnownSet::EMPTY;
+    }
+}
+
 impl Head {
     pub fn new() -> Head {
         Head::default()
@@ -108,19 +159,13 @@ impl Head {
     /// it large.
     pub fn clear(&mut self) {
         self.block.clear();
-        self.fields.clear();
-        if self.block.capacity() > BLOCK_KEPT {
-            self.block.shrink_to(BLOCK_KEPT);
-        }
-        if self.fields.capacity() > FIELDS_KEPT {
-            self.fields.shrink_to(FIELDS_KEPT);
-        }
+        self.block.shrink_to(BLOCK_KEPT);
+        self.index.clear();
         self.line = Line::default();
         self.method_len = 0;
         self.method = Method::Other;
         self.version = Version::V11;
         self.status = 0;
-        self.present = KnownSet::EMPTY;
     }
 
     /// Makes this a request, or gives it another line. `version` is what the client speaks.
@@ -188,11 +233,11 @@ impl Head {
     /// Appends a field. `name` must be a token: names come from a configuration, which is checked
     /// when it is read, never from a peer. Says what the name is.
     pub fn push(&mut self, name: &[u8], value: &[u8]) -> Known {
-        assert!(is_token(name) && name.len() <= NAME_MAX, "a field name is a token");
+        assert!(name.len() <= NAME_MAX, "a field name is not that long");
         let at = self.append_field(name, value);
-        let known = Known::recognise(lower(&mut self.block[at..at + name.len()]));
-        self.index(at, name.len(), value.len(), known);
-        known
+        self.index
+            .take(&mut self.block[at..], at, name.len(), value.len())
+            .expect("a field name is a token")
     }
 
     /// Appends a field whose name is known.
@@ -200,7 +245,7 @@ impl Head {
         assert!(known != Known::Other, "a field has a name");
         let name = known.name().as_bytes();
         let at = self.append_field(name, value);
-        self.index(at, name.len(), value.len(), known);
+        self.index.push(at, name.len(), value.len(), known);
     }
 
     /// Appends a field after every other of its name is removed; `http-request set-header`. `name`
@@ -218,12 +263,12 @@ impl Head {
 
     /// Gives the `index`-th field another value; `http-request replace-header`.
     pub fn replace_value(&mut self, index: usize, value: &[u8]) {
-        let old = self.fields[index];
+        let old = self.index.fields[index];
         let at = self.append_again(old.name(), COLON.len() + value.len() + CRLF.len());
         self.append(&[COLON, value, CRLF]);
         let field = Field { at: at as u32, value_len: value.len() as u32, ..old };
         mend(&mut self.block[field.value()]);
-        self.fields[index] = field;
+        self.index.fields[index] = field;
     }
 
     /// Removes every field of that name. Says whether there was one.
@@ -233,10 +278,10 @@ impl Head {
 
     /// Removes every field of those names. Says whether there was one.
     pub fn remove_all(&mut self, names: KnownSet) -> bool {
-        let found = self.present.intersects(names);
+        let found = self.index.present.intersects(names);
         if found {
-            self.fields.retain(|field| !names.contains(field.known));
-            self.present.remove_all(names);
+            self.index.fields.retain(|field| !names.contains(field.known));
+            self.index.present.remove_all(names);
         }
         found
     }
@@ -246,9 +291,9 @@ impl Head {
     pub fn remove_name(&mut self, name: &[u8]) -> bool {
         match Known::recognise(name) {
             Known::Other => {
-                let before = self.fields.len();
+                let before = self.index.fields.len();
                 self.retain(|field, _| field != name);
-                self.fields.len() < before
+                self.index.fields.len() < before
             }
             known => self.remove(known),
         }
@@ -256,7 +301,7 @@ impl Head {
 
     /// Removes the fields for which `keep` says no, given name and value.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
-        let Head { block, fields, present, .. } = self;
+        let Head { block, index: Index { fields, present }, .. } = self;
         *present = KnownSet::EMPTY;
         fields.retain(|field| {
             let kept = keep(&block[field.name()], &block[field.value()]);
@@ -311,12 +356,12 @@ impl Head {
 
     /// Is there a field of that name?
     pub fn has(&self, known: Known) -> bool {
-        self.present.contains(known)
+        self.index.present.contains(known)
     }
 
     /// Is there a field of one of those names?
     pub fn has_any(&self, names: KnownSet) -> bool {
-        self.present.intersects(names)
+        self.index.present.intersects(names)
     }
 
     /// The value of the first field of that name.
@@ -326,7 +371,7 @@ impl Head {
 
     /// The values of the fields of that name, in order.
     pub fn values(&self, known: Known) -> impl DoubleEndedIterator<Item = &[u8]> {
-        let fields = if self.has(known) { &self.fields[..] } else { &[] };
+        let fields = if self.has(known) { &self.index.fields[..] } else { &[] };
         fields
             .iter()
             .filter(move |field| field.known == known)
@@ -336,7 +381,8 @@ impl Head {
     /// The values of the fields of that name, known or not, in order. `name` is in lower case.
     pub fn named<'a>(&'a self, name: &'a [u8]) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         let known = Known::recognise(name);
-        let fields = if known == Known::Other || self.has(known) { &self.fields[..] } else { &[] };
+        let fields =
+            if known == Known::Other || self.has(known) { &self.index.fields[..] } else { &[] };
         fields
             .iter()
             .filter(move |field| {
@@ -347,23 +393,26 @@ impl Head {
 
     /// All fields in order, name and value.
     pub fn fields(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().map(|field| (&self.block[field.name()], &self.block[field.value()]))
+        self.index
+            .fields
+            .iter()
+            .map(|field| (&self.block[field.name()], &self.block[field.value()]))
     }
 
     /// How many fields there are.
     pub fn fields_count(&self) -> usize {
-        self.fields.len()
+        self.index.fields.len()
     }
 
     /// The `index`-th field, name and value.
     pub fn field(&self, index: usize) -> Option<(&[u8], &[u8])> {
-        let field = self.fields.get(index)?;
+        let field = self.index.fields.get(index)?;
         Some((&self.block[field.name()], &self.block[field.value()]))
     }
 
     /// How many bytes the head takes on the wire, its final empty line included.
     pub fn wire_len(&self) -> usize {
-        let lines: usize = self.fields.iter().map(|field| field.line().len()).sum();
+        let lines: usize = self.index.fields.iter().map(|field| field.line().len()).sum();
         self.line.len as usize + lines + CRLF.len()
     }
 
@@ -375,7 +424,7 @@ impl Head {
     /// The lines of the head in order, in as few pieces as they lie in the block. The final empty
     /// line is not among them.
     pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        let mut lines = self.fields.iter().map(|field| field.line());
+        let mut lines = self.index.fields.iter().map(|field| field.line());
         let mut next = Some(self.line.range());
         iter::from_fn(move || {
             let mut piece = next.take()?;
@@ -390,12 +439,11 @@ impl Head {
         })
     }
 
-    /// Starts over with the received lines as the block, to be taken one by one. They are valid,
-    /// each with its CRLF, and at most [`BLOCK_MAX`] bytes.
-    pub(super) fn load(&mut self, lines: &[u8], fields: usize) {
+    /// Starts over with received bytes as the block, at most [`BLOCK_MAX`]. Its lines are then to be
+    /// taken one by one, and what follows them unloaded.
+    pub(super) fn load(&mut self, lines: &[u8]) {
         self.clear();
         self.append(&[lines]);
-        self.fields.reserve(fields);
     }
 
     /// Makes the line at `at` of the block the request line.
@@ -427,31 +475,24 @@ impl Head {
         self.status = status;
     }
 
-    /// Makes the line at `at` of the block the next field. It has the form `name:?value` with CRLF,
-    /// where `?` is SP or HTAB. Says what the name is.
-    pub(super) fn take_field(&mut self, at: usize, name_len: usize, value_len: usize) -> Known {
-        let value_at = at + name_len + COLON.len();
-        self.block[value_at - 1] = b' ';
-        debug_assert_eq!(&self.block[value_at + value_len..][..CRLF.len()], CRLF);
-        let known = Known::recognise(lower(&mut self.block[at..at + name_len]));
-        self.index(at, name_len, value_len, known);
-        known
+    /// Drops from the block all that follows its first `len` bytes.
+    pub(super) fn unload(&mut self, len: usize) {
+        self.block.truncate(len);
     }
 
-    /// Removes the Connection fields, and the unknown fields that they nominate. The names in
-    /// `options` nominate nothing, and no more than `nominated_max` others are looked up.
-    pub(super) fn remove_connection(&mut self, options: &[&[u8]], mut nominated_max: usize) {
-        let Head { block, fields, present, .. } = self;
-        if !present.contains(Known::Connection) {
-            return;
-        }
+    /// All that the head was loaded with, and the index that its lines are to be taken into.
+    pub(super) fn loaded(&mut self) -> (&mut [u8], &mut Index) {
+        (&mut self.block, &mut self.index)
+    }
+
+    /// Removes the Connection fields and the unknown fields that they name, of which no more than
+    /// `names_max` are looked up.
+    pub(super) fn remove_nominated(&mut self, mut names_max: usize) {
+        let Head { block, index: Index { fields, present }, .. } = self;
         while let Some(index) = fields.iter().position(|field| field.known == Known::Connection) {
             let list = &block[fields.remove(index).value()];
-            for name in elements(list) {
-                if nominated_max == 0 || options.iter().any(|it| it.eq_ignore_ascii_case(name)) {
-                    continue;
-                }
-                nominated_max -= 1;
+            for name in elements(list).take(names_max) {
+                names_max -= 1;
                 fields.retain(|field| {
                     field.known != Known::Other || !block[field.name()].eq_ignore_ascii_case(name)
                 });
@@ -465,15 +506,6 @@ impl Head {
         self.version = version;
         self.block[version_at..version_at + VERSION_LEN].copy_from_slice(Version::V11.as_bytes());
         debug_assert!(self.block[self.line.range()].ends_with(CRLF));
-    }
-
-    fn index(&mut self, at: usize, name_len: usize, value_len: usize, known: Known) {
-        debug_assert!(name_len <= NAME_MAX);
-        let field =
-            Field { at: at as u32, value_len: value_len as u32, name_len: name_len as u16, known };
-        debug_assert!(field.line().end <= self.block.len());
-        self.fields.push(field);
-        self.present.insert(known);
     }
 
     fn append_field(&mut self, name: &[u8], value: &[u8]) -> usize {
@@ -529,17 +561,163 @@ fn is_target(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().copied().all(is_target_byte)
 }
 
-/// Lowers a name where it stands.
-fn lower(name: &mut [u8]) -> &[u8] {
-    name.make_ascii_lowercase();
-    name
-}
-
 /// Replaces what may not stand in a value by spaces.
 fn mend(value: &mut [u8]) {
-    for byte in value {
-        if !is_value_byte(*byte) {
-            *byte = b' ';
+    if find_control(value).is_some() {
+        value.iter_mut().filter(|byte| !is_value_byte(**byte)).for_each(|byte| *byte = b' ');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{write_request, write_response};
+
+    fn request() -> Head {
+        let mut head = Head::new();
+        head.set_request_line(b"GET", b"/", Version::V11).unwrap();
+        head.push(b"Host", b"a");
+        head.push(b"X-One", b"1");
+        head.push_known(Known::Cookie, b"b");
+        head.push(b"x-one", b"2");
+        head
+    }
+
+    fn wire(head: &Head) -> String {
+        let mut wire = Vec::new();
+        match head.is_request() {
+            true => write_request(head, &mut wire),
+            false => write_response(head, Version::V11, &mut wire),
         }
+        assert_eq!(head.wire_len(), wire.len());
+        assert!(head.wire_len_max() >= wire.len());
+        String::from_utf8(wire).unwrap()
+    }
+
+    fn names(head: &Head) -> String {
+        let names: Vec<_> = head.fields().map(|(name, _)| String::from_utf8_lossy(name)).collect();
+        names.join(" ")
+    }
+
+    #[test]
+    fn pushed_fields_keep_their_order_and_are_found() {
+        let mut head = request();
+        assert_eq!(
+            wire(&head),
+            "GET / HTTP/1.1\r\nhost: a\r\nx-one: 1\r\ncookie: b\r\nx-one: 2\r\n\r\n"
+        );
+        assert_eq!(head.value(Known::Cookie), Some(&b"b"[..]));
+        assert!(head.named(b"x-one").eq([b"1", b"2"]));
+        assert_eq!(head.push(b"VIA", b"c"), Known::Via);
+        assert_eq!(head.push(b"VI", b"c"), Known::Other);
+        assert!(head.has(Known::Via) && !head.has(Known::Te));
+        assert!(head.has_any(KnownSet::of(&[Known::Te, Known::Via])));
+    }
+
+    #[test]
+    fn removing() {
+        let mut head = request();
+        assert!(!head.remove(Known::Te) && !head.remove_name(b"x-two") && !head.remove_name(b"te"));
+        assert!(head.remove_name(b"x-one"));
+        assert_eq!(names(&head), "host cookie");
+        assert!(head.remove(Known::Cookie));
+        assert!(!head.has(Known::Cookie) && head.value(Known::Cookie).is_none());
+        assert!(head.remove_name(b"host"));
+        assert_eq!(wire(&head), "GET / HTTP/1.1\r\n\r\n");
+        head.push_known(Known::Host, b"b");
+        assert_eq!(wire(&head), "GET / HTTP/1.1\r\nhost: b\r\n\r\n");
+
+        let mut head = request();
+        head.retain(|name, value| name != b"cookie" && value != b"1");
+        assert_eq!(names(&head), "host x-one");
+        assert!(head.has(Known::Host) && !head.has(Known::Cookie));
+    }
+
+    #[test]
+    fn replacing() {
+        let mut head = request();
+        head.replace_value(1, b"longer than before");
+        head.replace_value(2, b"");
+        assert_eq!(
+            wire(&head),
+            "GET / HTTP/1.1\r\nhost: a\r\nx-one: longer than before\r\ncookie: \r\nx-one: 2\r\n\r\n"
+        );
+        assert_eq!(head.value(Known::Cookie), Some(&b""[..]));
+        head.set(b"x-one", b"3");
+        head.set_known(Known::Host, b"c");
+        assert_eq!(wire(&head), "GET / HTTP/1.1\r\ncookie: \r\nx-one: 3\r\nhost: c\r\n\r\n");
+    }
+
+    #[test]
+    fn another_request_line() {
+        let mut head = request();
+        assert_eq!(head.set_target(b"/other?x"), Ok(()));
+        assert_eq!(head.set_method(b"POST"), Ok(()));
+        assert_eq!((head.method(), head.target()), (Method::Post, &b"/other?x"[..]));
+        assert!(wire(&head).starts_with("POST /other?x HTTP/1.1\r\nhost: a\r\n"));
+        for bad in [&b""[..], b"/a b", b"/a\r\nX: y", b"/\x00", b"/#a", b"/\xe9"] {
+            assert_eq!(head.set_target(bad), Err(HeadError::Target), "{bad:?}");
+        }
+        for bad in [&b""[..], b"GE T", b"GET\r\n", b"G/T"] {
+            assert_eq!(head.set_method(bad), Err(HeadError::Method), "{bad:?}");
+            let outcome = head.set_request_line(bad, b"/", Version::V11);
+            assert_eq!(outcome, Err(HeadError::Method), "{bad:?}");
+        }
+        assert!(wire(&head).starts_with("POST /other?x HTTP/1.1\r\nhost: a\r\n"));
+    }
+
+    #[test]
+    fn a_response_made_here() {
+        let mut head = request();
+        head.clear();
+        head.set_status_line(503, b"Service Unavailable", Version::V11);
+        head.push_known(Known::ContentLength, b"0");
+        assert_eq!((head.status(), head.reason()), (503, &b"Service Unavailable"[..]));
+        assert_eq!(wire(&head), "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
+        head.set_status_line(204, b"", Version::V10);
+        assert_eq!((head.status(), head.reason(), head.version()), (204, &b""[..], Version::V10));
+        assert_eq!(wire(&head), "HTTP/1.1 204 \r\ncontent-length: 0\r\n\r\n");
+        let mut old = Vec::new();
+        write_response(&head, Version::V10, &mut old);
+        assert_eq!(old, b"HTTP/1.0 204 \r\ncontent-length: 0\r\n\r\n");
+    }
+
+    /// No value starts a line of its own, whoever made it.
+    #[test]
+    fn values_cannot_break_out() {
+        let mut head = request();
+        head.push(b"x", b"a\r\nSet-Cookie: b\0\x7f\tc\xff");
+        head.push_known(Known::Via, b"\r\n\r\n");
+        head.replace_value(0, b"\nb\r");
+        assert_eq!(head.field(4).unwrap().1, b"a  Set-Cookie: b  \tc\xff");
+        assert_eq!(head.value(Known::Via), Some(&b"    "[..]));
+        assert_eq!(head.value(Known::Host), Some(&b" b "[..]));
+        head.set_status_line(200, b"O\r\nK", Version::V11);
+        assert_eq!(head.reason(), b"O  K");
+    }
+
+    #[test]
+    #[should_panic(expected = "a field name is a token")]
+    fn a_name_that_is_no_token_is_a_bug() {
+        request().push(b"a b", b"c");
+    }
+
+    #[test]
+    fn clearing_keeps_memory_but_not_much() {
+        let mut head = request();
+        head.push(b"x", &[b'x'; 100]);
+        let capacity = head.block.capacity();
+        head.clear();
+        assert_eq!(head.block.capacity(), capacity);
+        assert!(!head.is_request() && !head.is_response() && head.fields().next().is_none());
+
+        let mut head = request();
+        head.push(b"x", &vec![b'x'; 4 * BLOCK_KEPT]);
+        for _ in 0..2 * FIELDS_KEPT {
+            head.push(b"x", b"");
+        }
+        head.clear();
+        assert!(head.block.capacity() <= BLOCK_KEPT);
+        assert!(head.index.fields.capacity() <= FIELDS_KEPT);
     }
 }

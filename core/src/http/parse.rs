@@ -1,12 +1,11 @@
-//! One whole head becomes a [`Head`]. Not incremental: [`HeadScan`](super::HeadScan) says when the
-//! head is whole.
+//! One whole head becomes a [`Head`]. Not incremental: [`HeadScan`] says when the head is whole.
 //!
-//! httparse reads the lines into slots on the stack. The received bytes are then copied once, as
-//! they are, and become the model's lines where they stand. The few that are not spaced regularly
-//! are appended in regular form instead. What httparse would let pass and we do not (a line that
-//! ends in LF alone, a target that is not ASCII) is caught on the way.
-//!
-//! httparse does not say where it stopped, so what it refuses is read again by `diagnose`.
+//! The received bytes are copied once, as they are, and become the model's lines where they stand.
+//! That is all there is to do to a head that is spaced regularly, see `regular`. Any other is read
+//! by httparse, into slots on the stack, and its irregular lines are appended in regular form. What
+//! httparse would let pass and we do not (a line that ends in LF alone, a target that is not
+//! ASCII) is caught on the way. It does not say where it stopped, so what it refuses is read again
+//! by `diagnose`.
 
 use core::mem::{self, MaybeUninit};
 
@@ -18,7 +17,8 @@ use super::diagnose::diagnose;
 use super::error::{BadHead, HeadError};
 use super::known::{Known, VERSION_LEN, Version};
 use super::model::{BLOCK_MAX, Head, NAME_MAX};
-use super::scan::Kind;
+use super::regular::take_regular;
+use super::scan::{HeadScan, Kind, Scan, Start};
 use super::token::{is_blank, is_target_byte};
 
 /// What a head may hold. Its length is limited by whoever buffers it.
@@ -34,6 +34,9 @@ impl Default for HeadLimits {
     }
 }
 
+/// Of so many bytes it is tried whether they start with a regular head before its end is searched.
+const FIRST_LOOK_MAX: usize = 4096;
+
 /// So many fields are parsed without an allocation.
 const SLOTS: usize = 128;
 
@@ -43,7 +46,7 @@ const FIELD_LEN_MIN: usize = 4;
 type Slot<'input> = MaybeUninit<httparse::Header<'input>>;
 
 /// Parses the head of a request into `into`, whose former contents are lost in any case. `input`
-/// is exactly one head, as [`Scan::Complete`](super::Scan::Complete) has told.
+/// is exactly one head, as [`Scan::Complete`] has told.
 ///
 /// A repeated Host of the same value is merged into one. That there is one is not required: as in
 /// HAProxy, rules decide.
@@ -52,29 +55,103 @@ pub fn parse_request(input: &[u8], into: &mut Head, limits: &HeadLimits) -> Resu
 }
 
 /// Parses the head of a response into `into`, whose former contents are lost in any case. `input`
-/// is exactly one head, as [`Scan::Complete`](super::Scan::Complete) has told.
+/// is exactly one head, as [`Scan::Complete`] has told.
 pub fn parse_response(input: &[u8], into: &mut Head, limits: &HeadLimits) -> Result<(), BadHead> {
     parse(Kind::Response, input, into, limits)
 }
 
-fn parse(kind: Kind, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Result<(), BadHead> {
-    let mut slots = [const { MaybeUninit::uninit() }; SLOTS];
-    let mut outcome = fill(kind, input, into, limits, &mut slots);
-    if let Err(Refusal::TooManyFields) = outcome
-        && limits.fields_max > SLOTS
-    {
-        // Only a proxy that is configured for it gets here.
-        let most = limits.fields_max.min(input.len() / FIELD_LEN_MIN);
-        let mut slots = vec![MaybeUninit::uninit(); most];
-        outcome = fill(kind, input, into, limits, &mut slots);
+impl HeadScan {
+    /// [Advances](HeadScan::advance), and parses the head into `into` as soon as it is whole. That
+    /// is what a proxy wants to do, and it is quicker than one after the other: nearly all heads
+    /// come whole and are regular, and the parser then finds their end by itself. The contents of
+    /// `into` are those of a head after [`Scan::Complete`] only.
+    pub fn parse(&mut self, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Scan {
+        let (kind, skip) = match self.start(input) {
+            Ok(Start { kind, skip, first_look: true }) => (kind, skip),
+            Ok(_) => return self.advance_and_parse(input, into, limits),
+            Err(found) => return found,
+        };
+        let rest = &input[skip..];
+        into.load(&rest[..rest.len().min(FIRST_LOOK_MAX)]);
+        match take_regular(kind, into, limits.fields_max) {
+            Some(len) => parsed(skip, len, check(kind, into)),
+            None => self.advance_and_parse(input, into, limits),
+        }
     }
-    outcome.map_err(|refusal| {
-        into.clear();
-        match refusal {
-            Refusal::Bad(bad) => bad,
-            Refusal::TooManyFields | Refusal::Syntax => diagnose(kind, input, limits.fields_max),
+
+    fn advance_and_parse(&mut self, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Scan {
+        match self.advance(input) {
+            Scan::Complete { skip, len } => {
+                parsed(skip, len, parse(self.kind(), &input[skip..skip + len], into, limits))
+            }
+            found => found,
+        }
+    }
+}
+
+fn parsed(skip: usize, len: usize, outcome: Result<(), BadHead>) -> Scan {
+    match outcome {
+        Ok(()) => Scan::Complete { skip, len },
+        Err(BadHead { at, why }) => Scan::Bad { at: skip + at, why },
+    }
+}
+
+fn parse(kind: Kind, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Result<(), BadHead> {
+    if input.len() > BLOCK_MAX {
+        return Err(BadHead { at: BLOCK_MAX, why: HeadError::TooLarge });
+    }
+    into.load(input);
+    if take_regular(kind, into, limits.fields_max) != Some(input.len()) {
+        parse_irregular(kind, input, into, limits)?;
+    }
+    check(kind, into)
+}
+
+/// Has httparse read a head that is unusual, or wrong.
+#[cold]
+pub(super) fn parse_irregular(
+    kind: Kind,
+    input: &[u8],
+    into: &mut Head,
+    limits: &HeadLimits,
+) -> Result<(), BadHead> {
+    take_irregular(kind, input, into, limits).map_err(|refusal| match refusal {
+        Refusal::Bad(bad) => bad,
+        Refusal::TooManyFields | Refusal::Syntax => {
+            let found = diagnose(kind, input, limits.fields_max);
+            debug_assert!(found.is_some(), "httparse refused what is valid");
+            found.unwrap_or(BadHead { at: 0, why: HeadError::Incomplete })
         }
     })
+}
+
+/// Whether what the lines say goes together.
+fn check(kind: Kind, head: &Head) -> Result<(), BadHead> {
+    match kind {
+        Kind::Request => {
+            let target_at = head.method_bytes().len() + 1;
+            check_target(head).map_err(|why| BadHead { at: target_at, why })
+        }
+        Kind::Response => Ok(()),
+    }
+}
+
+fn take_irregular(
+    kind: Kind,
+    input: &[u8],
+    into: &mut Head,
+    limits: &HeadLimits,
+) -> Result<(), Refusal> {
+    into.load(input.strip_suffix(b"\r\n").ok_or(Refusal::Syntax)?);
+    let mut slots = [const { MaybeUninit::uninit() }; SLOTS];
+    match fill(kind, input, into, limits, &mut slots) {
+        // Only a proxy that is configured for it gets here.
+        Err(Refusal::TooManyFields) if limits.fields_max > SLOTS => {
+            let most = limits.fields_max.min(input.len() / FIELD_LEN_MIN);
+            fill(kind, input, into, limits, &mut vec![MaybeUninit::uninit(); most])
+        }
+        outcome => outcome,
+    }
 }
 
 enum Refusal {
@@ -122,20 +199,18 @@ fn fill_request<'input>(
     else {
         return Err(Refusal::Syntax);
     };
-    let lines = lines(input, whole)?;
     let rest = &input[method.len() + 1 + target.len() + 1 + VERSION_LEN..];
     let regular = input.starts_with(method.as_bytes()) && rest.starts_with(b"\r\n");
-    if !regular || !target.bytes().all(is_target_byte) {
+    if whole != Status::Complete(input.len()) || !regular || !target.bytes().all(is_target_byte) {
         return Err(Refusal::Syntax);
     }
 
-    into.load(lines, request.headers.len());
     into.take_request_line(0, method.len(), target.len(), version(minor));
     let hosts = take_fields(input, request.headers, into, limits)?;
     if hosts > 1 {
         merge_hosts(input, request.headers, into)?;
     }
-    check_target(into).or_else(|why| refuse(method.len() + 1, why))
+    Ok(())
 }
 
 fn fill_response<'input>(
@@ -150,7 +225,9 @@ fn fill_response<'input>(
     let (Some(status @ 100..), Some(minor)) = (response.code, response.version) else {
         return Err(Refusal::Syntax);
     };
-    let lines = lines(input, whole)?;
+    if whole != Status::Complete(input.len()) {
+        return Err(Refusal::Syntax);
+    }
     // httparse gives no reason phrase that is not ASCII, so take it from the line.
     let line = match memchr(b'\n', input) {
         Some(end) => input[..end].strip_suffix(b"\r").ok_or(Refusal::Syntax)?,
@@ -158,7 +235,6 @@ fn fill_response<'input>(
     };
     let version = version(minor);
 
-    into.load(lines, response.headers.len());
     match line.get(STATUS_END..) {
         Some([b' ', reason @ ..]) => into.take_status_line(0, reason.len(), status, version),
         Some([]) => into.set_status_line(status, b"", version),
@@ -170,17 +246,6 @@ fn fill_response<'input>(
 
 /// The length of `HTTP/1.1 200`.
 const STATUS_END: usize = VERSION_LEN + 4;
-
-/// The lines of the head without the empty one that ends it, if it is all of the input.
-fn lines(input: &[u8], whole: Status<usize>) -> Result<&[u8], Refusal> {
-    if input.len() > BLOCK_MAX {
-        return Err(Refusal::Bad(BadHead { at: BLOCK_MAX, why: HeadError::TooLarge }));
-    }
-    match input.strip_suffix(b"\r\n") {
-        Some(lines) if whole == Status::Complete(input.len()) => Ok(lines),
-        _ => Err(Refusal::Syntax),
-    }
-}
 
 fn version(minor: u8) -> Version {
     if minor == 0 { Version::V10 } else { Version::V11 }
@@ -206,7 +271,8 @@ fn take_fields(
             refuse(at, HeadError::TooLarge)?;
         }
         let known = if rest.starts_with(b"\r\n") && value_at == at + name.len() + 2 {
-            into.take_field(at, name.len(), value.len())
+            let (lines, index) = into.loaded();
+            index.take(&mut lines[at..], at, name.len(), value.len()).ok_or(Refusal::Syntax)?
         } else if ends_line(rest) {
             into.push(name, value)
         } else {
@@ -244,4 +310,243 @@ fn merge_hosts(
     let mut kept = false;
     head.retain(|name, _| name != b"host" || !mem::replace(&mut kept, true));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{Method, write_request, write_response};
+
+    /// A good head as it is sent on, or what is wrong with it and where.
+    type Outcome = Result<&'static str, (usize, HeadError)>;
+
+    /// Parses the input whole, byte by byte, in two parts cut at every place, and with the next
+    /// message behind it. It ends where its head ends.
+    fn check_all_ways(scan: HeadScan, input: &[u8], limits: &HeadLimits, expected: Outcome) {
+        let text = input.escape_ascii();
+        let mut head = Head::new();
+        let mut feed = |scan: &mut HeadScan, input: &[u8]| {
+            let outcome = match scan.parse(input, &mut head, limits) {
+                Scan::NeedMore => return None,
+                Scan::Complete { skip, len } => Ok((skip + len, written(&head))),
+                Scan::Bad { at, why } => Err((at, why)),
+            };
+            Some(outcome)
+        };
+        let expected = expected.map(|wire| (input.len(), wire.as_bytes().to_vec()));
+
+        let more = [input, input].concat();
+        assert_eq!(feed(&mut scan.clone(), input).as_ref(), Some(&expected), "whole: {text}");
+        assert_eq!(feed(&mut scan.clone(), &more).as_ref(), Some(&expected), "twice: {text}");
+        let mut trickle = scan;
+        let last = (0..=input.len()).find_map(|len| feed(&mut trickle, &input[..len]));
+        assert_eq!(last.as_ref(), Some(&expected), "byte by byte: {text}");
+        for cut in 0..input.len() {
+            let mut scan = scan;
+            let found = feed(&mut scan, &input[..cut]).or_else(|| feed(&mut scan, input));
+            assert_eq!(found.as_ref(), Some(&expected), "cut at {cut}: {text}");
+        }
+    }
+
+    fn written(head: &Head) -> Vec<u8> {
+        let mut wire = Vec::new();
+        match head.is_request() {
+            true => write_request(head, &mut wire),
+            false => write_response(head, Version::V11, &mut wire),
+        }
+        assert_eq!(wire.len(), head.wire_len());
+        wire
+    }
+
+    #[test]
+    fn requests() {
+        use HeadError::*;
+        let limits = HeadLimits { fields_max: 3 };
+        let table: &[(&[u8], Outcome)] = &[
+            (b"GET / HTTP/1.1\r\n\r\n", Ok("GET / HTTP/1.1\r\n\r\n")),
+            (b"GET / HTTP/1.0\r\n\r\n", Ok("GET / HTTP/1.1\r\n\r\n")),
+            (b"\r\n\r\nGET / HTTP/1.1\r\n\r\n", Ok("GET / HTTP/1.1\r\n\r\n")),
+            (b"M-~1 /a?b=c HTTP/1.1\r\n\r\n", Ok("M-~1 /a?b=c HTTP/1.1\r\n\r\n")),
+            (
+                b"GET / HTTP/1.1\r\nHost: A\r\nX-Y_Z: B\r\n\r\n",
+                Ok("GET / HTTP/1.1\r\nhost: A\r\nx-y_z: B\r\n\r\n"),
+            ),
+            (
+                b"GET / HTTP/1.1\r\nHost:a\r\nX: \t b c\t \r\nY:\r\n\r\n",
+                Ok("GET / HTTP/1.1\r\nhost: a\r\nx: b c\r\ny: \r\n\r\n"),
+            ),
+            (
+                b"GET / HTTP/1.1\r\nX: \r\nY:  \r\nZ:\ta\r\n\r\n",
+                Ok("GET / HTTP/1.1\r\nx: \r\ny: \r\nz: a\r\n\r\n"),
+            ),
+            (b"GET / HTTP/1.1\r\nX: a\tb: c\r\n\r\n", Ok("GET / HTTP/1.1\r\nx: a\tb: c\r\n\r\n")),
+            (
+                b"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\nHOST: A\r\n\r\n",
+                Ok("GET / HTTP/1.1\r\nhost: a\r\nx: b\r\n\r\n"),
+            ),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", Err((31, HostConflict))),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nHost:\r\n\r\n", Err((30, HostConflict))),
+            (b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", Err((4, TargetAuthority))),
+            (b"OPTIONS * HTTP/1.1\r\n\r\n", Ok("OPTIONS * HTTP/1.1\r\n\r\n")),
+            (b"GET * HTTP/1.1\r\n\r\n", Err((4, TargetForm))),
+            (b"\r\nGET * HTTP/1.1\r\n\r\n", Err((6, TargetForm))),
+            (b"GET  / HTTP/1.1\r\n\r\n", Err((4, Target))),
+            (b"GET / a HTTP/1.1\r\n\r\n", Err((6, Version))),
+            (b"GET /  HTTP/1.1\r\n\r\n", Err((6, Version))),
+            (b"GET / HTTP/1.1 \r\n\r\n", Err((6, Version))),
+            (b"GET / HTTP/1.2\r\n\r\n", Err((6, Version))),
+            (b"GET / HTTP/2.0\r\n\r\n", Err((6, Version))),
+            (b"GET / HTTP/11\r\n\r\n", Err((6, Version))),
+            (b"GET / http/1.1\r\n\r\n", Err((6, Version))),
+            (b"GET /\r\n\r\n", Err((5, Target))),
+            (b"GET / \r\n\r\n", Err((6, Version))),
+            (b"GET\r\n\r\n", Err((3, Method))),
+            (b"GE(T / HTTP/1.1\r\n\r\n", Err((2, Method))),
+            (b"GET\t/ HTTP/1.1\r\n\r\n", Err((3, Method))),
+            (b"GET /#a HTTP/1.1\r\n\r\n", Err((5, Target))),
+            (b"GET /\xc3\xa9 HTTP/1.1\r\n\r\n", Err((5, Target))),
+            (b"GET /\xff HTTP/1.1\r\n\r\n", Err((5, Target))),
+            (b"GET /\x7f HTTP/1.1\r\n\r\n", Err((5, Target))),
+            (b"GET / HTTP/1.1\r\n: a\r\n\r\n", Err((16, FieldName))),
+            (b"GET / HTTP/1.1\r\nA\r\n\r\n", Err((17, FieldName))),
+            (b"GET / HTTP/1.1\r\nA(: b\r\n\r\n", Err((17, FieldName))),
+            (b"GET / HTTP/1.1\r\nA\x80: b\r\n\r\n", Err((17, FieldName))),
+            (b"GET / HTTP/1.1\r\nA : b\r\n\r\n", Err((17, SpaceBeforeColon))),
+            (b"GET / HTTP/1.1\r\nA\t: b\r\n\r\n", Err((17, SpaceBeforeColon))),
+            (b"GET / HTTP/1.1\r\n A: b\r\n\r\n", Err((16, Folded))),
+            (b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", Err((22, Folded))),
+            (b"GET / HTTP/1.1\r\nA: b\r\n\tc: d\r\n\r\n", Err((22, Folded))),
+            (b"GET / HTTP/1.1\r\nA: b\x7f\r\n\r\n", Err((20, Control))),
+            (b"GET / HTTP/1.1\r\na:1\r\nb:2\r\nc:3\r\nd:4\r\n\r\n", Err((31, TooManyFields))),
+            (b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\n\r\n", Err((34, TooManyFields))),
+        ];
+        for (input, expected) in table {
+            check_all_ways(HeadScan::request(), input, &limits, *expected);
+        }
+    }
+
+    #[test]
+    fn responses() {
+        use HeadError::*;
+        let limits = HeadLimits::default();
+        let table: &[(&[u8], Outcome)] = &[
+            (b"HTTP/1.1 200 OK\r\n\r\n", Ok("HTTP/1.1 200 OK\r\n\r\n")),
+            (b"HTTP/1.0 200 OK\r\n\r\n", Ok("HTTP/1.1 200 OK\r\n\r\n")),
+            (b"HTTP/1.1 999 \r\nA: b\r\n\r\n", Ok("HTTP/1.1 999 \r\na: b\r\n\r\n")),
+            (b"HTTP/1.1 204\r\nA:b\r\nC: d\r\n\r\n", Ok("HTTP/1.1 204 \r\na: b\r\nc: d\r\n\r\n")),
+            (b"HTTP/1.1 200 a  b\tc \r\n\r\n", Ok("HTTP/1.1 200 a  b\tc \r\n\r\n")),
+            (b"HTTP/1.1 200  \r\n\r\n", Ok("HTTP/1.1 200  \r\n\r\n")),
+            (b"HTTP/1.1 200 caf\xc3\xa9\r\n\r\n", Ok("HTTP/1.1 200 caf\u{e9}\r\n\r\n")),
+            (
+                b"HTTP/1.1 200 caf\xc3\xa9\r\nA:b\r\n\r\n",
+                Ok("HTTP/1.1 200 caf\u{e9}\r\na: b\r\n\r\n"),
+            ),
+            (
+                b"HTTP/1.1 200 OK\r\nHost: a\r\nHost: b\r\n\r\n",
+                Ok("HTTP/1.1 200 OK\r\nhost: a\r\nhost: b\r\n\r\n"),
+            ),
+            (b"HTTP/1.1 099 x\r\n\r\n", Err((8, Status))),
+            (b"HTTP/1.1 20 x\r\n\r\n", Err((8, Status))),
+            (b"HTTP/1.1 2000 x\r\n\r\n", Err((12, Status))),
+            (b"HTTP/1.1  200 x\r\n\r\n", Err((8, Status))),
+            (b"HTTP/1.1 200\tx\r\n\r\n", Err((12, Status))),
+            (b"HTTP/1.1200 x\r\n\r\n", Err((8, Status))),
+            (b"HTTP/1.1 200 a\x7f\r\n\r\n", Err((14, Control))),
+            (b"HTTP/1.2 200 x\r\n\r\n", Err((0, Version))),
+            (b"ICY 200 x\r\n\r\n", Err((0, Version))),
+            (b"HTTP\r\n\r\n", Err((0, Version))),
+        ];
+        for (input, expected) in table {
+            check_all_ways(HeadScan::response(), input, &limits, *expected);
+        }
+    }
+
+    #[test]
+    fn the_model_of_a_request() {
+        let input = b"POST /a?b HTTP/1.0\r\nHost: x\r\nCookie:c\r\nX-A: 1\r\nx-a:2\r\n\r\n";
+        let mut head = Head::new();
+        assert_eq!(parse_request(input, &mut head, &HeadLimits::default()), Ok(()));
+        assert!(head.is_request() && !head.is_response());
+        assert_eq!((head.method(), head.method_bytes()), (Method::Post, &b"POST"[..]));
+        assert_eq!((head.target(), head.version()), (&b"/a?b"[..], Version::V10));
+        assert_eq!((head.status(), head.reason()), (0, &b""[..]));
+        assert_eq!(head.value(Known::Host), Some(&b"x"[..]));
+        assert_eq!(head.value(Known::Cookie), Some(&b"c"[..]));
+        assert_eq!(head.value(Known::Connection), None);
+        assert!(head.named(b"x-a").eq([&b"1"[..], b"2"]));
+        assert!(head.named(b"cookie").eq([&b"c"[..]]));
+        assert_eq!(head.fields_count(), 4);
+        assert_eq!(head.field(3), Some((&b"x-a"[..], &b"2"[..])));
+        assert_eq!(head.field(4), None);
+    }
+
+    #[test]
+    fn the_model_of_a_response() {
+        let input = b"HTTP/1.0 404 Not here\r\nSet-Cookie: a\r\nSET-COOKIE: b\r\n\r\n";
+        let mut head = Head::new();
+        assert_eq!(parse_response(input, &mut head, &HeadLimits::default()), Ok(()));
+        assert!(head.is_response() && !head.is_request());
+        assert_eq!((head.status(), head.reason()), (404, &b"Not here"[..]));
+        assert_eq!(head.version(), Version::V10);
+        assert_eq!(
+            (head.method(), head.method_bytes(), head.target()),
+            (Method::Other, &b""[..], &b""[..])
+        );
+        assert!(head.values(Known::SetCookie).eq([&b"a"[..], b"b"]));
+        assert!(head.values(Known::SetCookie).rev().eq([&b"b"[..], b"a"]));
+    }
+
+    /// Heads with more fields than there are slots, regular and not, up to the limit and beyond.
+    #[test]
+    fn many_fields() {
+        let (limit, mut head) = (3 * SLOTS, Head::new());
+        for line in ["x: 1\r\n", "x:1\r\n"] {
+            for (count, fields_max, good) in [
+                (SLOTS, SLOTS, true),
+                (SLOTS + 1, SLOTS, false),
+                (SLOTS + 1, limit, true),
+                (limit, limit, true),
+                (limit + 1, limit, false),
+            ] {
+                let input = format!("GET / HTTP/1.1\r\n{}\r\n", line.repeat(count));
+                let outcome =
+                    parse_request(input.as_bytes(), &mut head, &HeadLimits { fields_max });
+                assert_eq!(outcome.is_ok(), good, "{count} of {fields_max}");
+                if good {
+                    assert_eq!(head.fields_count(), count);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn long_names() {
+        for (len, line_end) in [(NAME_MAX, ": a"), (NAME_MAX, ":a"), (NAME_MAX + 1, ": a")] {
+            let input = format!("GET / HTTP/1.1\r\n{}{line_end}\r\n\r\n", "x".repeat(len));
+            let outcome = parse_request(input.as_bytes(), &mut Head::new(), &HeadLimits::default());
+            let too_large = BadHead { at: 16, why: HeadError::TooLarge };
+            assert_eq!(outcome, if len > NAME_MAX { Err(too_large) } else { Ok(()) });
+        }
+    }
+
+    /// What is not exactly one head is refused, also by itself.
+    #[test]
+    fn exactly_one_head() {
+        for (input, at, why) in [
+            (&b""[..], 0, HeadError::Incomplete),
+            (b"\r\n", 2, HeadError::Incomplete),
+            (b"GET / HTTP/1.1\r\n", 16, HeadError::Incomplete),
+            (b"GET / HTTP/1.1\r\nA: b\r\n\r\nx", 25, HeadError::Incomplete),
+            (b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", 36, HeadError::Incomplete),
+            (b"\r\nGET / HTTP/1.1\r\n\r\n", 0, HeadError::Method),
+            (b"GET / HTTP/1.1\n\n", 14, HeadError::BareLf),
+            (b"GET / HTTP/1.1\r\nA: b\n\r\n", 20, HeadError::BareLf),
+            (b"GET / HTTP/1.1\r\nA: \n\r\n", 19, HeadError::BareLf),
+            (b"GET / HTTP/1.1\nA: b\r\n\r\n", 14, HeadError::BareLf),
+            (b"GET / HTTP/1.1\r\nA: b\r\n\n", 22, HeadError::BareLf),
+        ] {
+            let outcome = parse_request(input, &mut Head::new(), &HeadLimits::default());
+            assert_eq!(outcome, Err(BadHead { at, why }), "{}", input.escape_ascii());
+        }
+    }
 }

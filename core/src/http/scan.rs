@@ -1,33 +1,32 @@
 //! Finds where a head ends while it arrives. Not a parser: it knows lines, not what they say.
 //!
-//! Three bytes matter: CR, LF and NUL. All others are passed over at memchr's speed, and none is
-//! looked at twice (but a CR at the very end of the input, which waits for what follows it).
+//! A head that is whole is only searched for its end: what is wrong with it, the parser finds. Of
+//! a head that is not, each line is looked at as well, so that nobody waits for the rest of what
+//! can no longer become one: a CR or LF on its own, any other control character but HTAB, a first
+//! byte that cannot start a message. No byte is looked at twice but for the few around the cursor.
 //!
 //! ```text
 //!             skip            len
 //!           ┌──────┐┌──────────────────────┐
 //!   input:   CRLF... GET / HTTP/1.1CRLF  ...  CRLF CRLF  the body, or what was pipelined
-//!                    ▲           line ▲  ▲ cursor
+//!                    ▲                   ▲ cursor
 //! ```
 
-use memchr::memchr3;
-
-use super::HeadError;
+use super::error::{BadHead, HeadError};
+use super::find::{END, find_break, find_end};
 use super::token::is_token_byte;
 
 /// How many bytes of empty lines are skipped before a request (RFC 9112 section 2.2 asks for one
 /// line at least; old clients send one after the body of a POST).
 const SKIP_MAX: u32 = 64;
 
-/// The progress of a scan; as small as it is so that an idle connection can hold it.
+/// The progress of a scan; as small as it is so that a waiting connection can hold it.
 ///
 /// The same scan must be given inputs of which each starts with the one before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeadScan {
     /// All before it has been seen.
     cursor: u32,
-    /// Where the line that holds the cursor starts.
-    line: u32,
     /// Where the head starts, after the empty lines.
     skip: u32,
     kind: Kind,
@@ -45,7 +44,8 @@ pub(super) enum Kind {
 pub enum Scan {
     /// The head goes on: call again with more input.
     NeedMore,
-    /// The head is `input[skip..skip + len]`, its final empty line included.
+    /// The head is `input[skip..skip + len]`, its final empty line included. Whether it is valid
+    /// the parser will say.
     Complete { skip: usize, len: usize },
     /// No valid head can come of it, whatever follows.
     Bad { at: usize, why: HeadError },
@@ -72,74 +72,105 @@ impl HeadScan {
         assert!(u32::try_from(input.len()).is_ok(), "a head is scanned in less than 4 GB");
         debug_assert!(self.cursor as usize <= input.len(), "the input never shrinks");
 
-        loop {
-            let start = self.line as usize;
-            if self.line == self.skip
-                && let Some(&first) = input.get(start)
-                && !is_token_byte(first)
-                && !(first == b'\r' && self.kind == Kind::Request)
-            {
-                return Scan::Bad { at: start, why: first_byte(first) };
-            }
-
-            let seen = self.cursor as usize;
-            let Some(found) = memchr3(b'\r', b'\n', b'\0', &input[seen..]) else {
-                self.cursor = input.len() as u32;
-                return Scan::NeedMore;
-            };
-            let at = seen + found;
-            match (input[at], input.get(at + 1)) {
-                (b'\r', Some(b'\n')) => {}
-                (b'\r', None) => {
-                    self.cursor = at as u32;
-                    return Scan::NeedMore;
-                }
-                (b'\r', Some(_)) => return Scan::Bad { at, why: HeadError::BareCr },
-                (b'\n', _) => return Scan::Bad { at, why: HeadError::BareLf },
-                _ => return Scan::Bad { at, why: HeadError::Nul },
-            }
-
-            let next = at as u32 + 2;
-            let empty = at == start;
-            if empty && self.line > self.skip {
-                let skip = self.skip as usize;
-                return Scan::Complete { skip, len: next as usize - skip };
-            }
-            if empty {
-                self.skip = next;
-                if self.skip > SKIP_MAX {
-                    return Scan::Bad { at, why: HeadError::EmptyLines };
-                }
-            }
-            self.line = next;
-            self.cursor = next;
+        let skip = match self.start(input) {
+            Ok(start) => start.skip,
+            Err(found) => return found,
+        };
+        let seen = self.cursor as usize;
+        let start = skip.max(seen.saturating_sub(END.len() - 1));
+        if let Some(found) = find_end(&input[start..]) {
+            return Scan::Complete { skip, len: start + found + END.len() - skip };
         }
+        match check_lines(input, seen) {
+            Ok(cursor) => {
+                self.cursor = cursor as u32;
+                Scan::NeedMore
+            }
+            Err(BadHead { at, why }) => Scan::Bad { at, why },
+        }
+    }
+
+    /// Steps over empty lines until the head has started, or says what that leads to instead.
+    pub(super) fn start(&mut self, input: &[u8]) -> Result<Start, Scan> {
+        let skip_max = match self.kind {
+            Kind::Request => SKIP_MAX,
+            Kind::Response => 0,
+        };
+        while self.cursor == self.skip && input[self.skip as usize..].starts_with(b"\r\n") {
+            if self.skip == skip_max {
+                return Err(Scan::Bad { at: skip_max as usize, why: HeadError::EmptyLines });
+            }
+            self.skip += 2;
+            self.cursor += 2;
+        }
+        let skip = self.skip as usize;
+        match input[skip..] {
+            [first, ..] if is_token_byte(first) => {
+                Ok(Start { kind: self.kind, skip, first_look: self.cursor == self.skip })
+            }
+            [] | [b'\r'] => Err(Scan::NeedMore),
+            [first, ..] => Err(Scan::Bad { at: skip, why: HeadError::of_first(first) }),
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
     }
 }
 
-fn first_byte(byte: u8) -> HeadError {
-    match byte {
-        b'\n' => HeadError::BareLf,
-        b'\0' => HeadError::Nul,
-        _ => HeadError::FirstByte,
+/// A head that has started.
+pub(super) struct Start {
+    pub(super) kind: Kind,
+    pub(super) skip: usize,
+    /// Nothing of it has been seen before.
+    pub(super) first_look: bool,
+}
+
+/// Looks at the control characters from `cursor` on: CRLF ends a line, HTAB is let through, and no
+/// other may stand anywhere in a head. Says how far it got, which is all of the input but for a CR
+/// at its end.
+pub(super) fn check_lines(input: &[u8], mut cursor: usize) -> Result<usize, BadHead> {
+    while let Some(found) = find_break(&input[cursor..]) {
+        let at = cursor + found;
+        cursor = match input[at..] {
+            [b'\t', ..] => at + 1,
+            [b'\r', b'\n', ..] => at + 2,
+            [b'\r'] => return Ok(at),
+            _ => return Err(BadHead { at, why: HeadError::of_control(input[at]) }),
+        };
     }
+    Ok(input.len())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::{Head, HeadLimits, parse_request, parse_response};
 
-    /// Every table entry is scanned whole, byte by byte, and in two parts cut at every place.
+    /// What becomes of the input in the end: if a head is complete, the parser has the last word.
+    fn verdict(scan: &mut HeadScan, input: &[u8]) -> Scan {
+        let found = scan.advance(input);
+        let Scan::Complete { skip, len } = found else { return found };
+        let (head, limits) = (&mut Head::new(), HeadLimits::default());
+        let parse = if scan.kind == Kind::Request { parse_request } else { parse_response };
+        match parse(&input[skip..skip + len], head, &limits) {
+            Ok(()) => found,
+            Err(BadHead { at, why }) => Scan::Bad { at: skip + at, why },
+        }
+    }
+
+    /// Every table entry comes whole, byte by byte, and in two parts cut at every place.
     fn check(start: HeadScan, input: &[u8], expected: Scan) {
         let text = input.escape_ascii();
-        assert_eq!(start.clone().advance(input), expected, "whole: {text}");
+        assert_eq!(verdict(&mut start.clone(), input), expected, "whole: {text}");
 
         let mut scan = start;
         let mut last = Scan::NeedMore;
         let mut cursor = 0;
         for len in 0..=input.len() {
-            last = scan.advance(&input[..len]);
+            last = verdict(&mut scan, &input[..len]);
             assert!(scan.cursor >= cursor, "the cursor moved back at {len}: {text}");
+            assert!(scan.cursor as usize + 1 >= len || last != Scan::NeedMore, "unseen: {text}");
             cursor = scan.cursor;
             if last != Scan::NeedMore {
                 break;
@@ -149,9 +180,9 @@ mod tests {
 
         for cut in 0..input.len() {
             let mut scan = start;
-            let mut found = scan.advance(&input[..cut]);
+            let mut found = verdict(&mut scan, &input[..cut]);
             if found == Scan::NeedMore {
-                found = scan.advance(input);
+                found = verdict(&mut scan, input);
             }
             assert_eq!(found, expected, "cut at {cut}: {text}");
         }
@@ -161,7 +192,8 @@ mod tests {
     fn requests() {
         let complete = |skip, len| Scan::Complete { skip, len };
         let bad = |at, why| Scan::Bad { at, why };
-        let empty_lines = |count: usize| [b"\r\n".repeat(count), b"G\r\n\r\n".to_vec()].concat();
+        let empty_lines =
+            |count: usize| [&b"\r\n".repeat(count), &b"G / HTTP/1.1\r\n\r\n"[..]].concat();
         let most = SKIP_MAX as usize / 2;
         for (input, expected) in [
             (&b""[..], Scan::NeedMore),
@@ -175,7 +207,7 @@ mod tests {
             (b"\r\n\r\nGET / HTTP/1.1\r\n\r\n", complete(4, 18)),
             (b"\r\n", Scan::NeedMore),
             (b"\r\n\r\n", Scan::NeedMore),
-            (&empty_lines(most), complete(2 * most, 5)),
+            (&empty_lines(most), complete(2 * most, 16)),
             (&empty_lines(most + 1), bad(2 * most, HeadError::EmptyLines)),
             (b"GET / HTTP/1.1\n\n", bad(14, HeadError::BareLf)),
             (b"GET / HTTP/1.1\r\nA: b\n\r\n", bad(20, HeadError::BareLf)),
@@ -184,6 +216,10 @@ mod tests {
             (b"GET / HTTP/1.1\rX", bad(14, HeadError::BareCr)),
             (b"GET / HTTP/1.1\r\nA: \rb\r\n\r\n", bad(19, HeadError::BareCr)),
             (b"GET / HTTP/1.1\r\nA: \0b\r\n\r\n", bad(19, HeadError::Nul)),
+            (b"GET / HTTP/1.1\r\nA: \x01b\r\n\r\n", bad(19, HeadError::Control)),
+            (b"GET / HTTP/1.1\r\nA:\tb\t\r\n\r\n", complete(0, 25)),
+            (b"GET / HTTP/1.1\r\nA:\rX\rX\r\n\r\n", bad(18, HeadError::BareCr)),
+            (b"GET / HTTP/1.1\n\r\n\r\n", bad(14, HeadError::BareLf)),
             (b"\nGET", bad(0, HeadError::BareLf)),
             (b"\0GET", bad(0, HeadError::Nul)),
             (b"\r\n\nGET", bad(2, HeadError::BareLf)),
@@ -203,7 +239,7 @@ mod tests {
         for (input, expected) in [
             (&b"HTTP/1.1 200 OK\r\n\r\n"[..], Scan::Complete { skip: 0, len: 19 }),
             (b"HTTP/1.1 200 OK\r\nA: b\r\n", Scan::NeedMore),
-            (b"\r\nHTTP/1.1 200 OK\r\n\r\n", bad(0, HeadError::FirstByte)),
+            (b"\r\nHTTP/1.1 200 OK\r\n\r\n", bad(0, HeadError::EmptyLines)),
             (b"HTTP/1.1 200 OK\n\n", bad(15, HeadError::BareLf)),
         ] {
             check(HeadScan::response(), input, expected);

@@ -1,15 +1,17 @@
 //! The character classes of RFC 9110 section 5.6 and the lists of section 5.6.1.
 
-/// Which bytes may stand in a token (`tchar`).
-static TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
+/// The bytes that may stand in a token (`tchar`), in lower case; 0 stands for all others.
+static TOKEN: [u8; 256] = {
+    let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
-        table[byte] = matches!(
+        if matches!(
             byte as u8,
             b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
                 | b'`' | b'|' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z'
-        );
+        ) {
+            table[byte] = (byte as u8).to_ascii_lowercase();
+        }
         byte += 1;
     }
     table
@@ -17,12 +19,22 @@ static TOKEN: [bool; 256] = {
 
 /// May this byte stand in a method or in a field name?
 pub(super) fn is_token_byte(byte: u8) -> bool {
-    TOKEN[usize::from(byte)]
+    TOKEN[usize::from(byte)] != 0
 }
 
 /// Is this a whole token, of one byte at least?
 pub(super) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().copied().all(is_token_byte)
+}
+
+/// Lowers a token where it stands. Says whether it is one; if not, its bytes are spoilt.
+pub(super) fn lower_token(text: &mut [u8]) -> bool {
+    let mut valid = !text.is_empty();
+    for byte in text {
+        *byte = TOKEN[usize::from(*byte)];
+        valid &= *byte != 0;
+    }
+    valid
 }
 
 /// May this byte stand in a field value or a reason phrase? Any but the controls; HTAB may.

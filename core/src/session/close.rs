@@ -61,9 +61,9 @@ impl Session {
         let done = (self.retries - self.back.retries_left) as i32;
         let redispatch = backend.options.has(Options::REDISPATCH)
             && match backend.redispatch_interval {
-                0 => self.back.retries_left == 0,
+                0 => false,
                 every if every > 0 => done % every == 0,
-                from_end => self.back.retries_left as i32 % -from_end == 0,
+                from_end => done == self.retries as i32 + 1 + from_end,
             };
         let alone = backend.servers.len() <= 1;
         if redispatch && !alone {

@@ -20,7 +20,7 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, Shutdown};
 use tidegate_core::fault::Fault;
 use tidegate_core::poller::{
     Accepted, Address, Close, ConnectSpec, Connecting, Event, Io, ListenSpec, More, Parcel, Peer,
@@ -263,10 +263,7 @@ impl Poller for MioPoller {
             Ok(fd) => fd,
             Err(errno) => return Io::Failed(fault(errno)),
         };
-        let flags = match more {
-            More::No => SendFlags::NOSIGNAL,
-            More::Yes => SendFlags::NOSIGNAL | SendFlags::MORE,
-        };
+        let flags = socket::send_flags(more);
         let io = outcome(|| match from {
             [slice] => rustix::net::send(fd, slice, flags),
             slices => {

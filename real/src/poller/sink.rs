@@ -9,10 +9,10 @@ use core::net::SocketAddr;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType};
-use tidegate_core::poller::Address;
+use tidegate_core::poller::{Address, More};
 use tidegate_core::proxy::spec::Sink;
 
-use super::socket::abstract_address;
+use super::socket::{abstract_address, send_flags};
 use crate::sys;
 
 /// An open log target of one engine.
@@ -144,7 +144,7 @@ fn send_batch(fd: &OwnedFd, messages: &[IoSlice<'_>]) -> Result<usize, Errno> {
     use rustix::net::{MMsgHdr, SendAncillaryBuffer, sendmmsg};
 
     if let [message] = messages {
-        return rustix::net::send(fd, message, SendFlags::NOSIGNAL).map(|_| 1);
+        return rustix::net::send(fd, message, send_flags(More::No)).map(|_| 1);
     }
     let count = messages.len().min(BATCH);
     let mut controls: [_; BATCH] = std::array::from_fn(|_| SendAncillaryBuffer::default());
@@ -153,12 +153,12 @@ fn send_batch(fd: &OwnedFd, messages: &[IoSlice<'_>]) -> Result<usize, Errno> {
         let of = if i < count { &messages[i..=i] } else { &[] };
         MMsgHdr::new(of, controls.next().expect("there are as many as headers"))
     });
-    sendmmsg(fd, &mut headers[..count], SendFlags::NOSIGNAL)
+    sendmmsg(fd, &mut headers[..count], send_flags(More::No))
 }
 
 #[cfg(not(target_os = "linux"))]
 fn send_batch(fd: &OwnedFd, messages: &[IoSlice<'_>]) -> Result<usize, Errno> {
-    rustix::net::send(fd, &messages[0], SendFlags::empty()).map(|_| 1)
+    rustix::net::send(fd, &messages[0], send_flags(More::No)).map(|_| 1)
 }
 
 /// A descriptor that the process was given: a pipe, a terminal, a file or a stream socket.
@@ -227,7 +227,7 @@ impl Stream {
     fn write(&self, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
         loop {
             let written = if self.socket {
-                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                let flags = SendFlags::DONTWAIT | send_flags(More::No);
                 rustix::net::sendmsg(&self.fd, slices, &mut Default::default(), flags)
             } else {
                 rustix::io::writev(&self.fd, slices)
@@ -297,6 +297,19 @@ mod tests {
             }
         }
         std::fs::remove_dir_all(&dir).expect("ours");
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_does_not_end_the_log() {
+        let gone = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let address = gone.local_addr().expect("it is bound");
+        drop(gone);
+        let sink = Sink::Datagram(Address::Inet(address));
+        let mut output = Output::open(&sink, false).expect("nobody need listen");
+        // The kernel reports each loss with the next message.
+        for _ in 0..3 {
+            assert_eq!(output.send(&lines(&["one", "two"])), 2);
+        }
     }
 
     #[test]

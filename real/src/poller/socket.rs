@@ -6,8 +6,8 @@ use core::net::SocketAddr;
 
 use rustix::io::Errno;
 use rustix::net::sockopt;
-use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix};
-use tidegate_core::poller::{Address, ConnectSpec, Peer, SockOpt, TcpInfo};
+use rustix::net::{AddressFamily, SendFlags, SocketAddrAny, SocketAddrUnix};
+use tidegate_core::poller::{Address, ConnectSpec, More, Peer, SockOpt, TcpInfo};
 
 use crate::sys;
 
@@ -48,6 +48,21 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, Option<SocketAddrAny
 fn private_and_nonblocking(fd: &OwnedFd) -> Result<(), Errno> {
     rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(fd, true)
+}
+
+/// How to send: a dead peer is an error and no signal, and more may be announced.
+pub fn send_flags(more: More) -> SendFlags {
+    #[cfg(target_os = "linux")]
+    return match more {
+        More::No => SendFlags::NOSIGNAL,
+        More::Yes => SendFlags::NOSIGNAL | SendFlags::MORE,
+    };
+    // The signal is ignored anyway, and nothing is lost if the kernel does not wait for more.
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = more;
+        SendFlags::empty()
+    }
 }
 
 /// Whether an `accept` failed because the connection that it took had died already: the next may be
@@ -93,8 +108,8 @@ pub fn connect(spec: &ConnectSpec<'_>) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// Binds the local end of a connection. Without a port, the port is chosen when it connects, so that
-/// one port can serve connections to different places.
+/// Binds the local end of a connection. Without a port, the port is chosen when it connects, so
+/// that one port can serve connections to different places.
 fn bind_source(fd: BorrowedFd<'_>, from: SocketAddr) -> Result<(), Errno> {
     if from.port() == 0 {
         #[cfg(target_os = "linux")]

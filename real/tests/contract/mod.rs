@@ -98,7 +98,7 @@ fn recv_some(host: &mut impl Harness, sock: Sock) -> Vec<u8> {
     }
 }
 
-/// P1, P10: an accepted socket works at once, without being announced; a connecting one is announced.
+/// P1, P10: an accepted socket works at once, unannounced; a connecting one is announced.
 pub fn accepted_is_ready_and_connecting_is_not<H: Harness>(unix: bool) {
     let mut host = H::new("accepted", unix);
     let listener = host.net().listen(&ListenSpec { listener: 0 }).expect("a listener");
@@ -266,7 +266,7 @@ pub fn splicing_loses_nothing<H: Harness>(unix: bool) {
     let mut host = H::new("splice", unix);
     let (near, far) = pair(&mut host);
     let pipe = host.net().open_pipe(262_144).expect("a pipe");
-    let text: Vec<u8> = (0..1_000_000_u32).map(|i| (i * 7 >> 3) as u8).collect();
+    let text: Vec<u8> = (0..1_000_000_u32).map(|i| ((i * 7) >> 3) as u8).collect();
     let (mut sent, mut held, mut back) = (0, 0, Vec::new());
     let mut ended = false;
     while back.len() < text.len() {

@@ -182,3 +182,61 @@ fn heads(place: &str, ours: &[u8], theirs: &[u8], found: &mut Vec<Difference>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(head: &str, seen: Vec<Seen>) -> Outcome {
+        let mut seen = seen;
+        seen.insert(0, Seen::Head(head.as_bytes().to_vec()));
+        Outcome { transcripts: Transcripts::from([("c", seen)]), ..Outcome::default() }
+    }
+
+    fn chunks(sizes: &[usize], payload: &str) -> Seen {
+        let (payload, trailer) = (payload.as_bytes().to_vec(), b"\r\n".to_vec());
+        Seen::Chunks { sizes: sizes.to_vec(), payload, trailer }
+    }
+
+    #[test]
+    fn a_difference_is_found_and_named() {
+        let head = "HTTP/1.1 200 OK\r\na: 1\r\nb: 2\r\n\r\n";
+        let base = || outcome(head, vec![chunks(&[2, 3], "hello"), Seen::End(End::Fin)]);
+        let cases = [
+            (base(), vec![]),
+            (outcome(head, vec![chunks(&[5], "hello"), Seen::End(End::Fin)]), vec![]),
+            (outcome(head, vec![chunks(&[5], "hellO"), Seen::End(End::Fin)]), vec!["c 2"]),
+            (outcome(head, vec![chunks(&[5], "hello"), Seen::End(End::Reset)]), vec!["c 3"]),
+            (outcome(head, vec![chunks(&[5], "hello")]), vec!["c 3"]),
+            (
+                outcome(
+                    "HTTP/1.1 200 OK\r\nb: 2\r\na: 1\r\n\r\n",
+                    vec![chunks(&[5], "hello"), Seen::End(End::Fin)],
+                ),
+                vec!["c 1 header 1", "c 1 header 2"],
+            ),
+            (
+                outcome(
+                    "HTTP/1.1 200 Fine\r\na: 1\r\nb: 2\r\n\r\n",
+                    vec![chunks(&[5], "hello"), Seen::End(End::Fin)],
+                ),
+                vec!["c 1 start line"],
+            ),
+        ];
+        for (other, expected) in cases {
+            let found = base().compare(&other);
+            let places: Vec<&str> =
+                found.iter().map(|difference| difference.place.as_str()).collect();
+            assert_eq!(places, expected);
+        }
+    }
+
+    #[test]
+    fn a_missing_log_line_is_a_difference() {
+        let line = LogLine::parse("<134>Nov 22 12:21:14 haproxy[77]: hello");
+        let logged = Outcome { logs: vec![line], ..Outcome::default() };
+        let places: Vec<String> =
+            logged.compare(&Outcome::default()).into_iter().map(|found| found.place).collect();
+        assert_eq!(places, ["log lines"]);
+    }
+}

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
+/// How the error of a proxy that ended at once, or never listened, begins.
+pub const NOT_STARTED: &str = "did not start";
+
 /// Longest time from start to listening.
 const START_MAX: Duration = Duration::from_secs(10);
 
@@ -116,10 +119,10 @@ impl Proxy {
         let deadline = Instant::now() + START_MAX;
         while !listening(&binds) {
             if let Ok(Some(status)) = proxy.child.try_wait() {
-                return Err(format!("did not start ({status}):\n{}", proxy.messages()));
+                return Err(format!("{NOT_STARTED} ({status}):\n{}", proxy.messages()));
             }
             if Instant::now() > deadline {
-                return Err(format!("does not listen:\n{}", proxy.messages()));
+                return Err(format!("{NOT_STARTED}, it does not listen:\n{}", proxy.messages()));
             }
             // Nothing announces a listening socket without touching its queue.
             thread::sleep(Duration::from_millis(2));

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::outcome::{Difference, Outcome};
+use super::proxy::NOT_STARTED;
 use super::run::Verdict;
 use super::scenario::Scenario;
+use super::scenarios;
 
 /// The termination states (positions 1 and 2) that haproxy's documentation names and a site can
 /// meet, besides `--`.
@@ -23,7 +25,9 @@ fn uncovered_because(state: &str) -> &'static str {
         "KD" => "shutdown session on the runtime socket",
         "DD" | "UD" => "on-marked-down and on-marked-up with health checks",
         "RC" => "source port ranges",
-        _ => "no way to it is known",
+        "PC" => "limits of the process that these features do not reach",
+        "cH" => "haproxy 2.6 ends in sH or cD where its documentation says cH",
+        _ => "no scenario",
     }
 }
 
@@ -93,7 +97,12 @@ pub fn verdicts(scenarios: &[Scenario], verdicts: &[Verdict]) -> bool {
     let (mut equal, mut allowed) = (0, 0);
     let mut bad = Vec::new();
     for (scenario, verdict) in scenarios.iter().zip(verdicts) {
-        let found = differences(scenario, &verdict.differences);
+        // What did not start differs in everything: say that alone.
+        let shown = match verdict.differences.first() {
+            Some(first) if first.tidegate.starts_with(NOT_STARTED) => 1,
+            _ => verdict.differences.len(),
+        };
+        let found = differences(scenario, &verdict.differences[..shown]);
         match (verdict.good(scenario), verdict.differences.is_empty()) {
             (true, true) => equal += 1,
             (true, false) => {
@@ -122,6 +131,6 @@ pub fn verdicts(scenarios: &[Scenario], verdicts: &[Verdict]) -> bool {
         bad.len(),
         bad.join(" ")
     );
-    println!("{}", uncovered(scenarios));
+    println!("{}", uncovered(&scenarios::all()));
     bad.is_empty()
 }

@@ -362,11 +362,14 @@ fn chunks(held: &[u8]) -> Option<(usize, Seen)> {
     }
 }
 
-/// Records what was read in one go: a head that came with the end reads better on its own lines.
+/// Records what was read in one go: heads that came with the end read better on their own lines.
 fn split_head(mut held: Vec<u8>, seen: &mut Vec<Seen>) {
-    if held.starts_with(b"HTTP/")
+    let mut interim = true;
+    while interim
+        && held.starts_with(b"HTTP/")
         && let Some(at) = held.windows(4).position(|four| four == b"\r\n\r\n")
     {
+        interim = held.get(8..10) == Some(b" 1");
         let rest = held.split_off(at + 4);
         seen.push(Seen::Head(std::mem::replace(&mut held, rest)));
     }
@@ -421,6 +424,24 @@ fn answer(server: Name, stream: TcpStream, stop: &AtomicBool) {
             if conn.stream.write_all(response.as_bytes()).is_err() {
                 return;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunked_body_ends_behind_its_trailers() {
+        let whole = b"5;x=1\r\nhello\r\nA\r\n0123456789\r\n0\r\nx: y\r\n\r\n";
+        let (end, seen) = chunks(&[whole.as_slice(), b"next"].concat()).expect("it is whole");
+        assert_eq!(end, whole.len());
+        let payload = b"hello0123456789".to_vec();
+        let trailer = b"x: y\r\n\r\n".to_vec();
+        assert_eq!(seen, Seen::Chunks { sizes: vec![5, 10], payload, trailer });
+        for cut in 0..whole.len() {
+            assert!(chunks(&whole[..cut]).is_none(), "cut at {cut}");
         }
     }
 }

@@ -36,7 +36,7 @@ fn chooses_as_haproxy_did() {
         }
         scenarios += 1;
     }
-    assert!(scenarios > 200 && wrong.is_empty(), "{wrong}");
+    assert!(scenarios > 300 && wrong.is_empty(), "{wrong}");
 }
 
 struct Scenario {

@@ -130,8 +130,8 @@ fn faults() {
         ("http-request foo\n", "unknown action 'foo' for 'http-request'"),
         (
             "http-request set-header a b\n",
-            "'http-request set-header' is not supported yet: not \
-          implemented yet, and traffic would pass or go where it should not",
+            "'http-request set-header' is not supported yet: \
+          without it traffic would pass or go where it should not",
         ),
         ("http-request deny deny_status 418\n", "'http-request deny' : invalid status '418'"),
         ("http-request deny x\n", "'http-request deny' : 'x' is not supported yet"),
@@ -173,7 +173,9 @@ fn faults() {
             "'http-reuse' only supports 'never', 'safe', 'aggressive', 'always' \
           (got 'foo')",
         ),
-        ("balance\n", "'balance' expects an algorithm, such as 'roundrobin'"),
+        ("default_backend l\n", "proxy 'l': loop detected for default_backend: 'l'"),
+        ("no log global\n", "'no log' cannot handle unexpected argument 'global'"),
+        ("description\n", "'description' expects a text"),
         (
             "balance leastcon\n",
             "unknown 'balance' algorithm 'leastcon'; did you mean 'leastconn' \
@@ -240,6 +242,33 @@ fn faults() {
     }
 }
 
+/// What a section may not have at all, whatever else would become of it.
+#[test]
+fn misplaced() {
+    for (text, expected) in [
+        ("defaults\nbind :1\n", "'bind' not allowed in 'defaults' section"),
+        ("defaults\nserver s 192.0.2.1\n", "'server' not allowed in 'defaults' section"),
+        ("defaults\nstick on src\n", "'stick on' not allowed in 'defaults' section"),
+        ("defaults\nredirect prefix /\n", "'redirect' not allowed in 'defaults' section"),
+        ("defaults\nacl a src 192.0.2.1\n", "'acl' not allowed in anonymous 'defaults' section"),
+        (
+            "defaults\nhttp-request deny\n",
+            "'http-request' not allowed in anonymous 'defaults' section",
+        ),
+        (
+            "frontend f\nserver s 192.0.2.1\n",
+            "'server' not allowed because frontend 'f' has no backend capability",
+        ),
+    ] {
+        let errors = build_with(text, &CliOverrides::default()).map(|(_, w)| w).unwrap_err();
+        assert!(errors.contains(&format!("Alert 2: {expected}")), "{text} {errors:#?}");
+    }
+    let named =
+        format!("{TIMEOUTS}defaults d\nmode http\nhttp-request deny\nlisten l from d\nbind :1\n");
+    let (site, _) = build_with(&named, &CliOverrides::default()).unwrap();
+    assert_eq!(site.proxy(0).request_rules, [Rule::Deny { status: 403 }]);
+}
+
 #[test]
 fn warnings() {
     for (text, expected) in [
@@ -268,8 +297,8 @@ fn warnings() {
             "listen l\nbind :1\noption httplog\nhttp-request deny\noption forwardfor\n",
             &[
                 "5: log format ignored for proxy 'l' since it has no log address",
-                "7: 'option httplog' not usable with proxy 'l' (needs 'mode http'); falling back to \
-             'option tcplog'",
+                "7: 'option httplog' not usable with proxy 'l' (needs 'mode http'); falling back \
+             to 'option tcplog'",
                 "8: 'http-request' rules ignored for proxy 'l' (needs 'mode http')",
                 "9: 'option forwardfor' ignored for proxy 'l' (needs 'mode http')",
             ],
@@ -285,18 +314,18 @@ fn warnings() {
         (
             "backend b\nserver s 192.0.2.1:1 check\nserver t 192.0.2.1:2 check inter 3s cookie x\n",
             &[
-                "6: 'server ... check' has no effect: there are no health checks yet: servers count as up",
-                "7: 'server ... inter' has no effect: there are no health checks yet: servers count as up",
-                "7: 'server ... cookie' has no effect: there is no persistence yet: each request is \
-             balanced",
+                "6: 'server ... check' has no effect: there are no health checks yet: servers \
+             count as up",
+                "7: 'server ... inter' has no effect: there are no health checks yet: servers \
+             count as up",
+                "7: 'server ... cookie' has no effect: there is no persistence yet: each request \
+             is balanced",
             ],
         ),
         (
             "userlist u\nuser x insecure-password y\n",
-            &[
-                "6: 'user' has no effect: conditions are not evaluated yet; rules that depend on one are \
-             refused",
-            ],
+            &["6: 'user' has no effect: conditions are not evaluated yet; rules that depend on \
+             one are refused"],
         ),
         (
             "listen l\nbind :1 thread 1-4\nstats enable\nstats uri /s\nhttp-request set-var(txn.x) \
@@ -307,8 +336,8 @@ fn warnings() {
                 "7: 'stats enable' has no effect: there is no statistics page yet",
                 "8: 'stats uri' has no effect: there is no statistics page yet",
                 "9: 'http-request set-var' has no effect: there are no variables yet",
-                "10: 'tcp-request connection track-sc0' has no effect: there are no stick tables and \
-             counters yet",
+                "10: 'tcp-request connection track-sc0' has no effect: there are no stick tables \
+             and counters yet",
             ],
         ),
     ] {

@@ -1,4 +1,5 @@
-//! The actions of the rule sets. Those that take their argument in parentheses are listed without it.
+//! The actions of the rule sets. Those that take their argument in parentheses are listed without
+//! it.
 
 use super::reasons::*;
 use super::{Keyword, Sections, Status};

@@ -1,4 +1,5 @@
-//! The keywords of `defaults`, `frontend`, `listen` and `backend` (the four letters, in that order).
+//! The keywords of `defaults`, `frontend`, `listen` and `backend` (the four letters, in that
+//! order).
 
 use super::reasons::*;
 use super::{Keyword, Sections, Status};

@@ -31,7 +31,7 @@ pub(super) const MONITOR: &str = "the monitoring request would reach the servers
 pub(super) const NAMESPACE: &str =
     "network namespaces are not supported, and another network would be used";
 pub(super) const NOTHING: &str = "there is nothing to set";
-pub(super) const NOT_YET: &str = "not implemented yet";
+pub(super) const NOT_YET: &str = "it is not implemented yet";
 pub(super) const PERSISTENCE: &str = "there is no persistence yet: each request is balanced";
 pub(super) const PINNING: &str = "threads are not bound to CPUs, listeners or niceness yet";
 pub(super) const PROXY_PROTOCOL: &str = "there is no PROXY protocol yet";
@@ -42,8 +42,7 @@ pub(super) const PROXY_PROTOCOL_SERVER: &str =
 pub(super) const QUIC: &str = "there is no QUIC yet";
 pub(super) const RATES: &str = "rates are not limited yet";
 pub(super) const RESOLVING: &str = "names are looked up once, at the start";
-pub(super) const RULES: &str =
-    "not implemented yet, and traffic would pass or go where it should not";
+pub(super) const RULES: &str = "without it traffic would pass or go where it should not";
 pub(super) const SOCKET: &str = "it concerns the runtime socket, which does not exist yet";
 pub(super) const SOCKS: &str = "there is no SOCKS4 yet: the server would be reached directly";
 pub(super) const STATE: &str = "no state is kept across restarts or shared with peers yet";

@@ -1,5 +1,5 @@
-//! What may follow the address of a `server` line, and `default-server`; the number is how many words
-//! each takes.
+//! What may follow the address of a `server` line, and `default-server`; the number is how many
+//! words each takes.
 
 use super::reasons::*;
 use super::{Keyword, Sections, Status};

@@ -44,7 +44,7 @@ fn order() -> Vec<Scenario> {
                 5,
             ))
             .codes(["--"]),
-        http("request-pieces", "a head that comes in pieces")
+        http("request-pieces", "heads that come in pieces")
             .steps([
                 open("c"),
                 send("c", "GE"),
@@ -61,6 +61,7 @@ fn order() -> Vec<Scenario> {
                 send("o", "HTTP/1.1 200 OK\r\nContent-Le"),
                 pause(30),
                 send("o", "ngth: 5\r\n\r\nhe"),
+                pause(250),
                 head("c"),
                 send("o", "llo"),
                 body("c", 5),

@@ -62,3 +62,17 @@ fn exchanged(request: &str, response: &str, len: usize) -> Vec<Step> {
 fn part(name: Name, bytes: &str) -> Vec<Step> {
     vec![send(name, bytes), pause(250)]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::all;
+
+    #[test]
+    fn names_are_unique() {
+        let names: Vec<&str> = all().iter().map(|scenario| scenario.name).collect();
+        let unique: BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(names.len(), unique.len());
+    }
+}

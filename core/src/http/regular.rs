@@ -1,0 +1,81 @@
+//! The short way for heads that are spaced as nearly all are: one space wherever there may be some,
+//! no white space at the end of a line, nothing twice that may be there once. It decides nothing:
+//! a head that it does not take is not bad, but left to httparse, and one that it takes becomes
+//! what httparse would have made of it, for a third of the instructions. Both are tests.
+
+use super::find::{find_control, find_name_end, find_target_end};
+use super::known::{Known, Version};
+use super::model::{Head, Index, NAME_MAX};
+use super::scan::Kind;
+use super::token::is_token_byte;
+
+/// Makes a model of the head that starts what `head` was loaded with, and says how long it is. If
+/// that says `None`, `head` is in no particular state.
+pub(super) fn take_regular(kind: Kind, head: &mut Head, fields_max: usize) -> Option<usize> {
+    let start = match kind {
+        Kind::Request => take_request_line(head)?,
+        Kind::Response => take_status_line(head)?,
+    };
+    let (lines, index) = head.loaded();
+    let mut at = start;
+    while !lines[at..].starts_with(b"\r\n") {
+        at += take_field(&mut lines[at..], at, index)?;
+    }
+    if index.len() > fields_max {
+        return None;
+    }
+    head.unload(at);
+    Some(at + 2)
+}
+
+/// Says how long the line is.
+fn take_request_line(head: &mut Head) -> Option<usize> {
+    let lines = &*head.loaded().0;
+    let method_len = lines.iter().take_while(|byte| is_token_byte(**byte)).count();
+    let rest = lines[method_len..].strip_prefix(b" ")?;
+    let target_len = find_target_end(rest)?;
+    let (version, rest) = rest[target_len..].strip_prefix(b" ")?.split_first_chunk()?;
+    let version = Version::parse(version)?;
+    let rest = rest.strip_prefix(b"\r\n")?;
+    if method_len == 0 || target_len == 0 {
+        return None;
+    }
+    let len = lines.len() - rest.len();
+    head.take_request_line(0, method_len, target_len, version);
+    Some(len)
+}
+
+/// Says how long the line is.
+fn take_status_line(head: &mut Head) -> Option<usize> {
+    let lines = &*head.loaded().0;
+    let (version, rest) = lines.split_first_chunk()?;
+    let version = Version::parse(version)?;
+    let [b' ', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', rest @ ..] = rest else {
+        return None;
+    };
+    let digit = |digit: &u8| u16::from(digit - b'0');
+    let status = digit(a) * 100 + digit(b) * 10 + digit(c);
+    let reason_len = find_control(rest)?;
+    let rest = rest[reason_len..].strip_prefix(b"\r\n")?;
+    let len = lines.len() - rest.len();
+    head.take_status_line(0, reason_len, status, version);
+    Some(len)
+}
+
+/// Takes the line that starts `lines`, which are at `at` in the head, and says how long it is.
+fn take_field(lines: &mut [u8], at: usize, index: &mut Index) -> Option<usize> {
+    let name_len = find_name_end(lines)?;
+    let rest = lines[name_len..].strip_prefix(b": ")?;
+    let value_len = find_control(rest)?;
+    let (value, rest) = rest.split_at(value_len);
+    // HTAB is a control, so only SP is left of the blanks.
+    if value.starts_with(b" ") || value.ends_with(b" ") || name_len > NAME_MAX {
+        return None;
+    }
+    let len = lines.len() - rest.strip_prefix(b"\r\n")?.len();
+    let again = index.has(Known::Host);
+    match index.take(lines, at, name_len, value_len)? {
+        Known::Host if again => None,
+        _ => Some(len),
+    }
+}
