@@ -31,12 +31,12 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             s.req.forward();
         }
         Flow::Chunked(_) => {
-            let moved = recode(&mut s.txn.request_flow, &mut s.req.buf, false, cx.pools);
-            s.req.added += moved.grown;
-            if moved.bad {
-                let answered = s.txn.is(TxnFlags::RESPONSE);
-                s.ends_in(Cause::Proxy, if answered { Phase::Data } else { Phase::Headers });
-                return refuse_body(s, cx);
+            match recode(&mut s.txn.request_flow, &mut s.req.buf, false, cx.pools) {
+                Ok(moved) => s.req.added += moved.grown,
+                Err(()) => {
+                    s.ends_in(Cause::Proxy, Phase::Data);
+                    return refuse_body(s, cx);
+                }
             }
         }
         _ => {}
@@ -55,10 +55,6 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         s.abort(cx);
         return Verdict::Stop;
     }
-    if s.req.is(Facts::SHUTW) && s.txn.response_flow.is_done() {
-        // Answered, and nobody takes the rest.
-        s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
-    }
     if !s.req.read_expiry.is_set() {
         s.req.read_expiry = Deadline::after(cx.now.mono, s.req.read_timeout);
     }
@@ -73,19 +69,6 @@ fn refuse_body(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         answer(s, 400, cx);
     }
     Verdict::Stop
-}
-
-/// Whether what is there of a chunked body is malformed already.
-pub(super) fn begins_badly(bytes: &[u8]) -> bool {
-    let mut decoder = crate::http::ChunkDecoder::default();
-    let mut at = 0;
-    loop {
-        match decoder.step(&bytes[at..]) {
-            Chunk::Bad(_) => return true,
-            Chunk::NeedMore | Chunk::End(_) => return false,
-            Chunk::Skip(n) | Chunk::Data(n) => at += n,
-        }
-    }
 }
 
 /// Writes the request's head in front of what is there of its body.
@@ -114,13 +97,15 @@ pub(super) fn response(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let unchunk = s.txn.is(TxnFlags::UNCHUNK);
     match s.txn.response_flow {
         Flow::Chunked(_) => {
-            let moved = recode(&mut s.txn.response_flow, &mut s.res.buf, unchunk, cx.pools);
-            s.res.added += moved.grown;
-            // The end counts as one.
-            s.txn.body_bytes += moved.data + u64::from(s.txn.response_flow.is_done());
-            if moved.bad {
-                s.ends_in(Cause::Server, Phase::Data);
-                return truncate(s);
+            match recode(&mut s.txn.response_flow, &mut s.res.buf, unchunk, cx.pools) {
+                Ok(moved) => {
+                    s.txn.body_bytes += moved.data;
+                    s.res.added += moved.grown;
+                }
+                Err(()) => {
+                    s.ends_in(Cause::Proxy, Phase::Data);
+                    return truncate(s);
+                }
             }
         }
         Flow::Length(_) => {
@@ -178,35 +163,43 @@ struct Moved {
     data: u64,
     /// Bytes that went out, less bytes that came in.
     grown: i64,
-    /// The coding is broken.
-    bad: bool,
 }
 
 /// Decodes what is there of a chunked body and encodes it anew, in place. With `bare` no framing goes out
 /// at all. Over a whole body no more goes out than came in, but framing that came in two pieces may have to
 /// go out in one: what does not fit into the gap is put in by moving.
-fn recode(flow: &mut Flow, buf: &mut Option<Buf>, bare: bool, pools: &mut Pools) -> Moved {
+fn recode(
+    flow: &mut Flow,
+    buf: &mut Option<Buf>,
+    bare: bool,
+    pools: &mut Pools,
+) -> Result<Moved, ()> {
     let mut moved = Moved::default();
     loop {
         let (Flow::Chunked(recoder), Some(held)) = (&mut *flow, buf.as_mut()) else {
-            return moved;
+            return Ok(moved);
         };
         let (before, pass) = (held.len(), held.rewrite(|bytes| pass(recoder, bytes, bare)));
-        let Some(mut held) = buf.take() else { return moved };
+        let Some(mut held) = buf.take() else { return Ok(moved) };
         let owed = &pass.owed[..pass.owed_len];
         if !owed.is_empty() && !held.replace(0, owed) {
             held = pools.grow(held, Class::Forward);
-            moved.bad = !held.replace(0, owed);
+            if !held.replace(0, owed) {
+                *buf = Some(held);
+                return Err(());
+            }
         }
         moved.data += pass.data;
         moved.grown += held.len() as i64 - before as i64;
         *buf = Some(held);
-        moved.bad |= pass.bad;
+        if pass.bad {
+            return Err(());
+        }
         if pass.done {
             *flow = Flow::Done;
         }
-        if !pass.again || moved.bad {
-            return moved;
+        if !pass.again {
+            return Ok(moved);
         }
     }
 }
@@ -305,10 +298,9 @@ mod tests {
         for piece in input.chunks(size) {
             let held = buf.as_mut().expect("kept");
             assert!(held.append(piece));
-            let moved = recode(&mut flow, &mut buf, bare, &mut pools);
-            if moved.bad {
+            let Ok(moved) = recode(&mut flow, &mut buf, bare, &mut pools) else {
                 return (out, false, data);
-            }
+            };
             data += moved.data as usize;
             let held = buf.as_mut().expect("kept");
             out.extend_from_slice(held.output());

@@ -95,9 +95,7 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
     let bodyless = reply::is_bodyless(&s.txn);
     cx.scratch.clear();
     s.txn.body_bytes = 0;
-    // `errorfile` does not replace the parser's pages, but an empty one silences them.
-    let file = error_file(s, status, cx).filter(|f| shape == Shape::Session || f.is_empty());
-    s.txn.head_bytes += match file {
+    s.txn.head_bytes = match error_file(s, status, cx) {
         Some(file) => write_file(s, &file, close, cx.scratch),
         None => reply::write(status, shape, close, bodyless, cx.scratch),
     };
@@ -151,15 +149,14 @@ fn write_file(s: &mut Session, file: &[u8], close: bool, out: &mut Vec<u8>) -> u
     }
     crate::http::strip_hop_by_hop(response, crate::http::UpgradeField::Strip);
     crate::http::settle(response, crate::http::Body::Length(body.len() as u64));
-    let before = core::mem::take(&mut s.txn.head_bytes);
+    s.txn.head_bytes = 0;
     s.txn.count_head();
-    let counted = core::mem::replace(&mut s.txn.head_bytes, before);
     if close {
         s.txn.response.push_known(crate::http::Known::Connection, b"close");
     }
-    crate::http::write_response(&s.txn.response, s.txn.response.version(), out);
+    crate::http::write_response(&s.txn.response, reply::VERSION, out);
     if !reply::is_bodyless(&s.txn) {
         out.extend_from_slice(body);
     }
-    counted + body.len() as u64
+    s.txn.head_bytes + body.len() as u64
 }

@@ -42,15 +42,9 @@ fn decide_connections(s: &mut Session) {
         txn.flags.set(TxnFlags::SERVER_CLOSE.with(TxnFlags::CLIENT_CLOSE));
     }
     if !txn.request_flow.is_done() {
-        // The answer came before the request was whole. The rest of it still goes to the server; but if that
-        // closes, what is left will not be read as a request.
+        // The answer came before the request was whole: what is left of it will not be read as a request.
         sometimes!(EarlyAnswer);
-        if txn.is(TxnFlags::SERVER_CLOSE) {
-            txn.flags.set(TxnFlags::CLIENT_CLOSE);
-        }
-    }
-    if matches!(txn.response.status(), 401 | 407) && asks_for_connection_auth(&txn.response) {
-        txn.flags.set(TxnFlags::PRIVATE);
+        txn.flags.set(TxnFlags::SERVER_CLOSE.with(TxnFlags::CLIENT_CLOSE));
     }
     if txn.request.version() == Version::V10 && matches!(txn.response_flow, Flow::Chunked(_)) {
         // An HTTP/1.0 client knows no chunks (RFC 9112 section 6.1): its body ends with the connection.
@@ -61,23 +55,17 @@ fn decide_connections(s: &mut Session) {
     }
 }
 
-/// NTLM and Negotiate authenticate the connection, not the request: it must not be shared from here on.
-fn asks_for_connection_auth(head: &crate::http::Head) -> bool {
-    [&b"www-authenticate"[..], b"proxy-authenticate"].into_iter().any(|name| {
-        head.named(name).any(|value| {
-            let scheme = value.split(|&b| b == b' ').next().unwrap_or_default();
-            scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
-        })
-    })
-}
-
 fn write_head(s: &mut Session, out: &mut Vec<u8>) {
     let close = s.txn.is(TxnFlags::CLIENT_CLOSE);
     let from_10 = s.txn.request.version() == Version::V10;
     let head = &mut s.txn.response;
     strip_hop_by_hop(head, UpgradeField::Strip);
-    if s.txn.flags.has(TxnFlags::UNCHUNK) {
-        settle(head, Body::UntilClose);
+    match s.txn.response_flow {
+        _ if s.txn.flags.has(TxnFlags::UNCHUNK) => settle(head, Body::UntilClose),
+        Flow::Length(n) => settle(head, Body::Length(n)),
+        Flow::Chunked(_) => settle(head, Body::Chunked),
+        Flow::UntilClose => settle(head, Body::UntilClose),
+        Flow::Head | Flow::Done => {}
     }
     match (close, head.version()) {
         (true, Version::V11) => head.push_known(Known::Connection, b"close"),

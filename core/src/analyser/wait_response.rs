@@ -5,7 +5,8 @@ use super::{Verdict, answer};
 use crate::channel::{Analysers, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, HeadLimits, HeadScan, Method, Scan, Version, response_body, write_response,
+    Body, HeadLimits, HeadScan, Method, Scan, Version, parse_response, response_body,
+    write_response,
 };
 use crate::pool::Class;
 use crate::proxy::spec::RetryOn;
@@ -19,23 +20,22 @@ use crate::txn::{Flow, TxnFlags};
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     loop {
         let input = s.res.buf.as_ref().map_or(&[][..], |b| b.input());
-        let limits = HeadLimits::of(cx.site.tunables.maxhdr);
-        let len = match s.txn.response_scan.parse(input, &mut s.txn.response, &limits) {
+        let len = match s.txn.response_scan.advance(input) {
             Scan::Complete { skip: 0, len } => len,
             Scan::Complete { .. } | Scan::Bad { .. } => return junk(s, cx),
             Scan::NeedMore => return incomplete(s, cx),
         };
         let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
-        if len > limit {
+        let limits = HeadLimits { fields_max: cx.site.tunables.maxhdr as usize };
+        s.txn.response.clear();
+        if len > limit || parse_response(&input[..len], &mut s.txn.response, &limits).is_err() {
             return junk(s, cx);
         }
         let method = s.txn.request.method();
         let Ok(body) = response_body(&s.txn.response, method) else {
             return junk(s, cx);
         };
-        if body == Body::Chunked && super::forward::begins_badly(&input[len..]) {
-            return junk(s, cx);
-        }
+        s.txn.count_head();
         match s.txn.response.status() {
             101 if s.txn.is(TxnFlags::UPGRADE) => return tunnel(s, len, cx),
             101 => return junk(s, cx),
@@ -46,8 +46,6 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             }
             _ if body == Body::Tunnel => return tunnel(s, len, cx),
             status => {
-                crate::http::settle(&mut s.txn.response, body);
-                s.txn.count_head();
                 s.txn.status = status;
                 s.txn.head_len = len as u32;
                 s.txn.response_flow = Flow::of(body);
@@ -84,14 +82,14 @@ fn ended(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let reused = s.flags.has(SessionFlags::REUSED);
     let asked = cx.site.proxy(s.backend).retry_on.has(RetryOn::EMPTY_RESPONSE);
     let unsent = !s.flags.has(SessionFlags::SENT);
-    if silent && can_resend(s) {
-        if asked && s.back.retries_left > 0 {
-            s.back.retries_left -= 1;
+    if silent && can_resend(s) && ((reused && (unsent || is_idempotent(s))) || asked) {
+        if reused {
+            sometimes!(ReuseRetry);
             retry(s);
             return Verdict::Stop;
         }
-        if reused && (unsent || is_idempotent(s)) {
-            sometimes!(ReuseRetry);
+        if s.back.retries_left > 0 {
+            s.back.retries_left -= 1;
             retry(s);
             return Verdict::Stop;
         }
@@ -148,7 +146,6 @@ fn interim(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
     cx.scratch.clear();
     if s.txn.request.version() == Version::V11 {
         s.txn.flags.set(TxnFlags::INTERIM);
-        s.txn.count_head();
         write_response(&s.txn.response, s.txn.response.version(), cx.scratch);
     }
     put_head(s, len, cx)
@@ -175,7 +172,6 @@ fn tunnel(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> Verdict {
     s.txn.status = s.txn.response.status();
     s.times.response = Some(cx.now.mono);
     cx.scratch.clear();
-    s.txn.count_head();
     crate::http::settle(&mut s.txn.response, Body::Tunnel);
     write_response(&s.txn.response, s.txn.response.version(), cx.scratch);
     if !put_head(s, len, cx) {

@@ -119,13 +119,6 @@ pub enum Algorithm {
     Keyed,
 }
 
-impl Algorithm {
-    /// Whether a hash ties a request to a server.
-    pub fn is_hash(self) -> bool {
-        matches!(self, Algorithm::Source | Algorithm::Uri(_) | Algorithm::Keyed)
-    }
-}
-
 /// All that the configuration says about how to balance one backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {

@@ -21,8 +21,6 @@ bit_set! {
         COUNTED_FRONTEND = 8,
         /// It holds a place of the process's `maxconn`.
         COUNTED_PROCESS = 16,
-        /// Its server connection is authenticated (NTLM, Negotiate): its requests go there.
-        AUTHENTICATED = 32,
     }
 }
 

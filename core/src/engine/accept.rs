@@ -175,9 +175,7 @@ impl Engine {
         if self.watching {
             self.notes.push(Note::Accepted { client: place, listener });
         }
-        // In HTTP mode each request says so.
-        let says = frontend.log_format == LogFormat::Connect && frontend.mode == Mode::Tcp;
-        if says && !frontend.logs.is_empty() {
+        if frontend.log_format == LogFormat::Connect && !frontend.logs.is_empty() {
             let destination = net.address(sock, Which::Local);
             self.log_connect(place, destination);
         }

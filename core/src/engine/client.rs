@@ -5,9 +5,9 @@ use crate::buf::Buf;
 use crate::channel::Facts;
 use crate::conn::NO_CONN;
 use crate::conn::client::{ClientFlags, NO_SESSION};
-use crate::poller::{Close, Io, Poller, Ready, Which};
+use crate::poller::{Close, Io, Poller, Ready};
 use crate::pool::Class;
-use crate::proxy::spec::{LogFormat, Options};
+use crate::proxy::spec::Options;
 use crate::session::Session;
 use crate::sometimes;
 use crate::tasks::{Woken, Work};
@@ -31,7 +31,6 @@ impl Engine {
                 }
                 buf.commit(n);
                 let session = self.start_session(id, Some(buf));
-                self.say_connect(net, id);
                 self.run_session(net, session, Woken::INIT);
             }
             Io::Blocked => {
@@ -60,16 +59,6 @@ impl Engine {
         }
     }
 
-    /// `Connect from …` for a request, where no other line is asked for.
-    fn say_connect<P: Poller>(&mut self, net: &mut P, id: u32) {
-        let client = &self.clients[id as usize];
-        let frontend = self.site.proxy(client.frontend);
-        if frontend.log_format == LogFormat::Connect && !frontend.logs.is_empty() {
-            let destination = net.address(client.sock, Which::Local);
-            self.log_connect(id, destination);
-        }
-    }
-
     fn ignores_probes(&self, id: u32) -> bool {
         let frontend = self.site.proxy(self.clients[id as usize].frontend);
         frontend.options.has(Options::IGNORE_PROBES)
@@ -79,7 +68,6 @@ impl Engine {
     fn start_broken<P: Poller>(&mut self, net: &mut P, id: u32, why: Facts) {
         let session = self.start_session(id, None);
         let s = &mut self.sessions[session as usize];
-        s.times.began = s.times.accepted;
         if why == Facts::READ_TIMEOUT {
             s.req.facts.set(why);
         } else {
@@ -126,7 +114,6 @@ impl Engine {
         if let Some(rest) = client.rest.take() {
             sometimes!(Pipelined);
             let session = self.start_session(id, Some(*rest));
-            self.say_connect(net, id);
             // Others first: what is pipelined must not keep the turn to itself.
             self.tasks.wake(self.sessions[session as usize].task, Woken::INIT);
             return;
@@ -169,7 +156,13 @@ impl Engine {
             self.release_client(net, id, Close::Graceful);
             return;
         }
-        if client.requests > 0 || self.ignores_probes(id) || self.stopping {
+        let timeouts = &self.site.proxy(client.frontend).timeouts;
+        let silent = if client.requests == 0 {
+            self.ignores_probes(id)
+        } else {
+            timeouts.http_keep_alive.is_some()
+        };
+        if silent || self.stopping {
             self.close_client(net, id, true);
         } else {
             self.start_broken(net, id, Facts::READ_TIMEOUT);

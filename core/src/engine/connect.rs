@@ -133,7 +133,6 @@ impl Engine {
         let s = &self.sessions[id as usize];
         let backend_id = s.backend;
         let backend = site.proxy(backend_id);
-        let failed = avoid;
         let avoid = (avoid != NO_SERVER).then(|| (avoid - backend.servers.start) as usize);
         if let Some(server) = self.preferred(id, avoid.is_some()) {
             match self.shared.slot(server) {
@@ -158,9 +157,6 @@ impl Engine {
                     // It filled up meanwhile, or no other will do.
                     Slot::Full => self.queue(id, Some(server)),
                 }
-                if failed != NO_SERVER && failed != server {
-                    self.sessions[id as usize].flags.set(SessionFlags::REDISPATCHED);
-                }
             }
         }
     }
@@ -170,11 +166,10 @@ impl Engine {
         let s = &self.sessions[id as usize];
         let client = &self.clients[s.client as usize];
         let backend = self.site.proxy(s.backend);
-        if failed || s.mode != Mode::Http || client.private == NO_CONN {
+        if failed || s.mode != Mode::Http || client.last_server == NO_SERVER {
             return None;
         }
-        let wanted = backend.options.has(Options::PREFER_LAST_SERVER)
-            || client.flags.has(crate::conn::ClientFlags::AUTHENTICATED);
+        let wanted = backend.options.has(Options::PREFER_LAST_SERVER) || client.private != NO_CONN;
         let same = backend.servers.contains(&client.last_server);
         (wanted && same && self.is_usable(client.last_server)).then_some(client.last_server)
     }

@@ -55,13 +55,10 @@ impl Engine {
             }
         } else if !s.req.is(Facts::SHUTR) {
             let ready = rx.fds.ready(client_sock);
-            // Without `option abortonclose` a client that leaves while it waits is not noticed.
-            let aborts = ready.any(Ready::HUP.with(Ready::ERR))
+            let aborts = ready.has(Ready::HUP)
                 && self.site.proxy(s.backend).options.has(Options::ABORT_ON_CLOSE);
-            if aborts {
-                let reset = ready.has(Ready::ERR);
-                s.req.shut_read(if reset { Facts::READ_ERROR } else { Facts::EOF });
-                s.flags.set(SessionFlags::CLIENT_LEFT);
+            if ready.has(Ready::ERR) || aborts {
+                s.req.shut_read(Facts::READ_ERROR);
                 moved = true;
             }
         }
@@ -110,10 +107,7 @@ impl Engine {
                 refresh(&mut s.res, now);
             }
             if s.req.owes_shut_write() {
-                // If the server ended too there is nothing to tell it that closing does not.
-                if !s.res.is(Facts::SHUTR) {
-                    net.shut_write(sock);
-                }
+                net.shut_write(sock);
                 s.req.shut_write(Facts::NONE);
                 let fin = self.site.proxy(s.backend).timeouts.server_fin;
                 half_closed(&mut s.res, fin, now);

@@ -31,6 +31,7 @@ impl Engine {
         }
         if s.mode == Mode::Tcp
             && s.req.received == 0
+            && s.res.received == 0
             && frontend.options.has(Options::DONT_LOG_NULL)
         {
             return;

@@ -2,7 +2,7 @@
 
 use super::{Engine, Note, SPARE_SESSIONS};
 use crate::channel::{Channel, Facts};
-use crate::conn::{ClientFlags, NO_CONN};
+use crate::conn::NO_CONN;
 use crate::fds::Owner;
 use crate::poller::{Close, Connecting, Poller, Ready};
 use crate::pool::Class;
@@ -203,7 +203,7 @@ impl Engine {
         let client = &mut self.clients[client_id as usize];
         client.session = crate::conn::client::NO_SESSION;
         if s.req.is(Facts::EOF) {
-            client.flags.set(ClientFlags::EOF);
+            client.flags.set(crate::conn::ClientFlags::EOF);
         }
         if keeps {
             self.recycle(s);
@@ -246,16 +246,11 @@ impl Engine {
             return;
         }
         s.back.conn = NO_CONN;
-        // A client's reset is passed on.
-        let reset = s.may_reset_server() || s.req.is(Facts::READ_ERROR);
-        let how = if reset { Close::Reset } else { Close::Graceful };
+        let how = if s.may_reset_server() { Close::Reset } else { Close::Graceful };
         let client_id = s.client;
         let server = s.back.server;
         let keeps = s.keeps_server();
-        let authenticated = s.txn.is(TxnFlags::PRIVATE);
-        let private = authenticated
-            || self.clients[client_id as usize].flags.has(ClientFlags::AUTHENTICATED)
-            || self.site.proxy(s.backend).reuse == Reuse::Never;
+        let private = self.site.proxy(s.backend).reuse == Reuse::Never;
         let stays = s.keeps_client();
         if !keeps || self.stopping || (private && !stays) || !self.may_park(conn, server) {
             self.close_conn(net, conn, how);
@@ -272,9 +267,6 @@ impl Engine {
         self.clients[client_id as usize].last_server = server;
         if private {
             self.clients[client_id as usize].private = conn;
-            if authenticated {
-                self.clients[client_id as usize].flags.set(ClientFlags::AUTHENTICATED);
-            }
         }
         self.shared.gauge_add(self.id, Gauge::Idle(server), 1);
         if !self.tasks.deadline(self.purge).is_set() {

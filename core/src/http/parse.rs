@@ -29,16 +29,9 @@ pub struct HeadLimits {
     pub fields_max: usize,
 }
 
-impl HeadLimits {
-    /// The limits for `tune.http.maxhdr`, which counts one more than HAProxy lets pass.
-    pub fn of(maxhdr: u32) -> Self {
-        HeadLimits { fields_max: (maxhdr as usize).saturating_sub(1) }
-    }
-}
-
 impl Default for HeadLimits {
     fn default() -> HeadLimits {
-        HeadLimits::of(101)
+        HeadLimits { fields_max: 100 }
     }
 }
 

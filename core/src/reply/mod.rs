@@ -2,6 +2,7 @@
 //!
 //! A page is the status, a title and a sentence of ours; `errorfile` replaces it whole.
 
+use crate::http::Version;
 use crate::txn::Txn;
 
 /// Which head goes before a page.
@@ -104,6 +105,9 @@ pub fn write(status: u16, shape: Shape, close: bool, bodyless: bool, out: &mut V
         Shape::Parser => 0,
     }
 }
+
+/// The version that a response of ours is sent with.
+pub const VERSION: Version = Version::V11;
 
 /// Whether the answer to this request has no body whatever its head says.
 pub fn is_bodyless(txn: &Txn) -> bool {

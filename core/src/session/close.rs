@@ -4,7 +4,6 @@ use super::{Cx, NO_SERVER, Session, SessionFlags};
 use crate::analyser;
 use crate::channel::{Analysers, Facts};
 use crate::fault::{Cause, Phase};
-use crate::proxy::spec::ServerId;
 use crate::proxy::spec::{Mode, Options};
 use crate::side::{State, Step};
 use crate::sometimes;
@@ -36,14 +35,12 @@ impl Session {
         match self.back.state {
             State::Queued => {
                 sometimes!(QueueTimeout);
-                self.times.queued = Some(cx.now.mono);
                 self.gives_up(Cause::ServerTimeout, Phase::Queue, cx);
             }
             State::Connecting => {
                 self.back.fault = None;
                 self.attempt_failed(true, cx);
             }
-            State::Retrying if self.flags.has(SessionFlags::REDISPATCH_DUE) => self.redispatch(),
             State::Retrying => self.back.state.step(Step::Turn),
             _ => {}
         }
@@ -68,38 +65,24 @@ impl Session {
                 every if every > 0 => done % every == 0,
                 from_end => done == self.retries as i32 + 1 + from_end,
             };
-        // HAProxy: where there are others and no hash ties the request to one, the first refusal already
-        // leads elsewhere, and a redispatch among several does not wait.
-        let actives = |server: &ServerId| {
-            let spec = cx.site.server(*server);
-            !spec.backup && !spec.disabled && spec.address.is_some()
-        };
-        let several = backend.servers.clone().filter(actives).count() > 1;
-        let free = several && !backend.balance.algorithm.is_hash();
-        let redispatch = redispatch || (free && backend.options.has(Options::REDISPATCH));
-        if redispatch && (several || timed_out) {
-            self.redispatch();
+        let alone = backend.servers.len() <= 1;
+        if redispatch && !alone {
+            sometimes!(Redispatch);
+            self.flags.set(SessionFlags::REDISPATCHED);
+            self.back.state.step(Step::Redispatch);
             return;
+        }
+        if redispatch {
+            self.flags.set(SessionFlags::REDISPATCHED);
         }
         if timed_out {
             // The attempt was a pause in itself.
             self.back.state.step(Step::Turn);
             return;
         }
-        if redispatch {
-            self.flags.set(SessionFlags::REDISPATCH_DUE);
-        }
         let second = crate::time::Duration::from_secs(1);
         let pause = backend.timeouts.connect.map_or(second, |c| c.min(second));
         self.back.expiry = Deadline::after(cx.now.mono, Some(pause));
-    }
-
-    /// Back to the choice of a server; the wait so far counts as waiting.
-    fn redispatch(&mut self) {
-        sometimes!(Redispatch);
-        self.flags.clear(SessionFlags::REDISPATCH_DUE);
-        self.times.queued = None;
-        self.back.state.step(Step::Redispatch);
     }
 
     /// No connection will be made: tell the client.
@@ -156,20 +139,6 @@ impl Session {
             .with(Facts::READ_TIMEOUT)
             .with(Facts::WRITE_ERROR)
             .with(Facts::WRITE_TIMEOUT);
-        if self.flags.has(SessionFlags::CLIENT_LEFT) && self.end.is_none() {
-            // `option abortonclose`: in HTTP the client may still hear of it.
-            if self.back.state == State::Queued {
-                self.times.queued = Some(cx.now.mono);
-            }
-            if self.req.is(Facts::READ_ERROR) {
-                self.ends_in(Cause::Client, Phase::Data);
-                self.abort(cx);
-            } else {
-                self.ends(Cause::Client);
-                analyser::answer(self, 400, cx);
-            }
-            return;
-        }
         if !self.req.facts.any(bad) && !self.res.facts.any(bad) {
             return;
         }
@@ -241,13 +210,14 @@ impl Session {
         if self.req.facts.has(Facts::READ_TIMEOUT)
             && !self.req.analysers.any(Analysers::WAIT_REQUEST)
         {
-            // The body stalls. Without an answer yet it is the server's timeout that ends the wait.
-            self.req.facts.clear(Facts::READ_TIMEOUT);
+            // The body stalls. Without an answer yet, the client is told.
+            self.ends(Cause::ClientTimeout);
             if self.txn.is(TxnFlags::RESPONSE) {
-                self.ends(Cause::ClientTimeout);
                 self.abort(cx);
-                return;
+            } else {
+                analyser::answer(self, 408, cx);
             }
+            return;
         }
         // The server takes nothing: as if it did not answer.
         if self.req.facts.has(Facts::WRITE_TIMEOUT) && !self.res.is(Facts::READ_TIMEOUT) {
@@ -274,24 +244,14 @@ impl Session {
         if self.res.is(Facts::SHUTW) && !self.res.is(Facts::SHUTR) {
             self.res.shut_read(Facts::NONE);
         }
-    }
-
-    /// In TCP mode, a client that leaves before it has a server, and left nothing for it, or reset.
-    pub(super) fn notice_leaving(&mut self, cx: &mut Cx<'_>) {
-        if self.mode != Mode::Tcp
-            || !self.req.is(Facts::SHUTR)
-            || !self.back.state.is_before_connection()
+        // No server, and none to come: the client has nothing to wait for.
+        if self.back.state.is_before_connection()
+            && self.req.is(Facts::SHUTR)
+            && self.req.is_drained()
+            && self.back.state != State::Initial
+            && !self.req.is(Facts::EOF)
         {
-            return;
-        }
-        let reset = self.req.is(Facts::READ_ERROR);
-        if reset || self.req.is_drained() {
-            let phase = if reset { Phase::Data } else { self.phase() };
-            self.ends_in(Cause::Client, phase);
-            if self.back.state == State::Queued {
-                self.times.queued = Some(cx.now.mono);
-            }
-            self.abort(cx);
+            self.res.shut_read(Facts::NONE);
         }
     }
 
@@ -306,11 +266,7 @@ impl Session {
         if self.res.is(Facts::SHUTW) {
             return true;
         }
-        // An early answer does not end the request, unless the client is to be closed anyway.
-        self.txn.response_flow.is_done()
-            && !self.res.has_output()
-            && self.res.analysers.is_empty()
-            && (self.txn.request_flow.is_done() || self.txn.is(TxnFlags::CLIENT_CLOSE))
+        self.txn.response_flow.is_done() && !self.res.has_output() && self.res.analysers.is_empty()
     }
 
     /// Whether the client's connection may carry another exchange after this one.

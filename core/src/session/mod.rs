@@ -63,10 +63,6 @@ bit_set! {
         STOPPING = 2048,
         /// Only a fresh connection will do: a reused one has just died under this request.
         FRESH = 4096,
-        /// When the pause is over a server is chosen anew.
-        REDISPATCH_DUE = 8192,
-        /// The client left while it waited (`option abortonclose`).
-        CLIENT_LEFT = 16384,
     }
 }
 
@@ -236,7 +232,6 @@ impl Session {
             self.expire(cx);
         }
         self.notice_faults(cx);
-        self.notice_leaving(cx);
         if self.flags.has(SessionFlags::DROP_SERVER) {
             return Want::DropServer;
         }

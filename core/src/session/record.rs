@@ -20,9 +20,6 @@ impl Session {
     pub fn logged_bytes(&self) -> u64 {
         match self.mode {
             Mode::Tcp => self.res.received,
-            Mode::Http if self.txn.is(TxnFlags::TUNNEL) => {
-                self.txn.head_bytes + self.released_body()
-            }
             Mode::Http => self.txn.head_bytes + self.txn.body_bytes,
         }
     }

@@ -3,7 +3,7 @@
 //! Not the rules (they are analysers) and not the bytes (they are in the channels).
 
 use crate::bit_set;
-use crate::http::{Body, ChunkDecoder, Head, HeadScan, Known};
+use crate::http::{Body, ChunkDecoder, Head, HeadScan};
 
 bit_set! {
     /// What is true of a transaction.
@@ -34,8 +34,6 @@ bit_set! {
         INTERIM = 2048,
         /// The request's body has begun to pass.
         BODY_STARTED = 4096,
-        /// The server authenticates the connection: it belongs to this client from here on.
-        PRIVATE = 8192,
     }
 }
 
@@ -129,21 +127,9 @@ impl Txn {
     }
 
     /// Counts a response head as HAProxy's `%B` does: 20, the lengths of version, status and reason, of all
-    /// names and values as the server sent them, and 1 for the end; `connection` as far as it goes on.
+    /// names and values as the server sent them, and 1 for the end.
     pub fn count_head(&mut self) {
-        let head = &self.response;
-        let mut fields: usize = head.fields().map(|(n, v)| n.len() + v.len()).sum();
-        if head.has(Known::Connection) {
-            // `close` and `keep-alive` speak of one hop, and do not count.
-            let hop = |v: &&[u8]| {
-                v.eq_ignore_ascii_case(b"close") || v.eq_ignore_ascii_case(b"keep-alive")
-            };
-            fields -= head
-                .values(Known::Connection)
-                .filter(hop)
-                .map(|v| "connection".len() + v.len())
-                .sum::<usize>();
-        }
+        let fields: usize = self.response.fields().map(|(n, v)| n.len() + v.len()).sum();
         self.head_bytes += 20 + 8 + 3 + self.response.reason().len() as u64 + fields as u64 + 1;
     }
 
