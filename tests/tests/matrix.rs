@@ -149,7 +149,12 @@ fn every_framing(options: &str, sizes: &[u64], keeps: bool) {
             };
             assert!(allowed, "{:?} for {cell:?}", answer.framing);
             let expected = cell.must_keep().map(|must| must && keeps);
-            assert_eq!(expected.unwrap_or(answer.keeps), answer.keeps, "{cell:?} {:?}", answer.head);
+            assert_eq!(
+                expected.unwrap_or(answer.keeps),
+                answer.keeps,
+                "{cell:?} {:?}",
+                answer.head
+            );
             if answer.keeps {
                 wire = Some(used);
             } else {

@@ -1,10 +1,10 @@
 //! Passes bodies: by `to_forward` where the length is known, decoded and encoded anew where it is chunked.
 
-use super::{Verdict, answer};
+use super::{Verdict, fail};
 use crate::buf::Buf;
-use crate::channel::Facts;
+use crate::channel::{Analysers, Facts};
 use crate::fault::{Cause, Phase};
-use crate::http::{CHUNK_HEAD_MAX, Chunk, LAST_CHUNK, write_chunk_head, write_request};
+use crate::http::{CHUNK_HEAD_MAX, Chunk, LAST_CHUNK, Version, write_chunk_head, write_request};
 use crate::pool::{Class, Pools};
 use crate::session::{Cx, Session};
 use crate::side::State;
@@ -18,7 +18,7 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     if !s.txn.is(TxnFlags::HEAD_QUEUED) && !queue_head(s, cx) {
         s.ends_in(Cause::Internal, Phase::Connect);
-        answer(s, 500, cx);
+        fail(s, 500, cx);
         return Verdict::Stop;
     }
     if !s.txn.request_flow.is_done() && !s.req.input().is_empty() {
@@ -33,10 +33,7 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         Flow::Chunked(_) => {
             match recode(&mut s.txn.request_flow, &mut s.req.buf, false, cx.pools) {
                 Ok(moved) => s.req.added += moved.grown,
-                Err(()) => {
-                    s.ends_in(Cause::Proxy, Phase::Data);
-                    return refuse_body(s, cx);
-                }
+                Err(()) => return refuse_body(s, cx),
             }
         }
         _ => {}
@@ -64,9 +61,13 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 /// A body that is no body: the server never sees its end.
 fn refuse_body(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if s.txn.is(TxnFlags::RESPONSE) {
-        s.abort(cx);
+        // Its answer has begun, or was given: the client gets what there is of it.
+        s.ends_in(Cause::Proxy, Phase::Data);
+        s.req.analysers = Analysers::NONE;
+        let _ = truncate(s);
     } else {
-        answer(s, 400, cx);
+        s.ends_in(Cause::Proxy, Phase::Headers);
+        fail(s, 400, cx);
     }
     Verdict::Stop
 }
@@ -74,7 +75,14 @@ fn refuse_body(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 /// Writes the request's head in front of what is there of its body.
 fn queue_head(s: &mut Session, cx: &mut Cx<'_>) -> bool {
     cx.scratch.clear();
-    write_request(&s.txn.request, cx.scratch);
+    let request = &s.txn.request;
+    write_request(request, cx.scratch);
+    if request.version() == Version::V10 {
+        // As in HAProxy: a request without Host is none of HTTP/1.1's, and its client may not know chunks.
+        let at = request.method_bytes().len() + request.target().len() + 2;
+        let version = Version::V10.as_bytes();
+        cx.scratch[at..at + version.len()].copy_from_slice(version);
+    }
     let mut buf = match s.req.buf.take() {
         Some(buf) => buf,
         None => cx.pools.take(Class::Large),
@@ -99,11 +107,12 @@ pub(super) fn response(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         Flow::Chunked(_) => {
             match recode(&mut s.txn.response_flow, &mut s.res.buf, unchunk, cx.pools) {
                 Ok(moved) => {
-                    s.txn.body_bytes += moved.data;
+                    // HAProxy's log counts 1 for the end of the trailers, which are dropped here.
+                    s.txn.body_bytes += moved.data + u64::from(s.txn.response_flow.is_done());
                     s.res.added += moved.grown;
                 }
                 Err(()) => {
-                    s.ends_in(Cause::Proxy, Phase::Data);
+                    s.ends_in(Cause::Server, Phase::Data);
                     return truncate(s);
                 }
             }

@@ -4,7 +4,8 @@ use super::{Verdict, answer_shaped};
 use crate::channel::Facts;
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    HeadLimits, Method, Scan, connection, keep_alive_wanted, parse_request, request_body,
+    Head, HeadLimits, Known, Method, Scan, connection, keep_alive_wanted, parse_request,
+    request_body,
 };
 use crate::reply::Shape;
 use crate::session::{Cx, Session};
@@ -41,6 +42,11 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     if connection(&txn.request).upgrade && txn.request.method() != Method::Connect {
         txn.flags.set(TxnFlags::UPGRADE);
+        if names_websocket(&txn.request) && txn.request.named(b"sec-websocket-key").next().is_none()
+        {
+            txn.flags.clear(TxnFlags::REQUEST);
+            return refuse(s, 400, Cause::Proxy, cx);
+        }
     }
     s.request_expiry = Deadline::NEVER;
     if s.txn.request_flow.is_done() {
@@ -83,4 +89,10 @@ fn refuse(s: &mut Session, status: u16, cause: Cause, cx: &mut Cx<'_>) -> Verdic
     s.ends_in(cause, Phase::Request);
     answer_shaped(s, status, Shape::Parser, cx);
     Verdict::Stop
+}
+
+/// Whether the Upgrade field names WebSocket (RFC 6455 section 4.1).
+pub(super) fn names_websocket(head: &Head) -> bool {
+    let mut names = head.values(Known::Upgrade).flat_map(|value| value.split(|b| *b == b','));
+    names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }

@@ -55,10 +55,12 @@ impl Engine {
             }
         } else if !s.req.is(Facts::SHUTR) {
             let ready = rx.fds.ready(client_sock);
-            let aborts = ready.has(Ready::HUP)
-                && self.site.proxy(s.backend).options.has(Options::ABORT_ON_CLOSE);
-            if ready.has(Ready::ERR) || aborts {
-                s.req.shut_read(Facts::READ_ERROR);
+            // Who left is not looked for unless `option abortonclose` says so.
+            if ready.any(Ready::HUP.with(Ready::ERR))
+                && self.site.proxy(s.backend).options.has(Options::ABORT_ON_CLOSE)
+            {
+                let reset = ready.has(Ready::ERR);
+                s.req.shut_read(if reset { Facts::READ_ERROR } else { Facts::EOF });
                 moved = true;
             }
         }
@@ -82,8 +84,9 @@ impl Engine {
             reads_max,
             now: self.now.mono,
         };
+        let before = s.res.received;
         let moved = rx.receive(sock, &mut s.res);
-        if moved && s.res.received > 0 {
+        if s.res.received > before {
             s.flags.set(SessionFlags::ANSWERED);
         }
         if s.res.is(Facts::READ_ERROR) && !s.req.is(Facts::SHUTW) {
@@ -308,6 +311,8 @@ fn wants_request(s: &Session) -> bool {
         Mode::Http => {
             s.txn.is(TxnFlags::TUNNEL)
                 || s.req.analysers.any(Analysers::WAIT_REQUEST.with(Analysers::FORWARD_REQUEST))
+                // A body is read while there is no server yet, to see whether its client stays.
+                || (s.is_looking() && !s.txn.request_flow.is_done())
         }
     }
 }

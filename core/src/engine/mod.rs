@@ -159,6 +159,8 @@ pub struct Engine {
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Session>>,
     conns: ServerConns,
+    /// Clients that linger.
+    lingering: u32,
     farms: Vec<Farm>,
     pools: Pools,
     pipes: Vec<Pipe>,
@@ -203,6 +205,7 @@ impl Engine {
             sessions: Slab::new(),
             spare: Vec::new(),
             conns: ServerConns::new(site.servers.len()),
+            lingering: 0,
             farms: Vec::new(),
             pools: Pools::new(&site.tunables),
             pipes: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::{Engine, Note, SPARE_SESSIONS};
 use crate::channel::{Channel, Facts};
-use crate::conn::NO_CONN;
+use crate::conn::{ClientFlags, NO_CONN};
 use crate::fds::Owner;
 use crate::poller::{Close, Connecting, Poller, Ready};
 use crate::pool::Class;
@@ -27,7 +27,9 @@ impl Engine {
                 self.look_at_connecting(net, id);
             }
             let mut moved = self.receive(net, id);
-            match self.step(id, woken) {
+            let want = self.step(id, woken);
+            self.log_early(id);
+            match want {
                 Want::Over => {
                     self.finish(net, id);
                     return;
@@ -174,7 +176,9 @@ impl Engine {
         if let Some(backend) = backend_counted {
             self.shared.gauge_add(self.id, Gauge::Backend(backend), -1);
         }
-        self.log_session(id);
+        if !self.sessions[id as usize].flags.has(SessionFlags::LOGGED) {
+            self.log_session(id, false);
+        }
         let mut s = self.sessions.remove(id as usize);
         if self.watching {
             let (serial, end, status) = (s.serial, s.outcome(), s.txn.status);
@@ -250,7 +254,10 @@ impl Engine {
         let client_id = s.client;
         let server = s.back.server;
         let keeps = s.keeps_server();
-        let private = self.site.proxy(s.backend).reuse == Reuse::Never;
+        let authenticated = s.flags.has(SessionFlags::PRIVATE);
+        let private = self.site.proxy(s.backend).reuse == Reuse::Never
+            || authenticated
+            || self.conns.conn(conn).private;
         let stays = s.keeps_client();
         if !keeps || self.stopping || (private && !stays) || !self.may_park(conn, server) {
             self.close_conn(net, conn, how);
@@ -262,11 +269,20 @@ impl Engine {
             self.close_conn(net, conn, how);
             return;
         }
+        self.conns.conn_mut(conn).private = private;
+        let old = self.clients[client_id as usize].private;
+        if private && old != NO_CONN {
+            self.close_idle(net, old);
+        }
         self.conns.park(conn, private, self.now.mono);
         self.fds.reassign(sock, Owner::IdleServer(conn));
         self.clients[client_id as usize].last_server = server;
+        let client = &mut self.clients[client_id as usize];
         if private {
-            self.clients[client_id as usize].private = conn;
+            client.private = conn;
+        }
+        if authenticated {
+            client.flags.set(ClientFlags::PREFER_LAST);
         }
         self.shared.gauge_add(self.id, Gauge::Idle(server), 1);
         if !self.tasks.deadline(self.purge).is_set() {

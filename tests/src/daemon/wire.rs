@@ -100,10 +100,7 @@ impl Wire {
     }
 
     /// Reads to the end and gives every piece to `sink`.
-    pub fn read_to_end(
-        &mut self,
-        mut sink: impl FnMut(&[u8]) -> io::Result<()>,
-    ) -> io::Result<()> {
+    pub fn read_to_end(&mut self, mut sink: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         loop {
             let bytes = self.fill()?;
             if bytes.is_empty() {

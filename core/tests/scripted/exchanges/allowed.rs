@@ -1,0 +1,141 @@
+//! Where Tidegate differs from HAProxy on purpose, or where the reference depends on the machine it was
+//! made on.
+
+/// What is not compared, or compared otherwise.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// The lengths of timers.
+    Timers,
+    /// The log.
+    Log,
+    /// How the connection of this name ended.
+    End(&'static str),
+    /// All that this socket received.
+    Socket(&'static str),
+    /// A line of ours that stands for one of HAProxy's.
+    Line(&'static str, &'static str),
+    /// Nothing at all: it is only played.
+    All,
+}
+
+use What::*;
+
+const SLOW: &str = "HAProxy or the kernel held bytes back for a while";
+const FEW: &str = "HAProxy keeps no more idle connections than it estimates to need";
+const RETRIED: &str = "a request that is safe to repeat is tried again on a fresh connection";
+const STRICT: &str = "refused, as the http module says";
+const HOP: &str = "what is meant for one hop ends there, as the http module says";
+const TRAILERS: &str = "trailers are dropped, as the http module says";
+const CHUNKS: &str = "HAProxy cuts chunks anew where bytes came apart";
+const PORT: &str = "HAProxy removes a default port from Host";
+const ABORT: &str = "an exchange that ends in the middle resets its server's connection";
+const LAZY: &str = "HAProxy looks at the first chunk before it makes anything of the head";
+const KERNEL: &str = "depends on how much the kernel holds";
+const SILENT: &str = "HAProxy resets a connection to a server that nothing was sent on";
+
+/// Scenario, what, and why.
+pub const ALLOWED: &[(&str, What, &str)] = &[
+    ("response-chunked-pieces", Timers, SLOW),
+    ("post-apart", Timers, SLOW),
+    ("request-pieces", Timers, SLOW),
+    ("response-large", Timers, SLOW),
+    ("balance-held-roundrobin", Timers, SLOW),
+    ("balance-held-leastconn", Timers, SLOW),
+    ("balance-held-leastconn-weights", Timers, SLOW),
+    ("balance-held-first", Timers, SLOW),
+    ("balance-held-maxconn", Timers, SLOW),
+    ("tcp-bulk", Timers, SLOW),
+    ("tcp-splice-auto", Timers, SLOW),
+    ("tcp-splice-request", Timers, SLOW),
+    ("reuse-default", End("o2"), FEW),
+    ("reuse-safe", End("o2"), FEW),
+    ("reuse-safe-left", End("o2"), FEW),
+    ("reuse-aggressive-unproven", End("o2"), FEW),
+    ("queue", End("o2"), FEW),
+    ("queue-order", End("o2"), FEW),
+    ("queue-order", End("o3"), FEW),
+    ("queue-order", End("o4"), FEW),
+    ("queue-abort-unseen", End("o2"), FEW),
+    ("queue-idle-client", End("o2"), FEW),
+    ("frontend-maxconn", End("o2"), FEW),
+    ("response-trailers", All, TRAILERS),
+    ("post-trailers", Socket("o"), TRAILERS),
+    ("response-chunked-http10", All, "an HTTP/1.0 client knows no chunks"),
+    ("interim-http10", Socket("c"), "an HTTP/1.0 client knows no interim answers"),
+    ("post-length-and-chunked", All, STRICT),
+    ("headers-folded", All, STRICT),
+    ("headers-bare-lf", All, STRICT),
+    ("length-twice", Socket("c"), "the one length stands last"),
+    ("connection-listed", Socket("c"), HOP),
+    ("connection-listed", Socket("o"), HOP),
+    ("connection-close-listed", Socket("o"), HOP),
+    ("te-kept", Socket("o"), HOP),
+    ("upgrade", Socket("o"), HOP),
+    ("upgrade-early", Socket("o"), HOP),
+    ("upgrade-declined", Socket("o"), HOP),
+    ("upgrade-http10", Socket("o"), HOP),
+    ("upgrade-server-close", Socket("o"), HOP),
+    ("upgrade-timeout-tunnel", Socket("o"), HOP),
+    ("websocket", Socket("o"), HOP),
+    ("websocket-accept-missing", Socket("o"), HOP),
+    ("websocket-accept-wrong", Socket("o"), HOP),
+    ("target-absolute-port", All, PORT),
+    ("connect", HOST, PORT),
+    ("connect-server-ends", HOST, PORT),
+    ("connect-length", HOST, PORT),
+    ("connect-length", Socket("c"), "a length that means nothing is not passed on"),
+    ("connect-refused", HOST, PORT),
+    ("connect-early", HOST, PORT),
+    ("connect-timeout-tunnel", HOST, PORT),
+    ("connect-timeout-silent", HOST, PORT),
+    ("connect-timeout-silent", End("o"), SILENT),
+    ("connect-timeout-client", HOST, PORT),
+    ("connect-timeout-server", HOST, PORT),
+    ("connect-client-reset", HOST, PORT),
+    ("connect-server-reset", HOST, PORT),
+    ("connect-timeout-server-fin", HOST, PORT),
+    ("connect-timeout-client-fin", HOST, PORT),
+    ("reuse-dies", All, RETRIED),
+    ("reuse-dies-reset", All, RETRIED),
+    ("reuse-dies-shared", All, RETRIED),
+    ("reuse-dies-post", Log, "what failed is logged, although the client is not told"),
+    ("bad-chunk", End("o"), ABORT),
+    ("bad-chunk-answered", End("o"), ABORT),
+    ("bad-chunk-answering", End("o"), ABORT),
+    ("bad-chunk-at-once", All, LAZY),
+    ("response-chunk", End("o"), ABORT),
+    ("response-chunk-at-once", All, LAZY),
+    ("client-body-chunked", Socket("o"), CHUNKS),
+    ("client-data", End("o"), ABORT),
+    ("client-data-close", End("o"), ABORT),
+    ("client-data-to-close", End("o"), ABORT),
+    ("server-chunk", All, CHUNKS),
+    ("timeout-server-chunk", Socket("c"), CHUNKS),
+    ("server-leaves-body", All, "the client is told that the server failed"),
+    ("timeout-client-read", Log, KERNEL),
+    ("timeout-client-read", End("o"), ABORT),
+    ("tcp-timeout-read", Log, KERNEL),
+    ("tcp-timeout-read", End("o"), ABORT),
+    ("tcp-nolinger", End("o"), "the kernel resets; the script has none"),
+    ("tcp-timeout-tunnel-silent", End("o"), SILENT),
+    ("log-default-tcp", End("o"), SILENT),
+    ("no-server-errorfile", Log, "what a file says of its connection is not counted"),
+    ("log-cut", Log, "where it is cut depends on the digits of pid and port"),
+];
+
+const HOST: What = Line(r"o < host: www:443\r\n", r"o < host: www\r\n");
+
+/// Scenarios in which it matters what has arrived when: in pieces they are others.
+pub const CUT: &[&str] = &[
+    "bad-chunk",
+    "bad-chunk-answered",
+    "bad-chunk-answering",
+    "deny-post-whole",
+    "client-waiting-answer",
+    "log-asap",
+];
+
+/// What is allowed in a scenario.
+pub fn allowed(scenario: &str) -> Vec<What> {
+    ALLOWED.iter().filter(|(name, ..)| *name == scenario).map(|(_, what, _)| *what).collect()
+}
