@@ -6,8 +6,7 @@ use super::{Verdict, fail};
 use crate::channel::{Analysers, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, HeadLimits, HeadScan, Method, Scan, Version, parse_response, response_body,
-    write_response,
+    Body, HeadLimits, HeadScan, Method, Scan, Version, response_body, write_response,
 };
 use crate::pool::Class;
 use crate::proxy::spec::RetryOn;
@@ -21,21 +20,23 @@ use crate::txn::{Flow, TxnFlags};
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     loop {
         let input = s.res.buf.as_ref().map_or(&[][..], |b| b.input());
-        let len = match s.txn.response_scan.advance(input) {
+        let limits = HeadLimits::of(cx.site.tunables.maxhdr);
+        let len = match s.txn.response_scan.parse(input, &mut s.txn.response, &limits) {
             Scan::Complete { skip: 0, len } => len,
             Scan::Complete { .. } | Scan::Bad { .. } => return junk(s, cx),
             Scan::NeedMore => return incomplete(s, cx),
         };
         let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
-        let limits = HeadLimits { fields_max: cx.site.tunables.maxhdr as usize };
-        s.txn.response.clear();
-        if len > limit || parse_response(&input[..len], &mut s.txn.response, &limits).is_err() {
+        if len > limit {
             return junk(s, cx);
         }
         let method = s.txn.request.method();
         let Ok(body) = response_body(&s.txn.response, method) else {
             return junk(s, cx);
         };
+        if body == Body::Chunked && super::forward::begins_badly(&input[len..]) {
+            return junk(s, cx);
+        }
         if s.txn.response.status() == 101 && lacks_accept(s) {
             return junk(s, cx);
         }

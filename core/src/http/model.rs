@@ -326,6 +326,11 @@ impl Head {
         self.line.len as usize + lines + CRLF.len()
     }
 
+    /// The length of the start line, its CRLF included.
+    pub(super) fn line_len(&self) -> usize {
+        self.line.range().len()
+    }
+
     /// A bound on [`Head::wire_len`] that is known without a look at the fields.
     pub(super) fn wire_len_max(&self) -> usize {
         self.block.len() + CRLF.len()
