@@ -169,8 +169,7 @@ fn requests() -> Vec<Scenario> {
                 rest("o"),
                 close("c"),
             ])
-            .codes(["--"])
-            .allow("", "doubtful framing is refused (RFC 9112 section 6.3)"),
+            .codes(["--"]),
         http("post-early-answer", "the server answers while the body is still coming")
             .steps(asked("POST /p HTTP/1.1\r\nHost: www\r\nContent-Length: 10\r\n\r\nhello"))
             .steps([body("o", 5)])
