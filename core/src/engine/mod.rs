@@ -19,6 +19,7 @@ mod io;
 mod log;
 mod mail;
 mod observe;
+mod parked;
 mod run;
 mod signal;
 mod splice;
@@ -427,6 +428,7 @@ impl Engine {
             sinks: self.logs.sinks(),
             now: self.now.mono,
         });
+        self.audit_parked();
     }
 
     fn set_client_deadline(&mut self, client: u32, deadline: Deadline) {

@@ -114,21 +114,20 @@ impl Engine {
         }
     }
 
-    /// Closes the session's server connection.
+    /// Closes the session's server connection, and gives back what it holds of the server if it is done with it.
     pub(super) fn drop_server<P: Poller>(&mut self, net: &mut P, id: u32) {
         let s = &mut self.sessions[id as usize];
         s.flags.clear(SessionFlags::DROP_SERVER);
         let conn = core::mem::replace(&mut s.back.conn, NO_CONN);
-        if conn == NO_CONN {
-            return;
-        }
         // An attempt, or a request that will not be answered any more: nothing that we sent matters now.
         let reset = s.may_reset_server() || s.end.is_some() || s.flags.has(SessionFlags::FRESH);
         let how = if reset { Close::Reset } else { Close::Graceful };
         if s.back.state == State::Closed {
             self.release_server(net, id);
         }
-        self.close_conn(net, conn, how);
+        if conn != NO_CONN {
+            self.close_conn(net, conn, how);
+        }
     }
 
     /// Forgets and closes a server connection.

@@ -140,7 +140,8 @@ impl Session {
 
     /// The server side is done with: no connection is there or will be.
     pub fn close_back(&mut self) {
-        if self.back.state == State::Established || self.back.state == State::Connecting {
+        // A connection, a slot, a place in a queue: others wait for them.
+        if !matches!(self.back.state, State::Initial | State::Request | State::Closed) {
             self.flags.set(SessionFlags::DROP_SERVER);
         }
         self.back.state.step(Step::Close);
