@@ -67,7 +67,10 @@ pub struct Answer {
 pub enum Outcome {
     Whole(Answer),
     /// The end came too early, and it shows.
-    Cut { status: Option<u16>, received: u64 },
+    Cut {
+        status: Option<u16>,
+        received: u64,
+    },
     /// Nothing came for too long.
     Hung,
     /// Bytes that are not what they should be.
