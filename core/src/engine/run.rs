@@ -195,6 +195,10 @@ impl Engine {
         }
         let client_id = s.client;
         let keeps = s.keeps_client() && !s.flags.has(SessionFlags::STOPPING);
+        if let Some(buf) = &mut s.req.buf {
+            // What the server was not sent any more must not stand in front of the next request.
+            buf.sent(buf.output_len());
+        }
         match s.req.buf.take() {
             Some(rest) if keeps && !rest.is_empty() => {
                 let rest = self.pools.shrink(rest);
