@@ -134,10 +134,6 @@ struct Listening {
 struct Farm {
     /// How it balances, if it has servers.
     balancer: Option<Balancer>,
-    /// Clients accepted (`cumulated conns: FE`).
-    accepted: u64,
-    /// Sessions that came to it as a backend (`BE`).
-    sessions: u64,
     /// Whether it was said that it stopped.
     stopped: bool,
 }

@@ -64,7 +64,10 @@ impl Engine {
                 Some("could look at its connection")
             } else if wants_response(s) && readable(server) && has_room(&s.res, &self.pools) {
                 Some("could receive from its server")
-            } else if established && !s.req.is(Facts::SHUTW) && s.req.has_output() && writable(server)
+            } else if established
+                && !s.req.is(Facts::SHUTW)
+                && s.req.has_output()
+                && writable(server)
             {
                 Some("could send to its server")
             } else if established && s.req.owes_shut_write() {

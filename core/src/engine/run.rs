@@ -40,15 +40,22 @@ impl Engine {
                 }
                 Want::Server => {
                     self.find_server(net, id);
-                    // Another look only if there is something to do already.
-                    moved |= self.sessions[id as usize].back.state != State::Connecting
-                        && self.sessions[id as usize].back.state != State::Queued;
+                    let state = self.sessions[id as usize].back.state;
+                    if state != State::Connecting && state != State::Queued {
+                        // There is something to decide before there is something to send.
+                        woken = Woken::IO;
+                        continue;
+                    }
                 }
                 Want::Wait => {}
             }
             moved |= self.send(net, id);
             if !moved {
                 self.rest(id);
+                return;
+            }
+            if self.sessions[id as usize].is_over_quietly() {
+                self.finish(net, id);
                 return;
             }
             woken = Woken::IO;

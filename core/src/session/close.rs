@@ -353,6 +353,20 @@ impl Session {
             && (sent || self.req.is(Facts::SHUTW))
     }
 
+    /// Whether it is over and nothing is left to be noticed first: the usual end of an exchange.
+    pub fn is_over_quietly(&self) -> bool {
+        self.mode == Mode::Http
+            && !self.req.facts.with(self.res.facts).any(
+                Facts::READ_ERROR
+                    .with(Facts::WRITE_ERROR)
+                    .with(Facts::READ_TIMEOUT)
+                    .with(Facts::WRITE_TIMEOUT)
+                    .with(Facts::SHUTW),
+            )
+            && !self.flags.has(SessionFlags::DROP_SERVER)
+            && self.is_over()
+    }
+
     /// Whether the client's connection may carry another exchange after this one.
     pub fn keeps_client(&self) -> bool {
         self.mode == Mode::Http

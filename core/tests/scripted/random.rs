@@ -60,9 +60,8 @@ struct World {
 
 fn world(lines: &'static [&'static str]) -> impl Strategy<Value = World> {
     let lines = proptest::sample::subsequence(lines, 0..=lines.len());
-    (lines, select(vec![0, 1, 2, 7, 1_000]), select(vec![0, 100, 5_000]), any::<bool>()).prop_map(
-        |(lines, piece_max, pipe_max, tiny)| World { lines, piece_max, pipe_max, tiny },
-    )
+    (lines, select(vec![0, 1, 2, 7, 1_000]), select(vec![0, 100, 5_000]), any::<bool>())
+        .prop_map(|(lines, piece_max, pipe_max, tiny)| World { lines, piece_max, pipe_max, tiny })
 }
 
 fn tiny(t: &mut Tunables) {
@@ -305,7 +304,13 @@ fn cases(n: u32) -> ProptestConfig {
         None => RngSeed::Fixed(20_261_122),
     };
     let cases = option_env!("WALKS").and_then(|n| n.parse().ok()).unwrap_or(config.cases);
-    ProptestConfig { rng_seed, cases, failure_persistence: None, max_shrink_iters: 20_000, ..config }
+    ProptestConfig {
+        rng_seed,
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..config
+    }
 }
 
 proptest! {
