@@ -2,7 +2,8 @@
 //!
 //! Not a network: nothing happens by itself. A test says what arrives, how much a peer takes, and how a
 //! connection attempt ends, and looks at what was sent and closed. It keeps the poller's contract, asserts
-//! what the core owes it (P7, no call on a closed handle), and counts what is open.
+//! what the core owes it (P7, no call on a closed handle), and counts what is open. Several engines may
+//! share one: [`Script::engine`] says whose turn it is.
 //!
 //! ```text
 //!   test: connect, push, end, reset, window ──► Script ◄── Poller ── engine
@@ -35,6 +36,8 @@ enum Arrival {
 #[derive(Debug)]
 struct Line {
     sock: Sock,
+    /// The engine that has it open.
+    engine: u32,
     inbox: VecDeque<Arrival>,
     sent: Vec<u8>,
     window: usize,
@@ -44,6 +47,7 @@ struct Line {
     connecting: Option<Connecting>,
     to: Option<Address>,
     peer: Peer,
+    local: SocketAddr,
     listener: Option<u32>,
     queue: VecDeque<Wire>,
     messages: bool,
@@ -59,12 +63,24 @@ pub struct Script {
     dialled: VecDeque<Wire>,
     pipes: Slab<VecDeque<u8>>,
     ports: u16,
+    /// Whose turn it is: it gets its own events, and what it opens is its own.
+    pub engine: u32,
+    /// The address of each listener; `127.0.0.1:8080` where there is none.
+    pub bound: Vec<SocketAddr>,
     /// Answers further `accept` and `connect` calls with this shortage.
     pub shortage: Option<Fault>,
+    /// Sockets that may be open at once; 0 is no limit. Beyond it: [`Fault::NoDescriptors`].
+    pub fds_max: usize,
+    /// Bytes that a pipe holds; 0 is as many as were asked for.
+    pub pipe_max: usize,
+    /// Refuses pipes.
+    pub no_pipes: bool,
     /// Most bytes that one receive gives: cuts what arrives into pieces.
     pub piece_max: usize,
     /// How many calls of each kind were made.
     pub calls: Calls,
+    /// Counts up whenever a call changed something: bytes moved, a socket was opened, ended or closed.
+    pub progress: u64,
     /// Messages that sinks took, without their line feeds.
     pub logged: Vec<String>,
     /// Engines that were notified.
@@ -86,6 +102,8 @@ pub struct Calls {
     pub send: u32,
     /// `splice_in` and `splice_out`.
     pub splice: u32,
+    /// `shut_write` and `close`.
+    pub end: u32,
 }
 
 impl Script {
@@ -95,10 +113,34 @@ impl Script {
     ///
     /// If the engine does not listen there.
     pub fn connect(&mut self, listener: u32) -> Wire {
+        self.connect_from(listener, IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
+    /// The same from another address than `127.0.0.1`.
+    ///
+    /// # Panics
+    ///
+    /// If no engine listens there.
+    pub fn connect_from(&mut self, listener: u32, from: IpAddr) -> Wire {
+        let at = self.listening(listener).next().expect("an engine listens there");
+        self.connect_at(at, from)
+    }
+
+    /// A client connects to the shard of a listener that `engine` has.
+    ///
+    /// # Panics
+    ///
+    /// If that engine does not listen there.
+    pub fn connect_to(&mut self, listener: u32, engine: u32) -> Wire {
+        let at = self.listening(listener).find(|&at| self.lines[at].engine == engine);
+        self.connect_at(at.expect("the engine listens there"), IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
+    fn connect_at(&mut self, at: Wire, from: IpAddr) -> Wire {
         self.ports += 1;
-        let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000 + self.ports);
+        let peer = SocketAddr::new(from, 40_000 + self.ports);
         let wire = self.line(Peer::Inet(peer), None);
-        let at = self.listener(listener).expect("the engine listens there");
+        self.lines[wire].local = self.lines[at].local;
         self.lines[at].queue.push_back(wire);
         self.announce(at, Ready::READ);
         wire
@@ -159,7 +201,8 @@ impl Script {
     /// The attempt succeeds.
     pub fn establish(&mut self, wire: Wire) {
         self.lines[wire].connecting = Some(Connecting::Done);
-        self.announce(wire, Ready::WRITE);
+        let ready = Ready::WRITE.with(self.pending(wire));
+        self.announce(wire, ready);
     }
 
     /// The attempt fails.
@@ -178,9 +221,34 @@ impl Script {
         self.lines[wire].closed
     }
 
-    /// Sockets that the engine has open, listeners and sinks too.
+    /// Whether the peer sent something that the engine did not receive. (Closing then resets.)
+    pub fn unread(&self, wire: Wire) -> bool {
+        matches!(self.lines[wire].inbox.front(), Some(Arrival::Bytes(_)))
+    }
+
+    /// The engine that has the socket open, if one has.
+    pub fn holder(&self, wire: Wire) -> Option<u32> {
+        let line = &self.lines[wire];
+        (!line.sock.is_none() && line.closed.is_none()).then_some(line.engine)
+    }
+
+    /// Sockets that the engines have open, listeners and sinks too.
     pub fn open(&self) -> usize {
         self.socks.len()
+    }
+
+    /// Listeners and sinks among them.
+    pub fn standing(&self) -> usize {
+        let standing =
+            |wire: Wire| self.lines[wire].listener.is_some() || self.lines[wire].messages;
+        self.socks.iter().filter(|(_, wire)| standing(**wire)).count()
+    }
+
+    /// The connections that the engines have open, of clients and to servers.
+    pub fn connections(&self) -> Vec<Wire> {
+        let standing =
+            |wire: Wire| self.lines[wire].listener.is_some() || self.lines[wire].messages;
+        self.socks.iter().map(|(_, wire)| *wire).filter(|wire| !standing(*wire)).collect()
     }
 
     /// Pipes that the engine has open.
@@ -188,14 +256,23 @@ impl Script {
         self.pipes.len()
     }
 
-    /// Whether events wait to be harvested.
-    pub fn has_events(&self) -> bool {
-        !self.events.is_empty()
+    /// Whether events wait to be harvested by an engine.
+    pub fn has_events(&self, engine: u32) -> bool {
+        self.events.iter().any(|event| self.is_for(*event, engine))
+    }
+
+    fn is_for(&self, event: Event, engine: u32) -> bool {
+        let wire = self.socks.get(event.sock.index as usize);
+        wire.is_none_or(|wire| {
+            self.lines[*wire].engine == engine || self.lines[*wire].sock != event.sock
+        })
     }
 
     fn line(&mut self, peer: Peer, to: Option<Address>) -> Wire {
+        let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
         self.lines.push(Line {
             sock: Sock::NONE,
+            engine: self.engine,
             inbox: VecDeque::new(),
             sent: Vec::new(),
             window: usize::MAX,
@@ -205,6 +282,7 @@ impl Script {
             connecting: None,
             to,
             peer,
+            local,
             listener: None,
             queue: VecDeque::new(),
             messages: false,
@@ -214,14 +292,42 @@ impl Script {
 
     fn open_line(&mut self, wire: Wire) -> Sock {
         self.generation += 1;
+        self.progress += 1;
         let index = self.socks.insert(wire) as u32;
         let sock = Sock { index, generation: self.generation };
         self.lines[wire].sock = sock;
+        self.lines[wire].engine = self.engine;
         sock
     }
 
-    fn listener(&self, listener: u32) -> Option<Wire> {
-        self.lines.iter().position(|l| l.listener == Some(listener) && l.closed.is_none())
+    /// As `open_line`, for a socket that was there before: what it is ready for is announced once, as
+    /// registering it with the kernel does.
+    fn take_line(&mut self, wire: Wire) -> Sock {
+        let sock = self.open_line(wire);
+        let ready = self.pending(wire);
+        if !ready.is_empty() {
+            self.announce(wire, ready);
+        }
+        sock
+    }
+
+    fn listening(&self, listener: u32) -> impl Iterator<Item = Wire> {
+        let is = move |l: &Line| l.listener == Some(listener) && l.closed.is_none();
+        self.lines.iter().enumerate().filter(move |(_, l)| is(l)).map(|(wire, _)| wire)
+    }
+
+    /// What has arrived already.
+    fn pending(&self, wire: Wire) -> Ready {
+        let ready = |arrival: &Arrival| match arrival {
+            Arrival::Bytes(_) => Ready::READ,
+            Arrival::End => Ready::READ.with(Ready::HUP),
+            Arrival::Reset => Ready::READ.with(Ready::HUP).with(Ready::ERR),
+        };
+        self.lines[wire].inbox.iter().fold(Ready::NONE, |all, a| all.with(ready(a)))
+    }
+
+    fn is_full(&self) -> bool {
+        self.fds_max > 0 && self.socks.len() >= self.fds_max
     }
 
     fn announce(&mut self, wire: Wire, ready: Ready) {
@@ -243,12 +349,18 @@ impl Script {
 
 impl Poller for Script {
     fn harvest(&mut self, events: &mut Vec<Event>) {
-        events.append(&mut self.events);
+        for event in core::mem::take(&mut self.events) {
+            let mine = self.is_for(event, self.engine);
+            if mine { events.push(event) } else { self.events.push(event) }
+        }
     }
 
     fn listen(&mut self, at: &ListenSpec) -> Result<Sock, Fault> {
         let wire = self.line(Peer::Unix, None);
         self.lines[wire].listener = Some(at.listener);
+        if let Some(local) = self.bound.get(at.listener as usize) {
+            self.lines[wire].local = *local;
+        }
         Ok(self.open_line(wire))
     }
 
@@ -257,10 +369,13 @@ impl Poller for Script {
         if let Some(fault) = self.shortage {
             return Accepted::Failed(fault);
         }
+        if self.is_full() {
+            return Accepted::Failed(Fault::NoDescriptors);
+        }
         let line = self.at(listener);
         let Some(wire) = line.queue.pop_front() else { return Accepted::Blocked };
         let more = line.queue.len() as u32;
-        let sock = self.open_line(wire);
+        let sock = self.take_line(wire);
         Accepted::One { sock, peer: self.lines[wire].peer, more: Some(more) }
     }
 
@@ -268,6 +383,9 @@ impl Poller for Script {
         self.calls.connect += 1;
         if let Some(fault) = self.shortage {
             return Err(fault);
+        }
+        if self.is_full() {
+            return Err(Fault::NoDescriptors);
         }
         let wire = self.line(Peer::Unix, Some(to.to.clone()));
         self.dialled.push_back(wire);
@@ -295,14 +413,16 @@ impl Poller for Script {
                 if bytes.is_empty() {
                     line.inbox.pop_front();
                 }
+                self.progress += 1;
                 Io::Done(n)
             }
         };
-        // A piece is a short read although more is here: announced again (P4).
+        // A piece is a short read although more is here: announced again (P4). An end or a failure behind
+        // the bytes was announced when it came, and is not again (P3).
         let wire = self.socks[sock.index as usize];
         match io {
             Io::Blocked => self.calls.recv_blocked += 1,
-            Io::Done(n) if n < into.len() && !self.lines[wire].inbox.is_empty() => {
+            Io::Done(n) if n < into.len() && self.unread(wire) => {
                 self.announce(wire, Ready::READ);
             }
             _ => {}
@@ -332,27 +452,41 @@ impl Poller for Script {
         if line.window != usize::MAX {
             line.window -= n;
         }
+        self.progress += 1;
         Io::Done(n)
     }
 
     fn shut_write(&mut self, sock: Sock) {
+        self.calls.end += 1;
+        self.progress += 1;
         let line = self.at(sock);
         assert!(!line.shut, "shut twice");
         line.shut = true;
     }
 
     fn close(&mut self, sock: Sock, how: Close) {
+        self.calls.end += 1;
+        self.progress += 1;
         self.at(sock).closed = Some(how);
         self.socks.remove(sock.index as usize);
     }
 
     fn open_pipe(&mut self, _bytes: u32) -> Result<Pipe, Fault> {
+        if self.no_pipes || self.is_full() {
+            return Err(Fault::NoDescriptors);
+        }
         Ok(Pipe(self.pipes.insert(VecDeque::new()) as u32))
     }
 
     fn splice_in(&mut self, sock: Sock, pipe: Pipe, max: usize) -> Io {
+        assert!(max > 0, "P7: receiving into nothing");
         self.calls.splice += 1;
-        let mut block = vec![0; max.min(65_536)];
+        let held = self.pipes[pipe.0 as usize].len();
+        let room = if self.pipe_max == 0 { max } else { self.pipe_max.saturating_sub(held) };
+        if room == 0 {
+            return Io::Blocked;
+        }
+        let mut block = vec![0; max.min(room).min(65_536)];
         let io = self.recv(sock, &mut block);
         if let Io::Done(n) = io {
             self.pipes[pipe.0 as usize].extend(&block[..n]);
@@ -377,9 +511,7 @@ impl Poller for Script {
     fn address(&mut self, sock: Sock, which: Which) -> Option<Peer> {
         match which {
             Which::Peer => Some(self.at(sock).peer),
-            Which::Local => {
-                Some(Peer::Inet(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)))
-            }
+            Which::Local => Some(Peer::Inet(self.at(sock).local)),
         }
     }
 
@@ -412,10 +544,11 @@ impl Poller for Script {
     fn detach(&mut self, sock: Sock) -> Option<Parcel> {
         let wire = *self.socks.get(sock.index as usize)?;
         self.socks.remove(sock.index as usize);
+        self.lines[wire].sock = Sock::NONE;
         Some(Parcel(wire as u64))
     }
 
     fn adopt(&mut self, parcel: Parcel) -> Option<Sock> {
-        Some(self.open_line(parcel.0 as usize))
+        Some(self.take_line(parcel.0 as usize))
     }
 }

@@ -1,8 +1,8 @@
 //! Passes bodies: by `to_forward` where the length is known, decoded and encoded anew where it is chunked.
 
-use super::{Verdict, answer};
+use super::{Verdict, fail};
 use crate::buf::Buf;
-use crate::channel::Facts;
+use crate::channel::{Analysers, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{CHUNK_HEAD_MAX, Chunk, LAST_CHUNK, write_chunk_head, write_request};
 use crate::pool::{Class, Pools};
@@ -18,7 +18,7 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     if !s.txn.is(TxnFlags::HEAD_QUEUED) && !queue_head(s, cx) {
         s.ends_in(Cause::Internal, Phase::Connect);
-        answer(s, 500, cx);
+        fail(s, 500, cx);
         return Verdict::Stop;
     }
     if !s.txn.request_flow.is_done() && !s.req.input().is_empty() {
@@ -31,12 +31,10 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             s.req.forward();
         }
         Flow::Chunked(_) => {
-            match recode(&mut s.txn.request_flow, &mut s.req.buf, false, cx.pools) {
-                Ok(moved) => s.req.added += moved.grown,
-                Err(()) => {
-                    s.ends_in(Cause::Proxy, Phase::Data);
-                    return refuse_body(s, cx);
-                }
+            let moved = recode(&mut s.txn.request_flow, &mut s.req.buf, false, cx.pools);
+            s.req.added += moved.grown;
+            if moved.bad {
+                return refuse_body(s, cx);
             }
         }
         _ => {}
@@ -56,7 +54,7 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         return Verdict::Stop;
     }
     if !s.req.read_expiry.is_set() {
-        s.req.read_expiry = Deadline::after(cx.now.mono, s.req.read_timeout);
+        s.req.await_reader(cx.now.mono);
     }
     Verdict::Wait
 }
@@ -64,11 +62,28 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 /// A body that is no body: the server never sees its end.
 fn refuse_body(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if s.txn.is(TxnFlags::RESPONSE) {
-        s.abort(cx);
+        // Its answer has begun, or was given: the client gets what there is of it.
+        s.ends_in(Cause::Proxy, Phase::Data);
+        s.req.analysers = Analysers::NONE;
+        let _ = truncate(s);
     } else {
-        answer(s, 400, cx);
+        s.ends_in(Cause::Proxy, Phase::Headers);
+        fail(s, 400, cx);
     }
     Verdict::Stop
+}
+
+/// Whether what is there of a chunked body is malformed already.
+pub(super) fn begins_badly(bytes: &[u8]) -> bool {
+    let mut decoder = crate::http::ChunkDecoder::default();
+    let mut at = 0;
+    loop {
+        match decoder.step(&bytes[at..]) {
+            Chunk::Bad(_) => return true,
+            Chunk::NeedMore | Chunk::End(_) => return false,
+            Chunk::Skip(n) | Chunk::Data(n) => at += n,
+        }
+    }
 }
 
 /// Writes the request's head in front of what is there of its body.
@@ -97,15 +112,13 @@ pub(super) fn response(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let unchunk = s.txn.is(TxnFlags::UNCHUNK);
     match s.txn.response_flow {
         Flow::Chunked(_) => {
-            match recode(&mut s.txn.response_flow, &mut s.res.buf, unchunk, cx.pools) {
-                Ok(moved) => {
-                    s.txn.body_bytes += moved.data;
-                    s.res.added += moved.grown;
-                }
-                Err(()) => {
-                    s.ends_in(Cause::Proxy, Phase::Data);
-                    return truncate(s);
-                }
+            let moved = recode(&mut s.txn.response_flow, &mut s.res.buf, unchunk, cx.pools);
+            s.res.added += moved.grown;
+            // HAProxy's log counts 1 for the end of the trailers, which are dropped here.
+            s.txn.body_bytes += moved.data + u64::from(s.txn.response_flow.is_done());
+            if moved.bad {
+                s.ends_in(Cause::Server, Phase::Data);
+                return truncate(s);
             }
         }
         Flow::Length(_) => {
@@ -163,43 +176,35 @@ struct Moved {
     data: u64,
     /// Bytes that went out, less bytes that came in.
     grown: i64,
+    /// The coding is broken.
+    bad: bool,
 }
 
 /// Decodes what is there of a chunked body and encodes it anew, in place. With `bare` no framing goes out
 /// at all. Over a whole body no more goes out than came in, but framing that came in two pieces may have to
 /// go out in one: what does not fit into the gap is put in by moving.
-fn recode(
-    flow: &mut Flow,
-    buf: &mut Option<Buf>,
-    bare: bool,
-    pools: &mut Pools,
-) -> Result<Moved, ()> {
+fn recode(flow: &mut Flow, buf: &mut Option<Buf>, bare: bool, pools: &mut Pools) -> Moved {
     let mut moved = Moved::default();
     loop {
         let (Flow::Chunked(recoder), Some(held)) = (&mut *flow, buf.as_mut()) else {
-            return Ok(moved);
+            return moved;
         };
         let (before, pass) = (held.len(), held.rewrite(|bytes| pass(recoder, bytes, bare)));
-        let Some(mut held) = buf.take() else { return Ok(moved) };
+        let Some(mut held) = buf.take() else { return moved };
         let owed = &pass.owed[..pass.owed_len];
         if !owed.is_empty() && !held.replace(0, owed) {
             held = pools.grow(held, Class::Forward);
-            if !held.replace(0, owed) {
-                *buf = Some(held);
-                return Err(());
-            }
+            moved.bad = !held.replace(0, owed);
         }
         moved.data += pass.data;
         moved.grown += held.len() as i64 - before as i64;
         *buf = Some(held);
-        if pass.bad {
-            return Err(());
-        }
+        moved.bad |= pass.bad;
         if pass.done {
             *flow = Flow::Done;
         }
-        if !pass.again {
-            return Ok(moved);
+        if !pass.again || moved.bad {
+            return moved;
         }
     }
 }
@@ -298,9 +303,10 @@ mod tests {
         for piece in input.chunks(size) {
             let held = buf.as_mut().expect("kept");
             assert!(held.append(piece));
-            let Ok(moved) = recode(&mut flow, &mut buf, bare, &mut pools) else {
+            let moved = recode(&mut flow, &mut buf, bare, &mut pools);
+            if moved.bad {
                 return (out, false, data);
-            };
+            }
             data += moved.data as usize;
             let held = buf.as_mut().expect("kept");
             out.extend_from_slice(held.output());

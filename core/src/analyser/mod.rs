@@ -15,7 +15,10 @@ mod wait_request;
 mod wait_response;
 
 use crate::channel::{Analysers, Facts};
-use crate::http::{HeadLimits, HeadScan, Scan, parse_response};
+use crate::http::{
+    Body, HeadLimits, HeadScan, Known, Scan, UpgradeField, Version, parse_response, settle,
+    strip_hop_by_hop, write_response,
+};
 use crate::pool::Class;
 use crate::reply::{self, Shape};
 use crate::session::{Cx, Session};
@@ -70,6 +73,13 @@ fn sweep(
     }
 }
 
+/// Answers that a server failed, and ends the connection behind it (which the head does not say, as
+/// HAProxy's does not).
+pub fn fail(s: &mut Session, status: u16, cx: &mut Cx<'_>) {
+    answer(s, status, cx);
+    s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
+}
+
 /// Answers in the server's place with the page for `status`, and ends the exchange.
 pub fn answer(s: &mut Session, status: u16, cx: &mut Cx<'_>) {
     answer_shaped(s, status, Shape::Session, cx);
@@ -83,19 +93,16 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
     s.req.read_expiry = Deadline::NEVER;
     s.request_expiry = Deadline::NEVER;
     s.close_back();
+    skip_body(s);
     if shape == Shape::Parser || !s.txn.request_flow.is_done() || s.req.is(Facts::EOF) {
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
-    }
-    // What the server sent so far is not for the client any more.
-    if let Some(buf) = s.res.buf.take() {
-        s.res.added -= buf.len() as i64;
-        cx.pools.give(buf);
     }
     let close = s.txn.is(TxnFlags::CLIENT_CLOSE);
     let bodyless = reply::is_bodyless(&s.txn);
     cx.scratch.clear();
     s.txn.body_bytes = 0;
-    s.txn.head_bytes = match error_file(s, status, cx) {
+    // Interim answers that were passed on are counted already.
+    s.txn.head_bytes += match error_file(s, status, shape, cx) {
         Some(file) => write_file(s, &file, close, cx.scratch),
         None => reply::write(status, shape, close, bodyless, cx.scratch),
     };
@@ -106,33 +113,62 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
         return;
     }
-    let class = if cx.scratch.len() < cx.pools.size(Class::Medium) {
-        Class::Medium
-    } else {
-        Class::Forward
-    };
-    let mut buf = cx.pools.take(class);
-    let len = cx.scratch.len();
-    if buf.append(cx.scratch) {
-        buf.release(len);
-        s.res.added += len as i64;
-        s.res.buf = Some(buf);
-        s.res.await_writer(cx.now.mono);
-    } else {
-        cx.pools.give(buf);
+    if !queue_answer(s, cx) {
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
     }
 }
 
-/// The answer that replaces our page for `status`: the backend's, else the frontend's.
-fn error_file(s: &Session, status: u16, cx: &Cx<'_>) -> Option<std::sync::Arc<[u8]>> {
-    [s.backend, s.frontend].into_iter().find_map(|p| {
-        let files = &cx.site.proxy(p).error_files;
-        files.iter().find(|(code, _)| *code == status).map(|(_, file)| file.clone())
-    })
+/// Puts the answer in `cx.scratch` behind what is on its way to the client; what else the server sent is not for
+/// the client any more. False if it does not fit.
+fn queue_answer(s: &mut Session, cx: &mut Cx<'_>) -> bool {
+    let len = cx.scratch.len();
+    let mut buf = match s.res.buf.take() {
+        Some(mut buf) => {
+            s.res.added -= buf.input_len() as i64;
+            buf.drop_input();
+            buf
+        }
+        None => cx.pools.take(Class::Medium),
+    };
+    buf.compact();
+    if buf.room().len() < len {
+        buf = cx.pools.grow(buf, Class::Forward);
+    }
+    let fits = buf.append(cx.scratch);
+    if fits {
+        buf.release(len);
+        s.res.added += len as i64;
+    }
+    s.res.buf = Some(buf);
+    s.res.await_writer(cx.now.mono);
+    fits
 }
 
-/// Writes an `errorfile`, its head in our form; returns how many bytes the log counts for it.
+/// Drops a request's body that is here whole, so that the next request can be read behind it.
+fn skip_body(s: &mut Session) {
+    if let (Flow::Length(n), Some(buf)) = (s.txn.request_flow, &mut s.req.buf)
+        && let Ok(n) = usize::try_from(n)
+        && n <= buf.input_len()
+        && buf.output_len() == 0
+    {
+        buf.skip(n);
+        s.req.added -= n as i64;
+        s.txn.request_flow = Flow::Done;
+    }
+}
+
+/// The answer that replaces our page for `status`: the backend's, else the frontend's. Where no request was
+/// understood, only an empty one does, as in HAProxy.
+fn error_file(s: &Session, status: u16, shape: Shape, cx: &Cx<'_>) -> Option<std::sync::Arc<[u8]>> {
+    let file = [s.backend, s.frontend].into_iter().find_map(|p| {
+        let files = &cx.site.proxy(p).error_files;
+        files.iter().find(|(code, _)| *code == status).map(|(_, file)| file.clone())
+    })?;
+    (shape == Shape::Session || file.is_empty()).then_some(file)
+}
+
+/// Writes an `errorfile`, its head in our form; returns how many bytes the log counts for it. One that does
+/// not say how long it is ends with the connection.
 fn write_file(s: &mut Session, file: &[u8], close: bool, out: &mut Vec<u8>) -> u64 {
     let Scan::Complete { skip, len } = HeadScan::response().advance(file) else {
         // Not a whole head: it goes out as it is (an empty one says nothing at all).
@@ -147,16 +183,25 @@ fn write_file(s: &mut Session, file: &[u8], close: bool, out: &mut Vec<u8>) -> u
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
         return file.len() as u64;
     }
-    crate::http::strip_hop_by_hop(response, crate::http::UpgradeField::Strip);
-    crate::http::settle(response, crate::http::Body::Length(body.len() as u64));
-    s.txn.head_bytes = 0;
-    s.txn.count_head();
+    let bounded = response.has(Known::ContentLength);
+    let version = response.version();
+    let close = close || !bounded || version == Version::V10;
+    let framing = if bounded { Body::Length(body.len() as u64) } else { Body::UntilClose };
+    strip_hop_by_hop(response, UpgradeField::Strip);
+    settle(response, framing);
+    let before = s.txn.head_bytes;
+    s.txn.count_head(framing);
+    let counted = core::mem::replace(&mut s.txn.head_bytes, before) - before;
     if close {
-        s.txn.response.push_known(crate::http::Known::Connection, b"close");
+        s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
     }
-    crate::http::write_response(&s.txn.response, reply::VERSION, out);
-    if !reply::is_bodyless(&s.txn) {
-        out.extend_from_slice(body);
+    if close && version == Version::V11 {
+        s.txn.response.push_known(Known::Connection, b"close");
     }
-    s.txn.head_bytes + body.len() as u64
+    write_response(&s.txn.response, version, out);
+    if reply::is_bodyless(&s.txn) {
+        return counted;
+    }
+    out.extend_from_slice(body);
+    counted + body.len() as u64
 }

@@ -1,11 +1,12 @@
 //! The response's head as the client will see it, and how its body will pass.
 
 use super::wait_response::put_head;
-use super::{Verdict, answer};
+use super::{Verdict, fail};
 use crate::channel::{Analysers, FOREVER};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, Known, UpgradeField, Version, keep_alive_wanted, settle, strip_hop_by_hop, write_response,
+    Body, Known, UpgradeField, Version, keep_alive_wanted, response_body, settle, strip_hop_by_hop,
+    write_response,
 };
 use crate::session::{Cx, Session, SessionFlags};
 use crate::sometimes;
@@ -18,7 +19,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     write_head(s, cx.scratch);
     if !put_head(s, len, cx) {
         s.ends_in(Cause::Proxy, Phase::Headers);
-        answer(s, 502, cx);
+        fail(s, 502, cx);
         return Verdict::Stop;
     }
     s.body_begins();
@@ -38,14 +39,14 @@ fn decide_connections(s: &mut Session) {
     if !keep_alive_wanted(&txn.response) {
         txn.flags.set(TxnFlags::SERVER_CLOSE);
     }
+    if txn.response.has(Known::ContentLength) && matches!(txn.response_flow, Flow::Chunked(_)) {
+        // Two lengths: who believes the other one sees other answers behind this (RFC 9112 section 6.3).
+        txn.flags.set(TxnFlags::SERVER_CLOSE);
+    }
     if matches!(txn.response_flow, Flow::UntilClose) {
         txn.flags.set(TxnFlags::SERVER_CLOSE.with(TxnFlags::CLIENT_CLOSE));
     }
-    if !txn.request_flow.is_done() {
-        // The answer came before the request was whole: what is left of it will not be read as a request.
-        sometimes!(EarlyAnswer);
-        txn.flags.set(TxnFlags::SERVER_CLOSE.with(TxnFlags::CLIENT_CLOSE));
-    }
+    sometimes!(EarlyAnswer, !txn.request_flow.is_done());
     if txn.request.version() == Version::V10 && matches!(txn.response_flow, Flow::Chunked(_)) {
         // An HTTP/1.0 client knows no chunks (RFC 9112 section 6.1): its body ends with the connection.
         txn.flags.set(TxnFlags::UNCHUNK.with(TxnFlags::CLIENT_CLOSE));
@@ -65,7 +66,10 @@ fn write_head(s: &mut Session, out: &mut Vec<u8>) {
         Flow::Length(n) => settle(head, Body::Length(n)),
         Flow::Chunked(_) => settle(head, Body::Chunked),
         Flow::UntilClose => settle(head, Body::UntilClose),
-        Flow::Head | Flow::Done => {}
+        // The body was looked at before, so that this cannot fail.
+        Flow::Head | Flow::Done => {
+            settle(head, response_body(head, s.txn.request.method()).unwrap_or(Body::None));
+        }
     }
     match (close, head.version()) {
         (true, Version::V11) => head.push_known(Known::Connection, b"close"),

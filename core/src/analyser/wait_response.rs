@@ -1,12 +1,12 @@
 //! Waits for a whole response head and understands it; passes interim answers on; tries again where that
 //! is safe.
 
-use super::{Verdict, answer};
+use super::wait_request::names_websocket;
+use super::{Verdict, fail};
 use crate::channel::{Analysers, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, HeadLimits, HeadScan, Method, Scan, Version, parse_response, response_body,
-    write_response,
+    Body, HeadLimits, HeadScan, Method, Scan, Version, response_body, write_response,
 };
 use crate::pool::Class;
 use crate::proxy::spec::RetryOn;
@@ -20,22 +20,27 @@ use crate::txn::{Flow, TxnFlags};
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     loop {
         let input = s.res.buf.as_ref().map_or(&[][..], |b| b.input());
-        let len = match s.txn.response_scan.advance(input) {
+        let limits = HeadLimits::of(cx.site.tunables.maxhdr);
+        let len = match s.txn.response_scan.parse(input, &mut s.txn.response, &limits) {
             Scan::Complete { skip: 0, len } => len,
             Scan::Complete { .. } | Scan::Bad { .. } => return junk(s, cx),
             Scan::NeedMore => return incomplete(s, cx),
         };
         let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
-        let limits = HeadLimits { fields_max: cx.site.tunables.maxhdr as usize };
-        s.txn.response.clear();
-        if len > limit || parse_response(&input[..len], &mut s.txn.response, &limits).is_err() {
+        if len > limit {
             return junk(s, cx);
         }
         let method = s.txn.request.method();
         let Ok(body) = response_body(&s.txn.response, method) else {
             return junk(s, cx);
         };
-        s.txn.count_head();
+        if body == Body::Chunked && super::forward::begins_badly(&input[len..]) {
+            return junk(s, cx);
+        }
+        if s.txn.response.status() == 101 && lacks_accept(s) {
+            return junk(s, cx);
+        }
+        s.txn.count_head(body);
         match s.txn.response.status() {
             101 if s.txn.is(TxnFlags::UPGRADE) => return tunnel(s, len, cx),
             101 => return junk(s, cx),
@@ -45,12 +50,18 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
                 }
             }
             _ if body == Body::Tunnel => return tunnel(s, len, cx),
+            status if RetryOn::status(status).is_some_and(|bit| asks_again(s, bit, cx)) => {
+                return Verdict::Stop;
+            }
             status => {
                 s.txn.status = status;
                 s.txn.head_len = len as u32;
                 s.txn.response_flow = Flow::of(body);
                 s.txn.flags.set(TxnFlags::RESPONSE);
                 s.times.response = Some(cx.now.mono);
+                if matches!(status, 401 | 407) && authenticates_connection(s) {
+                    s.flags.set(SessionFlags::PRIVATE);
+                }
                 s.res.analysers.set(Analysers::PROCESS_RESPONSE);
                 return Verdict::Done;
             }
@@ -62,8 +73,10 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if s.res.is(Facts::READ_TIMEOUT) {
         s.res.facts.clear(Facts::READ_TIMEOUT);
-        s.ends(Cause::ServerTimeout);
-        answer(s, 504, cx);
+        if !asks_again(s, RetryOn::RESPONSE_TIMEOUT, cx) {
+            s.ends_in(Cause::ServerTimeout, Phase::Headers);
+            fail(s, 504, cx);
+        }
         return Verdict::Stop;
     }
     if s.res.is(Facts::SHUTR) {
@@ -80,23 +93,52 @@ fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 fn ended(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let silent = !s.flags.has(SessionFlags::ANSWERED);
     let reused = s.flags.has(SessionFlags::REUSED);
-    let asked = cx.site.proxy(s.backend).retry_on.has(RetryOn::EMPTY_RESPONSE);
     let unsent = !s.flags.has(SessionFlags::SENT);
-    if silent && can_resend(s) && ((reused && (unsent || is_idempotent(s))) || asked) {
-        if reused {
-            sometimes!(ReuseRetry);
-            retry(s);
-            return Verdict::Stop;
-        }
-        if s.back.retries_left > 0 {
-            s.back.retries_left -= 1;
-            retry(s);
-            return Verdict::Stop;
-        }
+    if silent && asks_again(s, RetryOn::EMPTY_RESPONSE, cx) {
+        return Verdict::Stop;
+    }
+    if silent && reused && can_resend(s) && (unsent || is_idempotent(s)) {
+        sometimes!(ReuseRetry);
+        retry(s, false);
+        return Verdict::Stop;
     }
     s.ends_in(Cause::Server, Phase::Headers);
-    answer(s, 502, cx);
+    if silent && reused {
+        // Nobody knows whether the server did it: the client learns what it would have without us.
+        s.abort(cx);
+    } else {
+        fail(s, 502, cx);
+    }
     Verdict::Stop
+}
+
+/// Whether a 101 to a WebSocket handshake lacks what proves that it was understood (RFC 6455 section 4.2.2).
+fn lacks_accept(s: &Session) -> bool {
+    names_websocket(&s.txn.request)
+        && s.txn.response.named(b"sec-websocket-accept").next().is_none()
+}
+
+/// Whether the server asks for NTLM or Negotiate, which authenticate connections and not requests: nobody
+/// else's requests may go there from now on.
+fn authenticates_connection(s: &Session) -> bool {
+    let asked = [&b"www-authenticate"[..], b"proxy-authenticate"];
+    let mut values = asked.into_iter().flat_map(|name| s.txn.response.named(name));
+    values.any(|value| {
+        let scheme = value.split(|b| *b == b' ').next().unwrap_or(value);
+        scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
+    })
+}
+
+/// Sends the request once more if `retry-on` has this failure, an attempt is left, and it can be done.
+fn asks_again(s: &mut Session, failure: RetryOn, cx: &Cx<'_>) -> bool {
+    let backend = cx.site.proxy(s.backend);
+    if !backend.retry_on.has(failure) || s.back.retries_left == 0 || !can_resend(s) {
+        return false;
+    }
+    s.back.retries_left -= 1;
+    let elsewhere = s.redispatches(cx.site);
+    retry(s, elsewhere);
+    true
 }
 
 /// Whether the request can be sent once more: nothing of its body has left our hands.
@@ -112,10 +154,13 @@ fn is_idempotent(s: &Session) -> bool {
     )
 }
 
-/// Sends the request again, to the same server, on a fresh connection.
-fn retry(s: &mut Session) {
+/// Sends the request again, to the same server or another, on a fresh connection.
+fn retry(s: &mut Session, elsewhere: bool) {
     s.back.state.step(Step::Fail);
-    s.back.state.step(Step::Turn);
+    if elsewhere {
+        s.flags.set(SessionFlags::ELSEWHERE);
+    }
+    s.tries_again();
     s.flags.set(SessionFlags::DROP_SERVER);
     s.flags.set(SessionFlags::FRESH);
     s.times.connected = None;
@@ -131,12 +176,19 @@ fn retry(s: &mut Session) {
     s.res.read_expiry = Deadline::NEVER;
     s.req.write_expiry = Deadline::NEVER;
     s.txn.response_scan = HeadScan::response();
+    s.txn.head_bytes = 0;
+    if let Some(buf) = &mut s.res.buf {
+        s.res.added -= buf.input_len() as i64;
+        buf.drop_input();
+    }
 }
 
 /// The answer makes no sense.
 fn junk(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
-    s.ends_in(Cause::Proxy, Phase::Headers);
-    answer(s, 502, cx);
+    if !asks_again(s, RetryOn::JUNK_RESPONSE, cx) {
+        s.ends_in(Cause::Proxy, Phase::Headers);
+        fail(s, 502, cx);
+    }
     Verdict::Stop
 }
 
@@ -192,7 +244,7 @@ fn tunnel(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> Verdict {
             channel.read_timeout = tunnel;
             channel.write_timeout = tunnel;
         }
-        channel.read_expiry = Deadline::after(cx.now.mono, channel.read_timeout);
+        channel.await_reader(cx.now.mono);
         channel.await_writer(cx.now.mono);
     }
     s.allow_splice(cx.site);

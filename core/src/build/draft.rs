@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{SectionKind, Span, Word};
-use crate::proxy::spec::{Listener, Mode, Proxy, Role};
+use crate::proxy::spec::{Listener, Mode, Proxy, RetryOn, Role};
 
 use super::server::{ServerDraft, ServerSettings};
 
@@ -51,7 +51,12 @@ pub(super) struct BindDraft {
 impl Draft {
     /// A section that says nothing.
     pub(super) fn new(kind: SectionKind, span: Span) -> Self {
-        let proxy = Proxy { retries: 3, redispatch_interval: -1, ..Proxy::default() };
+        let proxy = Proxy {
+            retries: 3,
+            redispatch_interval: -1,
+            retry_on: RetryOn::CONN_FAILURE,
+            ..Proxy::default()
+        };
         Draft {
             kind,
             span,

@@ -15,12 +15,10 @@ bit_set! {
         LINGERING = 1,
         /// The client ended its direction.
         EOF = 2,
-        /// It holds a place of its listener's `maxconn`.
-        COUNTED_LISTENER = 4,
-        /// It holds a place of its frontend's `maxconn`.
-        COUNTED_FRONTEND = 8,
-        /// It holds a place of the process's `maxconn`.
-        COUNTED_PROCESS = 16,
+        /// It holds a place of each `maxconn` that it counts in: of its listener, frontend and process.
+        COUNTED = 4,
+        /// A server authenticated the connection behind it: it goes on there if it can.
+        PREFER_LAST = 8,
     }
 }
 

@@ -28,6 +28,8 @@ pub struct ServerConn {
     pub session: u32,
     /// Requests that it has carried.
     pub requests: u32,
+    /// It belongs to one client: another's requests never go there.
+    pub private: bool,
     /// What stands between the socket and the bytes.
     pub transport: Transport,
     /// Idle: in which list, and since when.
@@ -92,6 +94,7 @@ impl ServerConns {
             server,
             session,
             requests: 0,
+            private: false,
             transport: Transport::Raw,
             idle: None,
             prev: NO_CONN,

@@ -11,9 +11,9 @@ use super::{Engine, Note};
 use crate::conn::client::ClientFlags;
 use crate::conn::{Client, Mux};
 use crate::fds::Owner;
-use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt, Which};
-use crate::proxy::shared::{LimitId, Message};
-use crate::proxy::spec::{ListenerId, LogFormat, Mode, Options, Probes, Rule};
+use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt};
+use crate::proxy::shared::{Gauge, LimitId, Message};
+use crate::proxy::spec::{ListenerId, Mode, Options, Probes, Rule};
 use crate::sometimes;
 use crate::tasks::{Chore, Woken, Work};
 use crate::time::Deadline;
@@ -64,8 +64,10 @@ impl Engine {
                 Accepted::Failed(fault) => {
                     self.release_limits(net, listener);
                     if fault.is_shortage() {
+                        if self.run_short(net) {
+                            continue;
+                        }
                         self.listeners[place as usize].state = ListenerState::Limited;
-                        self.run_short(net);
                         return;
                     }
                     // The connection was gone before we took it: the next one.
@@ -143,7 +145,7 @@ impl Engine {
         let site = self.site.clone();
         let frontend_id = site.listener(listener).frontend;
         let frontend = site.proxy(frontend_id);
-        self.farms[frontend_id as usize].accepted += 1;
+        self.shared.gauge_add(self.id, Gauge::Accepted(frontend_id), 1);
         let rejected = frontend
             .request_rules
             .iter()
@@ -159,11 +161,7 @@ impl Engine {
         let mux = if frontend.mode == Mode::Tcp { Mux::Pass } else { Mux::H1 };
         let times = (self.now.mono, self.now.wall);
         let mut client = Client::new(sock, peer, listener, frontend_id, task, mux, times);
-        client.flags.set(
-            ClientFlags::COUNTED_LISTENER
-                .with(ClientFlags::COUNTED_FRONTEND)
-                .with(ClientFlags::COUNTED_PROCESS),
-        );
+        client.flags.set(ClientFlags::COUNTED);
         self.clients.insert(client);
         self.fds.insert(sock, Owner::Client(place), Ready::READ.with(Ready::WRITE));
         if frontend.options.has(Options::CLIENT_KEEPALIVE) {
@@ -175,9 +173,8 @@ impl Engine {
         if self.watching {
             self.notes.push(Note::Accepted { client: place, listener });
         }
-        if frontend.log_format == LogFormat::Connect && !frontend.logs.is_empty() {
-            let destination = net.address(sock, Which::Local);
-            self.log_connect(place, destination);
+        if frontend.mode == Mode::Tcp {
+            self.log_connect(net, place);
         }
         match frontend.mode {
             Mode::Tcp => {
@@ -195,13 +192,18 @@ impl Engine {
         }
     }
 
-    /// Out of descriptors, memory or ports: idle server connections go, and accepting waits until one is freed,
-    /// or for a while.
-    pub(super) fn run_short<P: Poller>(&mut self, net: &mut P) {
+    /// Out of descriptors, memory or ports: idle server connections and lingering clients go. If there are none,
+    /// accepting waits until a descriptor is freed, or for a while. True if trying again makes sense.
+    pub(super) fn run_short<P: Poller>(&mut self, net: &mut P) -> bool {
         sometimes!(NoDescriptors);
         self.counters.shortages += 1;
+        let before = self.fds.open;
         while let Some(conn) = self.conns.any_idle() {
             self.close_idle(net, conn);
+        }
+        self.end_lingering(net);
+        if self.fds.open < before {
+            return true;
         }
         if self.shortage.is_none() {
             let task = self.tasks.insert(Work::Engine(Chore::Shortage));
@@ -209,6 +211,7 @@ impl Engine {
             self.tasks.set_deadline(task, Deadline::after(self.now.mono, Some(wait)));
             self.shortage = Some(task);
         }
+        false
     }
 
     /// The wait is over: listeners try again.

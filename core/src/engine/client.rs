@@ -3,6 +3,7 @@
 use super::{Engine, Note};
 use crate::buf::Buf;
 use crate::channel::Facts;
+use crate::conn::Client;
 use crate::conn::NO_CONN;
 use crate::conn::client::{ClientFlags, NO_SESSION};
 use crate::poller::{Close, Io, Poller, Ready};
@@ -30,6 +31,7 @@ impl Engine {
                     self.fds.used_up(sock, Ready::READ);
                 }
                 buf.commit(n);
+                self.log_connect(net, id);
                 let session = self.start_session(id, Some(buf));
                 self.run_session(net, session, Woken::INIT);
             }
@@ -68,6 +70,7 @@ impl Engine {
     fn start_broken<P: Poller>(&mut self, net: &mut P, id: u32, why: Facts) {
         let session = self.start_session(id, None);
         let s = &mut self.sessions[session as usize];
+        s.times.began = s.times.idle_since;
         if why == Facts::READ_TIMEOUT {
             s.req.facts.set(why);
         } else {
@@ -113,6 +116,7 @@ impl Engine {
         client.idle_since = now;
         if let Some(rest) = client.rest.take() {
             sometimes!(Pipelined);
+            self.log_connect(net, id);
             let session = self.start_session(id, Some(*rest));
             // Others first: what is pipelined must not keep the turn to itself.
             self.tasks.wake(self.sessions[session as usize].task, Woken::INIT);
@@ -156,12 +160,7 @@ impl Engine {
             self.release_client(net, id, Close::Graceful);
             return;
         }
-        let timeouts = &self.site.proxy(client.frontend).timeouts;
-        let silent = if client.requests == 0 {
-            self.ignores_probes(id)
-        } else {
-            timeouts.http_keep_alive.is_some()
-        };
+        let silent = client.requests > 0 || self.ignores_probes(id);
         if silent || self.stopping {
             self.close_client(net, id, true);
         } else {
@@ -179,8 +178,13 @@ impl Engine {
             self.release_client(net, id, Close::Graceful);
             return;
         }
+        if self.lingering >= self.site.tunables.lingering_max {
+            self.release_client(net, id, Close::Graceful);
+            return;
+        }
         sometimes!(Lingered);
         let tunables = &self.site.tunables;
+        self.lingering += 1;
         client.flags.set(ClientFlags::LINGERING);
         client.linger_left = u32::try_from(tunables.linger_bytes_max).unwrap_or(u32::MAX);
         let deadline = Deadline::after(self.now.mono, Some(tunables.linger_time_max));
@@ -188,6 +192,8 @@ impl Engine {
         if let Some(rest) = self.clients[id as usize].rest.take() {
             self.pools.give(*rest);
         }
+        // As far as limits go, it is gone.
+        self.release_places(net, id);
         self.set_client_deadline(id, deadline);
         if self.fds.ready(sock).any(Ready::READ.with(Ready::HUP).with(Ready::ERR)) {
             self.fds.retry(sock);
@@ -234,8 +240,12 @@ impl Engine {
 
     /// Ends a client that has no session: its socket, its task, its places in the limits.
     pub(super) fn release_client<P: Poller>(&mut self, net: &mut P, id: u32, how: Close) {
+        self.release_places(net, id);
         let client = self.clients.remove(id as usize);
         crate::invariant!(client.is_idle());
+        if client.flags.has(ClientFlags::LINGERING) {
+            self.lingering -= 1;
+        }
         self.fds.remove(client.sock);
         net.close(client.sock, how);
         self.tasks.remove(client.task);
@@ -245,10 +255,31 @@ impl Engine {
         if client.private != NO_CONN {
             self.close_idle(net, client.private);
         }
-        self.release_limits(net, client.listener);
         self.descriptor_freed();
         if self.watching {
             self.notes.push(Note::Released { client: id });
+        }
+    }
+
+    /// Gives back a client's places in the limits, if it has them.
+    fn release_places<P: Poller>(&mut self, net: &mut P, id: u32) {
+        let client = &mut self.clients[id as usize];
+        if client.flags.has(ClientFlags::COUNTED) {
+            client.flags.clear(ClientFlags::COUNTED);
+            let listener = client.listener;
+            self.release_limits(net, listener);
+        }
+    }
+
+    /// Closes every client that only lingers: its descriptor is needed.
+    pub(super) fn end_lingering<P: Poller>(&mut self, net: &mut P) {
+        if self.lingering == 0 {
+            return;
+        }
+        let lingers = |(_, c): &(usize, &Client)| c.flags.has(ClientFlags::LINGERING);
+        let ids: Vec<u32> = self.clients.iter().filter(lingers).map(|(id, _)| id as u32).collect();
+        for id in ids {
+            self.release_client(net, id, Close::Graceful);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Engine, Farm, Note};
 use crate::balance::{Algorithm, Balancer, Pick, Servers};
-use crate::conn::NO_CONN;
+use crate::conn::{ClientFlags, NO_CONN};
 use crate::fault::{Cause, Fault, Phase};
 use crate::fds::Owner;
 use crate::poller::{Address, Close, ConnectSpec, Peer, Poller, Ready, SockOpt, Which};
@@ -76,8 +76,6 @@ impl Engine {
                 let view = View { site: &self.site, backend, shared: &self.shared };
                 Balancer::new(&backend.balance, &view)
             }),
-            accepted: 0,
-            sessions: 0,
             stopped: false,
         };
         self.site.proxies.iter().map(make).collect()
@@ -111,7 +109,7 @@ impl Engine {
         let s = &mut self.sessions[id as usize];
         if !s.flags.has(SessionFlags::COUNTED_BACKEND) {
             s.flags.set(SessionFlags::COUNTED_BACKEND);
-            self.farms[s.backend as usize].sessions += 1;
+            self.shared.gauge_add(self.id, Gauge::Received(s.backend), 1);
             self.shared.gauge_add(self.id, Gauge::Backend(s.backend), 1);
         }
         if s.back.state == State::Request {
@@ -128,6 +126,7 @@ impl Engine {
         if avoid != NO_SERVER {
             self.release_server(net, id);
             self.sessions[id as usize].back.server = NO_SERVER;
+            self.sessions[id as usize].back.last = avoid;
         }
         let site = self.site.clone();
         let s = &self.sessions[id as usize];
@@ -169,9 +168,13 @@ impl Engine {
         if failed || s.mode != Mode::Http || client.last_server == NO_SERVER {
             return None;
         }
-        let wanted = backend.options.has(Options::PREFER_LAST_SERVER) || client.private != NO_CONN;
+        let wanted = backend.options.has(Options::PREFER_LAST_SERVER)
+            || client.flags.has(ClientFlags::PREFER_LAST);
+        // A connection that others may use as well is no reason to stay, as in HAProxy.
+        let held = client.private != NO_CONN
+            && self.conns.conn(client.private).server == client.last_server;
         let same = backend.servers.contains(&client.last_server);
-        (wanted && same && self.is_usable(client.last_server)).then_some(client.last_server)
+        (wanted && held && same && self.is_usable(client.last_server)).then_some(client.last_server)
     }
 
     /// What the balance algorithm looks at, hashed.
@@ -238,6 +241,9 @@ impl Engine {
         let s = &mut self.sessions[id as usize];
         let server = s.back.server;
         s.times.queued.get_or_insert(now);
+        if s.back.last != NO_SERVER && s.back.last != server {
+            s.flags.set(SessionFlags::REDISPATCHED);
+        }
         if !s.flags.has(SessionFlags::COUNTED_SERVER) {
             s.flags.set(SessionFlags::COUNTED_SERVER);
             self.shared.gauge_add(self.id, Gauge::Served(server), 1);
@@ -281,11 +287,7 @@ impl Engine {
         let server = s.back.server;
         let client = &mut self.clients[s.client as usize];
         let private = client.private;
-        if private != NO_CONN {
-            // Its own, or none: what belongs to another server stays for later.
-            if self.conns.conn(private).server != server {
-                return None;
-            }
+        if private != NO_CONN && self.conns.conn(private).server == server {
             client.private = NO_CONN;
             self.conns.claim(private, id);
             return Some(private);

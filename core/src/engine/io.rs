@@ -55,10 +55,12 @@ impl Engine {
             }
         } else if !s.req.is(Facts::SHUTR) {
             let ready = rx.fds.ready(client_sock);
-            let aborts = ready.has(Ready::HUP)
-                && self.site.proxy(s.backend).options.has(Options::ABORT_ON_CLOSE);
-            if ready.has(Ready::ERR) || aborts {
-                s.req.shut_read(Facts::READ_ERROR);
+            // Who left is not looked for unless `option abortonclose` says so.
+            if ready.any(Ready::HUP.with(Ready::ERR))
+                && self.site.proxy(s.backend).options.has(Options::ABORT_ON_CLOSE)
+            {
+                let reset = ready.has(Ready::ERR);
+                s.req.shut_read(if reset { Facts::READ_ERROR } else { Facts::EOF });
                 moved = true;
             }
         }
@@ -82,8 +84,9 @@ impl Engine {
             reads_max,
             now: self.now.mono,
         };
+        let before = s.res.received;
         let moved = rx.receive(sock, &mut s.res);
-        if moved && s.res.received > 0 {
+        if s.res.received > before {
             s.flags.set(SessionFlags::ANSWERED);
         }
         if s.res.is(Facts::READ_ERROR) && !s.req.is(Facts::SHUTW) {
@@ -226,6 +229,16 @@ fn make_room<'a>(channel: &'a mut Channel, pools: &mut Pools) -> Option<&'a mut 
     enough.then_some(buf)
 }
 
+/// Whether [`make_room`] would find some, or the pipe has; for the audit.
+pub(super) fn has_room(channel: &Channel, pools: &Pools) -> bool {
+    if may_splice(channel) {
+        return channel.piped == 0;
+    }
+    let Some(buf) = &channel.buf else { return true };
+    let small = buf.capacity() < pools.size(Class::Large);
+    small || buf.output_len() == 0 && buf.len() < buf.capacity() / 2
+}
+
 /// Sends a channel's output: the buffer, then the pipe. True if all of it left, or the socket failed.
 fn send_channel<P: Poller>(
     net: &mut P,
@@ -299,7 +312,7 @@ fn refresh(channel: &mut Channel, now: Instant) {
 }
 
 /// Whether the session has use for more of the client's bytes.
-fn wants_request(s: &Session) -> bool {
+pub(super) fn wants_request(s: &Session) -> bool {
     if s.req.is(Facts::SHUTR) {
         return false;
     }
@@ -308,12 +321,14 @@ fn wants_request(s: &Session) -> bool {
         Mode::Http => {
             s.txn.is(TxnFlags::TUNNEL)
                 || s.req.analysers.any(Analysers::WAIT_REQUEST.with(Analysers::FORWARD_REQUEST))
+                // A body is read while there is no server yet, to see whether its client stays.
+                || (s.is_looking() && !s.txn.request_flow.is_done())
         }
     }
 }
 
 /// Whether it has use for more of the server's.
-fn wants_response(s: &Session) -> bool {
+pub(super) fn wants_response(s: &Session) -> bool {
     s.back.state == State::Established
         && !s.res.is(Facts::SHUTR)
         && (s.mode == Mode::Tcp || s.txn.is(TxnFlags::TUNNEL) || !s.txn.response_flow.is_done())

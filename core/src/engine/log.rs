@@ -6,17 +6,36 @@ use super::Engine;
 use crate::agent::log::Want;
 use crate::logfmt::line::{Connect, Counts, Record};
 use crate::logfmt::wire::Level;
-use crate::poller::{Close, Peer, Poller, Ready};
+use crate::poller::{Close, Poller, Ready, Which};
 use crate::proxy::shared::{Gauge, LimitId};
 use crate::proxy::spec::{LogFormat, Mode, Options, ProxyId};
 use crate::session::{Session, SessionFlags};
+use crate::side::State;
+use crate::txn::TxnFlags;
 
 /// Messages handed over in one call.
 const BATCH: usize = 64;
 
 impl Engine {
-    /// The line of a session that has ended, and is no longer counted at its server and backend.
-    pub(super) fn log_session(&mut self, id: u32) {
+    /// `option logasap`: the line of a session as soon as its answer has begun, or its connection is there.
+    pub(super) fn log_early(&mut self, id: u32) {
+        let s = &self.sessions[id as usize];
+        let asked = self.site.proxy(s.frontend).options.has(Options::LOG_ASAP);
+        if !asked || s.flags.has(SessionFlags::LOGGED) {
+            return;
+        }
+        let begun = match s.mode {
+            Mode::Http => s.txn.is(TxnFlags::RESPONSE),
+            Mode::Tcp => s.back.state == State::Established,
+        };
+        if begun {
+            self.log_session(id, true);
+        }
+    }
+
+    /// The line of a session that has ended, and is no longer counted at its server and backend; or of one
+    /// that is logged `early`, and is.
+    pub(super) fn log_session(&mut self, id: u32, early: bool) {
         let site = self.site.clone();
         let s = &mut self.sessions[id as usize];
         let client = &self.clients[s.client as usize];
@@ -25,15 +44,8 @@ impl Engine {
         if frontend.logs.is_empty() || frontend.log_format == LogFormat::Connect {
             return;
         }
-        let empty = s.req.received == 0 && !s.has_request();
-        if empty && s.mode == Mode::Http && frontend.options.has(Options::DONT_LOG_NULL) {
-            return;
-        }
-        if s.mode == Mode::Tcp
-            && s.req.received == 0
-            && s.res.received == 0
-            && frontend.options.has(Options::DONT_LOG_NULL)
-        {
+        // What counts is what the client said, as in HAProxy, not what a server did.
+        if s.req.received == 0 && frontend.options.has(Options::DONT_LOG_NULL) {
             return;
         }
         let backend = site.proxy(s.backend);
@@ -75,7 +87,7 @@ impl Engine {
             request_captures: None,
             response_captures: None,
             request,
-            early: false,
+            early,
         };
         let options = frontend.options;
         let error = record.is_error();
@@ -93,11 +105,16 @@ impl Engine {
         });
     }
 
-    /// `Connect from …`, at accept, where no other line is asked for.
-    pub(super) fn log_connect(&mut self, client: u32, destination: Option<Peer>) {
-        let site = self.site.clone();
+    /// `Connect from …`, where no other line is asked for: for each connection, or for each request.
+    pub(super) fn log_connect<P: Poller>(&mut self, net: &mut P, client: u32) {
         let client = &self.clients[client as usize];
+        let frontend = self.site.proxy(client.frontend);
+        if frontend.log_format != LogFormat::Connect || frontend.logs.is_empty() {
+            return;
+        }
+        let site = self.site.clone();
         let frontend = site.proxy(client.frontend);
+        let destination = net.address(client.sock, Which::Local);
         let connect = Connect {
             client: client.peer,
             destination,

@@ -19,6 +19,7 @@ mod io;
 mod log;
 mod mail;
 mod observe;
+mod parked;
 mod run;
 mod signal;
 mod splice;
@@ -133,10 +134,6 @@ struct Listening {
 struct Farm {
     /// How it balances, if it has servers.
     balancer: Option<Balancer>,
-    /// Clients accepted (`cumulated conns: FE`).
-    accepted: u64,
-    /// Sessions that came to it as a backend (`BE`).
-    sessions: u64,
     /// Whether it was said that it stopped.
     stopped: bool,
 }
@@ -159,6 +156,8 @@ pub struct Engine {
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Session>>,
     conns: ServerConns,
+    /// Clients that linger.
+    lingering: u32,
     farms: Vec<Farm>,
     pools: Pools,
     pipes: Vec<Pipe>,
@@ -203,6 +202,7 @@ impl Engine {
             sessions: Slab::new(),
             spare: Vec::new(),
             conns: ServerConns::new(site.servers.len()),
+            lingering: 0,
             farms: Vec::new(),
             pools: Pools::new(&site.tunables),
             pipes: Vec::new(),
@@ -424,6 +424,7 @@ impl Engine {
             sinks: self.logs.sinks(),
             now: self.now.mono,
         });
+        self.audit_parked();
     }
 
     fn set_client_deadline(&mut self, client: u32, deadline: Deadline) {

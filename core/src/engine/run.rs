@@ -2,7 +2,7 @@
 
 use super::{Engine, Note, SPARE_SESSIONS};
 use crate::channel::{Channel, Facts};
-use crate::conn::NO_CONN;
+use crate::conn::{ClientFlags, NO_CONN};
 use crate::fds::Owner;
 use crate::poller::{Close, Connecting, Poller, Ready};
 use crate::pool::Class;
@@ -27,7 +27,9 @@ impl Engine {
                 self.look_at_connecting(net, id);
             }
             let mut moved = self.receive(net, id);
-            match self.step(id, woken) {
+            let want = self.step(id, woken);
+            self.log_early(id);
+            match want {
                 Want::Over => {
                     self.finish(net, id);
                     return;
@@ -38,15 +40,22 @@ impl Engine {
                 }
                 Want::Server => {
                     self.find_server(net, id);
-                    // Another look only if there is something to do already.
-                    moved |= self.sessions[id as usize].back.state != State::Connecting
-                        && self.sessions[id as usize].back.state != State::Queued;
+                    let state = self.sessions[id as usize].back.state;
+                    if state != State::Connecting && state != State::Queued {
+                        // There is something to decide before there is something to send.
+                        woken = Woken::IO;
+                        continue;
+                    }
                 }
                 Want::Wait => {}
             }
             moved |= self.send(net, id);
             if !moved {
                 self.rest(id);
+                return;
+            }
+            if self.sessions[id as usize].is_over_quietly() {
+                self.finish(net, id);
                 return;
             }
             woken = Woken::IO;
@@ -112,21 +121,20 @@ impl Engine {
         }
     }
 
-    /// Closes the session's server connection.
+    /// Closes the session's server connection, and gives back what it holds of the server if it is done with it.
     pub(super) fn drop_server<P: Poller>(&mut self, net: &mut P, id: u32) {
         let s = &mut self.sessions[id as usize];
         s.flags.clear(SessionFlags::DROP_SERVER);
         let conn = core::mem::replace(&mut s.back.conn, NO_CONN);
-        if conn == NO_CONN {
-            return;
-        }
         // An attempt, or a request that will not be answered any more: nothing that we sent matters now.
         let reset = s.may_reset_server() || s.end.is_some() || s.flags.has(SessionFlags::FRESH);
         let how = if reset { Close::Reset } else { Close::Graceful };
         if s.back.state == State::Closed {
             self.release_server(net, id);
         }
-        self.close_conn(net, conn, how);
+        if conn != NO_CONN {
+            self.close_conn(net, conn, how);
+        }
     }
 
     /// Forgets and closes a server connection.
@@ -174,7 +182,9 @@ impl Engine {
         if let Some(backend) = backend_counted {
             self.shared.gauge_add(self.id, Gauge::Backend(backend), -1);
         }
-        self.log_session(id);
+        if !self.sessions[id as usize].flags.has(SessionFlags::LOGGED) {
+            self.log_session(id, false);
+        }
         let mut s = self.sessions.remove(id as usize);
         if self.watching {
             let (serial, end, status) = (s.serial, s.outcome(), s.txn.status);
@@ -254,7 +264,10 @@ impl Engine {
         let client_id = s.client;
         let server = s.back.server;
         let keeps = s.keeps_server();
-        let private = self.site.proxy(s.backend).reuse == Reuse::Never;
+        let authenticated = s.flags.has(SessionFlags::PRIVATE);
+        let private = self.site.proxy(s.backend).reuse == Reuse::Never
+            || authenticated
+            || self.conns.conn(conn).private;
         let stays = s.keeps_client();
         if !keeps || self.stopping || (private && !stays) || !self.may_park(conn, server) {
             self.close_conn(net, conn, how);
@@ -266,11 +279,20 @@ impl Engine {
             self.close_conn(net, conn, how);
             return;
         }
+        self.conns.conn_mut(conn).private = private;
+        let old = self.clients[client_id as usize].private;
+        if private && old != NO_CONN {
+            self.close_idle(net, old);
+        }
         self.conns.park(conn, private, self.now.mono);
         self.fds.reassign(sock, Owner::IdleServer(conn));
         self.clients[client_id as usize].last_server = server;
+        let client = &mut self.clients[client_id as usize];
         if private {
-            self.clients[client_id as usize].private = conn;
+            client.private = conn;
+        }
+        if authenticated {
+            client.flags.set(ClientFlags::PREFER_LAST);
         }
         self.shared.gauge_add(self.id, Gauge::Idle(server), 1);
         if !self.tasks.deadline(self.purge).is_set() {

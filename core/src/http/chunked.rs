@@ -375,7 +375,8 @@ mod tests {
         let too_many_lines = [b"0\r\n", &long(65, "a:\r\n")[..], b"\r\n"].concat();
         let trailer = [b"0\r\na:", &long(8188, "b")[..], b"\r\n\r\n"].concat();
         let trailer_too_long = [b"0\r\na:", &long(8189, "b")[..], b"\r\n\r\n"].concat();
-        let table: &[(&[u8], &[u8], Result<bool, ChunkError>)] = &[
+        type Row<'a> = (&'a [u8], &'a [u8], Result<bool, ChunkError>);
+        let table: &[Row<'_>] = &[
             // Input, body, whether it is over (what follows `|` is the next message).
             (b"0\r\n\r\n|", b"", Ok(true)),
             (b"3\r\nabc\r\n0\r\n\r\n|", b"abc", Ok(true)),

@@ -1,6 +1,6 @@
 //! Says what is wrong with a head that was refused, and at which byte. Not the parser: httparse
-//! decides whether a head is valid, this reads the grammar again, slowly, for the operator. That the
-//! two agree is a test.
+//! decides whether a head is valid, this reads the grammar again, slowly, for the operator. That
+//! the two agree is a test.
 
 use super::error::{BadHead, HeadError};
 use super::find::{END, find_end};

@@ -90,12 +90,12 @@ fn equal(word: u64, byte: u8) -> u64 {
 mod tests {
     use super::*;
 
-    /// Every byte, at every place of texts that end in words, in blocks and between, among bytes
-    /// that are near the limits.
+    /// Every byte, at every place of texts of whole words and of others, among bytes that are near
+    /// the limits.
     #[test]
     fn every_byte_is_found_where_it_is() {
         for fill in [b' ' + 1, b'9', b';', b'~', 0x80, 0xff] {
-            for len in [0, 1, 7, 8, 9, 31, 47, 73, 74, 111] {
+            for len in [0, 1, 7, 8, 9, 16, 21] {
                 let mut text = vec![fill; len];
                 assert_eq!(find_control(&text), None);
                 assert_eq!(find_break(&text), None);

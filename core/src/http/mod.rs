@@ -1,18 +1,21 @@
 //! HTTP/1 messages: bytes in, values out. No policy, no I/O, no configuration, no clock.
 //!
 //! ```text
-//!   bytes ──► HeadScan ──► parse_request ──► Head ──► write_request ──► bytes
-//!             where does   parse_response     │       write_response
-//!             it end?                         │
-//!                          request_body ◄─────┤─────► connection, strip_hop_by_hop
-//!                          response_body      │       rules: push, set, remove, replace_value
+//!   bytes ──► HeadScan::parse ──────────► Head ──────────► write_request ──► bytes
+//!             (advance: where does         │               write_response
+//!              it end? parse_request,      │
+//!              parse_response: what        ├──► connection, strip_hop_by_hop
+//!              does it say?)               │    rules: push, set, remove, replace_value
+//!                                          ▼
+//!                  request_body, response_body: how long is the body? (settle: say so)
 //!                                │
-//!   body ──► ChunkDecoder ◄──────┘ Chunked ──► write_chunk_head ──► bytes
+//!   body ──► ChunkDecoder ◄──────┘ Chunked ────────────► write_chunk_head ──► bytes
 //! ```
 //!
 //! - [`HeadScan`] finds the end of a head while it arrives. Its cursor never moves back, so a head
 //!   that comes byte by byte costs no more than one that comes whole.
-//! - [`parse_request`] and [`parse_response`] turn one whole head into a [`Head`]. They run once.
+//!   [`parse`](HeadScan::parse) does that and the next in one go.
+//! - [`parse_request`] and [`parse_response`] turn one whole head into a [`Head`].
 //! - [`Head`] is the model that rules read and change. A head that is sent on is always written
 //!   from it, so what the next hop reads never depends on what the received bytes could have meant
 //!   to another parser. It is recycled: in the steady state nothing here allocates.
@@ -33,6 +36,7 @@ mod error;
 mod find;
 mod folded;
 mod framing;
+mod index;
 mod known;
 mod model;
 mod parse;

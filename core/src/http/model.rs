@@ -10,8 +10,8 @@
 //!   fields                    host                       accept        via (pushed later)
 //! ```
 //!
-//! A removed field leaves the index; its bytes stay until the head is cleared. A pushed or replaced
-//! one is appended to the block. Lines that are neighbours both in the index and in the block are
+//! A removed field leaves the index; its bytes stay for the time being. A pushed or replaced one is
+//! appended to the block. Lines that are neighbours both in the index and in the block are
 //! written by one copy, so a head that was hardly touched is written by a few.
 
 use core::iter;
@@ -21,29 +21,26 @@ use itoa::Buffer;
 
 use super::HeadError;
 use super::find::find_control;
+use super::index::{COLON, CRLF, Field, Index, NAME_MAX};
 use super::known::{Known, KnownSet, Method, VERSION_LEN, Version};
-use super::token::{elements, is_target_byte, is_token, is_value_byte, lower_token};
+use super::token::{elements, is_target_byte, is_token, is_value_byte};
 
 /// The longest block, in bytes, live lines and dead ones. Far beyond any buffer: what arrives is
 /// limited by `tune.bufsize`, and what rules add by `tune.maxrewrite`.
 pub(super) const BLOCK_MAX: usize = 1 << 26;
 
-/// The longest field name in bytes.
-pub(super) const NAME_MAX: usize = u16::MAX as usize;
-
-/// A cleared head keeps at most so many bytes, and the index of so many fields.
+/// A cleared head keeps at most so many bytes.
 const BLOCK_KEPT: usize = 32 << 10;
-const FIELDS_KEPT: usize = 256;
 
-/// What separates a name from its value, and ends a line.
-const COLON: &[u8] = b": ";
-const CRLF: &[u8] = b"\r\n";
+/// A block of more bytes is tidied when most of them are dead.
+const TIDY_MIN: usize = 64 << 10;
 
 /// The head of a request or a response.
 ///
 /// A head starts empty. `set_request_line` or `set_status_line` makes it the one or the other;
-/// fields keep the order in which they were received or pushed. A name that is looked for or removed
-/// is given in lower case, as a configuration's are once it is read; a pushed one is lowered.
+/// fields keep the order in which they were received or pushed. A name that is looked for or
+/// removed is given in lower case, as a configuration's are once it is read; a pushed one is
+/// lowered.
 ///
 /// Nothing that is put in can break out of its line: values have their CR, LF and NUL (and the
 /// other controls but HTAB) replaced by spaces (RFC 9110 section 5.5), and a target or method that
@@ -61,23 +58,7 @@ pub struct Head {
     status: u16,
 }
 
-/// Where the fields are in the block, in order.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Index {
-    fields: Vec<Field>,
-    /// Which known names there are.
-    present: KnownSet,
-}
-
-/// A field is the line `name: value` with its CRLF, somewhere in the block.
-#[derive(Clone, Copy, Debug)]
-struct Field {
-    at: u32,
-    value_len: u32,
-    name_len: u16,
-    known: Known,
-}
-
+/// Where the start line is in the block.
 #[derive(Clone, Copy, Debug, Default)]
 struct Line {
     at: u32,
@@ -87,66 +68,6 @@ struct Line {
 impl Line {
     fn range(self) -> Range<usize> {
         self.at as usize..self.at as usize + self.len as usize
-    }
-}
-
-impl Field {
-    fn name(self) -> Range<usize> {
-        let at = self.at as usize;
-        at..at + usize::from(self.name_len)
-    }
-
-    fn value(self) -> Range<usize> {
-        let at = self.name().end + COLON.len();
-        at..at + self.value_len as usize
-    }
-
-    fn line(self) -> Range<usize> {
-        self.at as usize..self.value().end + CRLF.len()
-    }
-}
-
-impl Index {
-    /// Takes the line that starts `lines`, which start at `at` in the block, as the next field. It
-    /// has the form `name:?value` with CRLF, where `?` is SP or HTAB, and no control character in
-    /// the name. Says what the name is, or nothing if it is no token.
-    pub(super) fn take(
-        &mut self,
-        lines: &mut [u8],
-        at: usize,
-        name_len: usize,
-        value_len: usize,
-    ) -> Option<Known> {
-        lines[name_len + 1] = b' ';
-        let name = &mut lines[..name_len];
-        let known = Known::recognise_and_lower(name);
-        if known == Known::Other && !lower_token(name) {
-            return None;
-        }
-        debug_assert!(lines[name_len + COLON.len() + value_len..].starts_with(CRLF));
-        self.push(at, name_len, value_len, known);
-        Some(known)
-    }
-
-    pub(super) fn has(&self, known: Known) -> bool {
-        self.present.contains(known)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.fields.len()
-    }
-
-    fn push(&mut self, at: usize, name_len: usize, value_len: usize, known: Known) {
-        debug_assert!(name_len <= NAME_MAX);
-        let (at, name_len, value_len) = (at as u32, name_len as u16, value_len as u32);
-        self.fields.push(Field { at, value_len, name_len, known });
-        self.present.insert(known);
-    }
-
-    fn clear(&mut self) {
-        self.fields.clear();
-        self.fields.shrink_to(FIELDS_KEPT);
-        self.present = KnownSet::EMPTY;
     }
 }
 
@@ -185,6 +106,7 @@ impl Head {
         }
         let at = self.append(&[method, b" ", target, b" ", Version::V11.as_bytes(), CRLF]);
         self.take_request_line(at, method.len(), target.len(), version);
+        self.tidy();
         Ok(())
     }
 
@@ -200,6 +122,7 @@ impl Head {
         let at = self.append_again(method, target.len() + REQUEST_LINE_REST);
         self.append(&[b" ", target, b" ", Version::V11.as_bytes(), CRLF]);
         self.take_request_line(at, method_len, target.len(), self.version);
+        self.tidy();
         Ok(())
     }
 
@@ -215,19 +138,15 @@ impl Head {
         self.append_again(target, REQUEST_LINE_REST);
         self.append(&[b" ", Version::V11.as_bytes(), CRLF]);
         self.take_request_line(at, method.len(), target_len, self.version);
+        self.tidy();
         Ok(())
     }
 
     /// Makes this a response, or gives it another line. `status` is 100 to 999, `version` what the
     /// server speaks.
     pub fn set_status_line(&mut self, status: u16, reason: &[u8], version: Version) {
-        assert!((100..=999).contains(&status), "a status has three digits");
-        let mut digits = Buffer::new();
-        let digits = digits.format(status).as_bytes();
-        let at = self.append(&[Version::V11.as_bytes(), b" ", digits, b" ", reason, CRLF]);
-        let end = self.block.len() - CRLF.len();
-        mend(&mut self.block[end - reason.len()..end]);
-        self.take_status_line(at, reason.len(), status, version);
+        self.push_status_line(status, reason, version);
+        self.tidy();
     }
 
     /// Appends a field. `name` must be a token: names come from a configuration, which is checked
@@ -269,6 +188,7 @@ impl Head {
         let field = Field { at: at as u32, value_len: value.len() as u32, ..old };
         mend(&mut self.block[field.value()]);
         self.index.fields[index] = field;
+        self.tidy();
     }
 
     /// Removes every field of that name. Says whether there was one.
@@ -282,6 +202,7 @@ impl Head {
         if found {
             self.index.fields.retain(|field| !names.contains(field.known));
             self.index.present.remove_all(names);
+            self.tidy();
         }
         found
     }
@@ -301,15 +222,9 @@ impl Head {
 
     /// Removes the fields for which `keep` says no, given name and value.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
-        let Head { block, index: Index { fields, present }, .. } = self;
-        *present = KnownSet::EMPTY;
-        fields.retain(|field| {
-            let kept = keep(&block[field.name()], &block[field.value()]);
-            if kept {
-                present.insert(field.known);
-            }
-            kept
-        });
+        let Head { block, index, .. } = self;
+        index.retain(|field| keep(&block[field.name()], &block[field.value()]));
+        self.tidy();
     }
 
     pub fn is_request(&self) -> bool {
@@ -371,24 +286,19 @@ impl Head {
 
     /// The values of the fields of that name, in order.
     pub fn values(&self, known: Known) -> impl DoubleEndedIterator<Item = &[u8]> {
-        let fields = if self.has(known) { &self.index.fields[..] } else { &[] };
-        fields
-            .iter()
-            .filter(move |field| field.known == known)
-            .map(|field| &self.block[field.value()])
+        debug_assert!(known != Known::Other, "a field has a name");
+        let fields = self.index.candidates(known).iter();
+        fields.filter(move |field| field.known == known).map(|field| &self.block[field.value()])
     }
 
     /// The values of the fields of that name, known or not, in order. `name` is in lower case.
     pub fn named<'a>(&'a self, name: &'a [u8]) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         let known = Known::recognise(name);
-        let fields =
-            if known == Known::Other || self.has(known) { &self.index.fields[..] } else { &[] };
-        fields
-            .iter()
-            .filter(move |field| {
-                field.known == known && (known != Known::Other || &self.block[field.name()] == name)
-            })
-            .map(|field| &self.block[field.value()])
+        let fields = self.index.candidates(known).iter();
+        let named = move |field: &&Field| {
+            field.known == known && (known != Known::Other || &self.block[field.name()] == name)
+        };
+        fields.filter(named).map(|field| &self.block[field.value()])
     }
 
     /// All fields in order, name and value.
@@ -416,6 +326,11 @@ impl Head {
         self.line.len as usize + lines + CRLF.len()
     }
 
+    /// The length of the start line, its CRLF included.
+    pub(super) fn line_len(&self) -> usize {
+        self.line.range().len()
+    }
+
     /// A bound on [`Head::wire_len`] that is known without a look at the fields.
     pub(super) fn wire_len_max(&self) -> usize {
         self.block.len() + CRLF.len()
@@ -439,11 +354,22 @@ impl Head {
         })
     }
 
-    /// Starts over with received bytes as the block, at most [`BLOCK_MAX`]. Its lines are then to be
-    /// taken one by one, and what follows them unloaded.
+    /// Starts over with received bytes as the block, at most [`BLOCK_MAX`]. Its lines are then to
+    /// be taken one by one, and what follows them unloaded.
     pub(super) fn load(&mut self, lines: &[u8]) {
         self.clear();
         self.append(&[lines]);
+    }
+
+    /// Appends a status line, whatever else the block holds.
+    pub(super) fn push_status_line(&mut self, status: u16, reason: &[u8], version: Version) {
+        assert!((100..=999).contains(&status), "a status has three digits");
+        let mut digits = Buffer::new();
+        let digits = digits.format(status).as_bytes();
+        let at = self.append(&[Version::V11.as_bytes(), b" ", digits, b" ", reason, CRLF]);
+        let end = self.block.len() - CRLF.len();
+        mend(&mut self.block[end - reason.len()..end]);
+        self.take_status_line(at, reason.len(), status, version);
     }
 
     /// Makes the line at `at` of the block the request line.
@@ -499,6 +425,23 @@ impl Head {
             }
         }
         present.remove_all(KnownSet::of(&[Known::Connection]));
+    }
+
+    /// Drops the dead lines of a block that has come to be mostly dead: rules may change a head
+    /// without end. Lines that are loaded but not taken would be lost.
+    fn tidy(&mut self) {
+        if self.block.len() < TIDY_MIN || self.block.len() / 2 < self.wire_len() {
+            return;
+        }
+        let mut block = Vec::with_capacity(self.wire_len());
+        block.extend_from_slice(&self.block[self.line.range()]);
+        self.line.at = 0;
+        for field in &mut self.index.fields {
+            let line = field.line();
+            field.at = block.len() as u32;
+            block.extend_from_slice(&self.block[line]);
+        }
+        self.block = block;
     }
 
     fn take_line(&mut self, at: usize, len: usize, version_at: usize, version: Version) {
@@ -713,11 +656,28 @@ mod tests {
 
         let mut head = request();
         head.push(b"x", &vec![b'x'; 4 * BLOCK_KEPT]);
-        for _ in 0..2 * FIELDS_KEPT {
-            head.push(b"x", b"");
-        }
+        (0..1000).for_each(|_| head.push_known(Known::Via, b""));
         head.clear();
         assert!(head.block.capacity() <= BLOCK_KEPT);
-        assert!(head.index.fields.capacity() <= FIELDS_KEPT);
+        assert!(head.index.fields.capacity() < 1000);
+    }
+
+    /// A head that is changed without end stays as small as it is.
+    #[test]
+    fn dead_lines_are_dropped() {
+        let mut head = request();
+        let expected = wire(&head).replace("host: a", &format!("host: {}", "x".repeat(999)));
+        for round in 0..10_000 {
+            match round % 4 {
+                0 => head.set_target(b"/").unwrap(),
+                1 => head.replace_value(0, &[b'x'; 999]),
+                2 => drop(head.push(b"y", b"z")),
+                _ => assert!(head.remove_name(b"y")),
+            }
+            assert!(head.block.len() < TIDY_MIN + 2000);
+        }
+        assert_eq!(wire(&head), expected);
+        head.set_status_line(200, b"OK", Version::V11);
+        assert!(wire(&head).starts_with("HTTP/1.1 200 OK\r\nhost: xxx"));
     }
 }

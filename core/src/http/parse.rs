@@ -15,8 +15,9 @@ use memchr::memchr;
 use super::authority::check_target;
 use super::diagnose::diagnose;
 use super::error::{BadHead, HeadError};
+use super::index::NAME_MAX;
 use super::known::{Known, VERSION_LEN, Version};
-use super::model::{BLOCK_MAX, Head, NAME_MAX};
+use super::model::{BLOCK_MAX, Head};
 use super::regular::take_regular;
 use super::scan::{HeadScan, Kind, Scan, Start};
 use super::token::{is_blank, is_target_byte};
@@ -28,11 +29,22 @@ pub struct HeadLimits {
     pub fields_max: usize,
 }
 
-impl Default for HeadLimits {
-    fn default() -> HeadLimits {
-        HeadLimits { fields_max: 100 }
+impl HeadLimits {
+    /// The limits for `tune.http.maxhdr`, which counts one more than HAProxy lets pass.
+    pub fn of(maxhdr: u32) -> Self {
+        HeadLimits { fields_max: (maxhdr as usize).saturating_sub(1) }
     }
 }
+
+impl Default for HeadLimits {
+    fn default() -> HeadLimits {
+        HeadLimits::of(101)
+    }
+}
+
+/// The longest head in bytes: in regular form it is less than twice as long, and both forms must
+/// fit the block.
+const HEAD_MAX: usize = BLOCK_MAX / 4;
 
 /// Of so many bytes it is tried whether they start with a regular head before its end is searched.
 const FIRST_LOOK_MAX: usize = 4096;
@@ -45,32 +57,46 @@ const FIELD_LEN_MIN: usize = 4;
 
 type Slot<'input> = MaybeUninit<httparse::Header<'input>>;
 
-/// Parses the head of a request into `into`, whose former contents are lost in any case. `input`
-/// is exactly one head, as [`Scan::Complete`] has told.
+/// Parses the head of a request into `into`, which is left empty if it is refused. `input` is
+/// exactly one head, as [`Scan::Complete`] has told.
 ///
 /// A repeated Host of the same value is merged into one. That there is one is not required: as in
 /// HAProxy, rules decide.
 pub fn parse_request(input: &[u8], into: &mut Head, limits: &HeadLimits) -> Result<(), BadHead> {
-    parse(Kind::Request, input, into, limits)
+    parse_or_clear(Kind::Request, input, into, limits)
 }
 
-/// Parses the head of a response into `into`, whose former contents are lost in any case. `input`
-/// is exactly one head, as [`Scan::Complete`] has told.
+/// Parses the head of a response into `into`, which is left empty if it is refused. `input` is
+/// exactly one head, as [`Scan::Complete`] has told.
 pub fn parse_response(input: &[u8], into: &mut Head, limits: &HeadLimits) -> Result<(), BadHead> {
-    parse(Kind::Response, input, into, limits)
+    parse_or_clear(Kind::Response, input, into, limits)
 }
 
 impl HeadScan {
-    /// [Advances](HeadScan::advance), and parses the head into `into` as soon as it is whole. That
-    /// is what a proxy wants to do, and it is quicker than one after the other: nearly all heads
-    /// come whole and are regular, and the parser then finds their end by itself. The contents of
-    /// `into` are those of a head after [`Scan::Complete`] only.
+    /// [Advances](HeadScan::advance), and parses the head into `into` as soon as it is whole; until
+    /// then, or if it is refused, `into` is left empty. This is what a proxy wants to do, and it is
+    /// quicker than one after the other: nearly all heads come whole and are regular, and the
+    /// parser then finds their end by itself.
     pub fn parse(&mut self, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Scan {
-        let (kind, skip) = match self.start(input) {
-            Ok(Start { kind, skip, first_look: true }) => (kind, skip),
-            Ok(_) => return self.advance_and_parse(input, into, limits),
-            Err(found) => return found,
+        let found = match self.start(input) {
+            Ok(start) if start.first_look => self.look_and_parse(&start, input, into, limits),
+            Ok(_) => self.advance_and_parse(input, into, limits),
+            Err(found) => found,
         };
+        if !matches!(found, Scan::Complete { .. }) {
+            into.clear();
+        }
+        found
+    }
+
+    fn look_and_parse(
+        &mut self,
+        start: &Start,
+        input: &[u8],
+        into: &mut Head,
+        limits: &HeadLimits,
+    ) -> Scan {
+        let &Start { kind, skip, .. } = start;
         let rest = &input[skip..];
         into.load(&rest[..rest.len().min(FIRST_LOOK_MAX)]);
         match take_regular(kind, into, limits.fields_max) {
@@ -96,9 +122,22 @@ fn parsed(skip: usize, len: usize, outcome: Result<(), BadHead>) -> Scan {
     }
 }
 
+fn parse_or_clear(
+    kind: Kind,
+    input: &[u8],
+    into: &mut Head,
+    limits: &HeadLimits,
+) -> Result<(), BadHead> {
+    let outcome = parse(kind, input, into, limits);
+    if outcome.is_err() {
+        into.clear();
+    }
+    outcome
+}
+
 fn parse(kind: Kind, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Result<(), BadHead> {
-    if input.len() > BLOCK_MAX {
-        return Err(BadHead { at: BLOCK_MAX, why: HeadError::TooLarge });
+    if input.len() > HEAD_MAX {
+        return Err(BadHead { at: HEAD_MAX, why: HeadError::TooLarge });
     }
     into.load(input);
     if take_regular(kind, into, limits.fields_max) != Some(input.len()) {
@@ -200,8 +239,8 @@ fn fill_request<'input>(
         return Err(Refusal::Syntax);
     };
     let rest = &input[method.len() + 1 + target.len() + 1 + VERSION_LEN..];
-    let regular = input.starts_with(method.as_bytes()) && rest.starts_with(b"\r\n");
-    if whole != Status::Complete(input.len()) || !regular || !target.bytes().all(is_target_byte) {
+    let strict = input.starts_with(method.as_bytes()) && rest.starts_with(b"\r\n");
+    if whole != Status::Complete(input.len()) || !strict || !target.bytes().all(is_target_byte) {
         return Err(Refusal::Syntax);
     }
 
@@ -237,7 +276,7 @@ fn fill_response<'input>(
 
     match line.get(STATUS_END..) {
         Some([b' ', reason @ ..]) => into.take_status_line(0, reason.len(), status, version),
-        Some([]) => into.set_status_line(status, b"", version),
+        Some([]) => into.push_status_line(status, b"", version),
         _ => return Err(Refusal::Syntax),
     }
     take_fields(input, response.headers, into, limits)?;
@@ -327,7 +366,10 @@ mod tests {
         let mut head = Head::new();
         let mut feed = |scan: &mut HeadScan, input: &[u8]| {
             let outcome = match scan.parse(input, &mut head, limits) {
-                Scan::NeedMore => return None,
+                Scan::NeedMore => {
+                    assert!(!head.is_request() && !head.is_response());
+                    return None;
+                }
                 Scan::Complete { skip, len } => Ok((skip + len, written(&head))),
                 Scan::Bad { at, why } => Err((at, why)),
             };
@@ -364,7 +406,7 @@ mod tests {
         let limits = HeadLimits { fields_max: 3 };
         let table: &[(&[u8], Outcome)] = &[
             (b"GET / HTTP/1.1\r\n\r\n", Ok("GET / HTTP/1.1\r\n\r\n")),
-            (b"GET / HTTP/1.0\r\n\r\n", Ok("GET / HTTP/1.1\r\n\r\n")),
+            (b"GET / HTTP/1.0\r\n\r\n", Ok("GET / HTTP/1.0\r\n\r\n")),
             (b"\r\n\r\nGET / HTTP/1.1\r\n\r\n", Ok("GET / HTTP/1.1\r\n\r\n")),
             (b"M-~1 /a?b=c HTTP/1.1\r\n\r\n", Ok("M-~1 /a?b=c HTTP/1.1\r\n\r\n")),
             (
@@ -527,6 +569,18 @@ mod tests {
             let too_large = BadHead { at: 16, why: HeadError::TooLarge };
             assert_eq!(outcome, if len > NAME_MAX { Err(too_large) } else { Ok(()) });
         }
+    }
+
+    #[test]
+    fn the_longest_head() {
+        let mut head = Head::new();
+        let input = format!("GET / HTTP/1.1\r\nx:{}\r\n\r\n", "y".repeat(HEAD_MAX - 22));
+        assert_eq!(parse_request(input.as_bytes(), &mut head, &HeadLimits::default()), Ok(()));
+        let input = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(HEAD_MAX - 22));
+        let too_large = BadHead { at: HEAD_MAX, why: HeadError::TooLarge };
+        let outcome = parse_request(input.as_bytes(), &mut head, &HeadLimits::default());
+        assert_eq!(outcome, Err(too_large));
+        assert!(!head.is_request(), "a refused head leaves nothing behind");
     }
 
     /// What is not exactly one head is refused, also by itself.

@@ -4,8 +4,9 @@
 //! what httparse would have made of it, for a third of the instructions. Both are tests.
 
 use super::find::{find_control, find_name_end, find_target_end};
+use super::index::{Index, NAME_MAX};
 use super::known::{Known, Version};
-use super::model::{Head, Index, NAME_MAX};
+use super::model::Head;
 use super::scan::Kind;
 use super::token::is_token_byte;
 
@@ -19,10 +20,10 @@ pub(super) fn take_regular(kind: Kind, head: &mut Head, fields_max: usize) -> Op
     let (lines, index) = head.loaded();
     let mut at = start;
     while !lines[at..].starts_with(b"\r\n") {
+        if index.fields.len() == fields_max {
+            return None;
+        }
         at += take_field(&mut lines[at..], at, index)?;
-    }
-    if index.len() > fields_max {
-        return None;
     }
     head.unload(at);
     Some(at + 2)
@@ -73,7 +74,7 @@ fn take_field(lines: &mut [u8], at: usize, index: &mut Index) -> Option<usize> {
         return None;
     }
     let len = lines.len() - rest.strip_prefix(b"\r\n")?.len();
-    let again = index.has(Known::Host);
+    let again = index.present.contains(Known::Host);
     match index.take(lines, at, name_len, value_len)? {
         Known::Host if again => None,
         _ => Some(len),

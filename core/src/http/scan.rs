@@ -41,6 +41,7 @@ pub(super) enum Kind {
 
 /// What a scan has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
 pub enum Scan {
     /// The head goes on: call again with more input.
     NeedMore,

@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;
 
 use super::diagnose::diagnose;
@@ -13,7 +13,7 @@ use super::*;
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: 2000,
+        cases: 600,
         rng_seed: RngSeed::Fixed(0x7e57),
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -48,20 +48,24 @@ fn head(kind: Kind) -> impl Strategy<Value = Vec<u8>> {
         select(Known::ALL).prop_map(|known| known.name().to_string()),
         select(Known::ALL).prop_map(|known| known.name().to_uppercase()),
     ];
-    let space = select(&["", " ", " ", " ", "\t", "  "][..]);
+    let space = select(&["", " ", " ", "\t", "  "][..]);
     let value = "([!-~\u{e9}]([ -~\t]{0,60}[!-~])?)?";
-    let field = (name, space.clone(), value, space)
-        .prop_map(|(name, before, value, after)| format!("{name}:{before}{value}{after}\r\n"));
-    let fields = vec(field, 0..12);
-    (line, fields)
-        .prop_map(|(line, fields)| format!("{line}\r\n{}\r\n", fields.concat()).into_bytes())
+    let fields = vec((name, space.clone(), value, space), 0..12);
+    (line, any::<bool>(), fields).prop_map(|(line, regular, fields)| {
+        let mut head = format!("{line}\r\n");
+        for (name, before, value, after) in fields {
+            let (before, after) = if regular { (" ", "") } else { (before, after) };
+            head += &format!("{name}:{before}{value}{after}\r\n");
+        }
+        (head + "\r\n").into_bytes()
+    })
 }
 
 /// A head with a few bytes changed, for better or worse.
 fn damaged_head(kind: Kind) -> impl Strategy<Value = Vec<u8>> {
     let byte =
         prop_oneof![select(&b"\r\n\0\t :,;#/*.-@[]%\x01\x7f\x80\xff0129aZHTP"[..]), any::<u8>(),];
-    let change = (any::<prop::sample::Index>(), select(&[0, 1, 2][..]), byte);
+    let change = (any::<Index>(), select(&[0, 1, 2][..]), byte);
     (head(kind), vec(change, 0..4)).prop_map(|(mut head, changes)| {
         for (at, what, byte) in changes {
             let at = at.index(head.len() + 1);
@@ -74,6 +78,11 @@ fn damaged_head(kind: Kind) -> impl Strategy<Value = Vec<u8>> {
         }
         head
     })
+}
+
+/// Where an input of any length is cut.
+fn cuts() -> impl Strategy<Value = Vec<Index>> {
+    vec(any::<Index>(), 0..6)
 }
 
 fn parse(kind: Kind, input: &[u8]) -> Result<Head, BadHead> {
@@ -94,16 +103,12 @@ fn write(head: &Head) -> Vec<u8> {
     wire
 }
 
-/// Everything that a head says, but for the version it was received in.
-fn meaning(head: &Head) -> (Method, Vec<u8>, Vec<u8>, u16, Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>) {
-    (
-        head.method(),
-        head.method_bytes().to_vec(),
-        head.target().to_vec(),
-        head.status(),
-        head.reason().to_vec(),
-        head.fields().map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
-    )
+/// Everything that a head says, but for the version it was received in, as one list.
+fn meaning(head: &Head) -> Vec<Vec<u8>> {
+    let status = head.status().to_string();
+    let line = [head.method_bytes(), head.target(), status.as_bytes(), head.reason()];
+    let fields = head.fields().flat_map(|(name, value)| [name, value]);
+    line.into_iter().chain(fields).map(<[u8]>::to_vec).collect()
 }
 
 /// The outcome of feeding a scan with the input as far as each of `cuts`, then whole.
@@ -127,8 +132,11 @@ fn check_written_head_is_read_again(kind: Kind, input: &[u8]) {
     let again = parse(kind, &wire).expect("what is written can be read");
     assert_eq!(meaning(&again), meaning(&head));
     assert_eq!(write(&again), wire);
+    check_short_way(kind, &wire);
     let regular = take_regular(kind, &mut loaded(&wire), 100);
-    assert!(regular == Some(wire.len()) || wire.contains(&b'\t'), "what is written is regular");
+    // A response may repeat Host, which means nothing there.
+    let unusual = wire.contains(&b'\t') || head.values(Known::Host).count() > 1;
+    assert!(unusual || regular == Some(wire.len()), "what is written is regular");
 }
 
 fn loaded(input: &[u8]) -> Head {
@@ -176,7 +184,7 @@ fn check_cuts(kind: Kind, input: &[u8], cuts: &mut [usize]) {
     assert_eq!(feed(kind, input, &all), whole);
 }
 
-fn check_all(kind: Kind, input: &[u8], cuts: &[prop::sample::Index]) {
+fn check_all(kind: Kind, input: &[u8], cuts: &[Index]) {
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
     check_written_head_is_read_again(kind, input);
     check_short_way(kind, input);
@@ -231,12 +239,12 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn requests(input in damaged_head(Kind::Request), cuts in vec(any::<prop::sample::Index>(), 0..4)) {
+    fn requests(input in damaged_head(Kind::Request), cuts in cuts()) {
         check_all(Kind::Request, &input, &cuts);
     }
 
     #[test]
-    fn responses(input in damaged_head(Kind::Response), cuts in vec(any::<prop::sample::Index>(), 0..4)) {
+    fn responses(input in damaged_head(Kind::Response), cuts in cuts()) {
         check_all(Kind::Response, &input, &cuts);
     }
 
@@ -246,7 +254,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_at_all(input in vec(any::<u8>(), 0..200), cuts in vec(any::<prop::sample::Index>(), 0..4)) {
+    fn any_bytes_at_all(input in vec(any::<u8>(), 0..200), cuts in cuts()) {
         check_all(Kind::Request, &input, &cuts);
         check_all(Kind::Response, &input, &cuts);
     }
@@ -257,7 +265,7 @@ proptest! {
         body in vec(any::<u8>(), 0..300),
         sizes in vec(1..100usize, 0..8),
         styles in vec(0..3u8, 1..4),
-        cuts in vec(any::<prop::sample::Index>(), 0..8),
+        cuts in cuts(),
     ) {
         let sent = &body[..body.len().min(sizes.iter().sum())];
         let mut wire = chunked(sent, &sizes, &styles);

@@ -116,6 +116,8 @@ pub struct Tunables {
     pub linger_bytes_max: u64,
     /// Time spent on that.
     pub linger_time_max: Duration,
+    /// Clients of one engine that may be in that state at once.
+    pub lingering_max: u32,
     /// Bytes of log lines held in one turn.
     pub log_arena_max: u32,
     /// Idle server connections kept in one engine.
@@ -150,6 +152,7 @@ impl Default for Tunables {
             logurilen: 1_023,
             linger_bytes_max: 16 * 1024 * 1024,
             linger_time_max: Duration::from_secs(10),
+            lingering_max: 4_096,
             log_arena_max: 1_048_576,
             idle_max: 16_384,
             shortage_retry: Duration::from_millis(100),

@@ -2,7 +2,6 @@
 //!
 //! A page is the status, a title and a sentence of ours; `errorfile` replaces it whole.
 
-use crate::http::Version;
 use crate::txn::Txn;
 
 /// Which head goes before a page.
@@ -98,7 +97,8 @@ pub fn write(status: u16, shape: Shape, close: bool, bodyless: bool, out: &mut V
             let fields = "content-length".len()
                 + body.len().to_string().len()
                 + "cache-controlno-cache".len()
-                + "content-typetext/html".len();
+                + "content-typetext/html".len()
+                + if closes(page.status) { "connectionclose".len() } else { 0 };
             let body = if bodyless { 0 } else { body.len() };
             (20 + 8 + 3 + page.title.len() + fields + 1 + body) as u64
         }
@@ -106,8 +106,10 @@ pub fn write(status: u16, shape: Shape, close: bool, bodyless: bool, out: &mut V
     }
 }
 
-/// The version that a response of ours is sent with.
-pub const VERSION: Version = Version::V11;
+/// Whether HAProxy's page says itself that the connection closes, which its log counts.
+fn closes(status: u16) -> bool {
+    matches!(status, 400 | 408)
+}
 
 /// Whether the answer to this request has no body whatever its head says.
 pub fn is_bodyless(txn: &Txn) -> bool {

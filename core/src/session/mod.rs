@@ -63,6 +63,10 @@ bit_set! {
         STOPPING = 2048,
         /// Only a fresh connection will do: a reused one has just died under this request.
         FRESH = 4096,
+        /// The next attempt to connect chooses a server anew.
+        ELSEWHERE = 8192,
+        /// The server connection is this client's only, from now on.
+        PRIVATE = 16384,
     }
 }
 
@@ -73,6 +77,8 @@ pub struct Back {
     pub state: State,
     /// The chosen server.
     pub server: ServerId,
+    /// The one of the attempt before, if there was one.
+    pub last: ServerId,
     /// The connection, if any.
     pub conn: ConnId,
     /// Attempts left.
@@ -87,6 +93,12 @@ pub struct Back {
     pub server_queue: u32,
     /// Requests before us in the backend's queue when we came.
     pub backend_queue: u32,
+}
+
+impl Back {
+    fn none() -> Back {
+        Back { server: NO_SERVER, last: NO_SERVER, conn: NO_CONN, ..Back::default() }
+    }
 }
 
 /// What a session wants of the engine.
@@ -166,7 +178,7 @@ impl Session {
             mode: Mode::Tcp,
             req: Channel::default(),
             res: Channel::default(),
-            back: Back { server: NO_SERVER, conn: NO_CONN, ..Back::default() },
+            back: Back::none(),
             txn: Txn::default(),
             times: Times::default(),
             began_wall: Wall::default(),
@@ -196,7 +208,7 @@ impl Session {
         self.mode = frontend.mode;
         self.req = Channel::default();
         self.res = Channel::default();
-        self.back = Back { server: NO_SERVER, conn: NO_CONN, ..Back::default() };
+        self.back = Back::none();
         self.txn.reset();
         self.times = Times::begin(client, now.mono);
         self.began_wall = now.wall;
@@ -240,7 +252,10 @@ impl Session {
         if self.flags.has(SessionFlags::DROP_SERVER) {
             return Want::DropServer;
         }
-        self.pass_on_ends();
+        self.pass_on_ends(cx);
+        if self.flags.has(SessionFlags::DROP_SERVER) {
+            return Want::DropServer;
+        }
         if self.is_over() {
             return Want::Over;
         }
@@ -329,7 +344,7 @@ impl Session {
                         channel.read_timeout = Some(tunnel);
                         channel.write_timeout = Some(tunnel);
                     }
-                    self.req.read_expiry = Deadline::after(now.mono, Some(tunnel));
+                    self.req.await_reader(now.mono);
                 }
                 self.allow_splice(site);
                 self.res.read_expiry = Deadline::after(now.mono, self.res.read_timeout);

@@ -20,6 +20,9 @@ impl Session {
     pub fn logged_bytes(&self) -> u64 {
         match self.mode {
             Mode::Tcp => self.res.received,
+            Mode::Http if self.txn.is(TxnFlags::TUNNEL) => {
+                self.txn.head_bytes + self.res.received - self.txn.body_start
+            }
             Mode::Http => self.txn.head_bytes + self.txn.body_bytes,
         }
     }

@@ -3,7 +3,7 @@
 //! Not the rules (they are analysers) and not the bytes (they are in the channels).
 
 use crate::bit_set;
-use crate::http::{Body, ChunkDecoder, Head, HeadScan};
+use crate::http::{Body, ChunkDecoder, Head, HeadScan, Known};
 
 bit_set! {
     /// What is true of a transaction.
@@ -126,15 +126,67 @@ impl Txn {
         self.flags = TxnFlags::NONE;
     }
 
-    /// Counts a response head as HAProxy's `%B` does: 20, the lengths of version, status and reason, of all
-    /// names and values as the server sent them, and 1 for the end.
-    pub fn count_head(&mut self) {
-        let fields: usize = self.response.fields().map(|(n, v)| n.len() + v.len()).sum();
-        self.head_bytes += 20 + 8 + 3 + self.response.reason().len() as u64 + fields as u64 + 1;
+    /// Counts a response head, as the server sent it, the way HAProxy's `%B` does: 20, the lengths of version,
+    /// status and reason, of all names and values, and 1 for the end. What it has removed by then does not
+    /// count: `close` and `keep-alive`, and lengths beyond the one that holds.
+    pub fn count_head(&mut self, body: Body) {
+        let head = &self.response;
+        let mut sum: usize = head.fields().map(|(n, v)| n.len() + v.len()).sum();
+        if head.has(Known::Connection) {
+            for value in head.values(Known::Connection) {
+                sum -= value.len();
+                sum += left_of_connection(value).map_or(0, |len| len + CONNECTION.len());
+                sum -= CONNECTION.len();
+            }
+        }
+        if head.has(Known::ContentLength) {
+            let all: usize =
+                head.values(Known::ContentLength).map(|v| LENGTH.len() + v.len()).sum();
+            let first = head.values(Known::ContentLength).next().unwrap_or_default();
+            let first = first.split(|b| *b == b',').next().unwrap_or(first).trim_ascii();
+            sum -= all;
+            sum += if body == Body::Chunked { 0 } else { LENGTH.len() + first.len() };
+        }
+        self.head_bytes += 20 + 8 + 3 + head.reason().len() as u64 + sum as u64 + 1;
     }
 
     /// Whether every fact of `flags` holds.
     pub fn is(&self, flags: TxnFlags) -> bool {
         self.flags.has(flags)
+    }
+}
+
+const CONNECTION: &str = "connection";
+const LENGTH: &str = "content-length";
+
+/// How long a Connection field is without `close` and `keep-alive`; none if nothing is left.
+fn left_of_connection(value: &[u8]) -> Option<usize> {
+    let gone = |option: &&[u8]| {
+        option.eq_ignore_ascii_case(b"close") || option.eq_ignore_ascii_case(b"keep-alive")
+    };
+    let options = || value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
+    if !options().any(|option| gone(&option)) {
+        return Some(value.len());
+    }
+    let left = options().filter(|option| !gone(option)).map(|option| option.len() + 2);
+    left.reduce(|a, b| a + b).map(|len| len - 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_connection_field() {
+        for (value, left) in [
+            ("close", None),
+            ("Keep-Alive, close", None),
+            ("X-Hop, keep-alive", Some(5)),
+            ("close, a, b", Some(4)),
+            ("a,b", Some(3)),
+            ("", Some(0)),
+        ] {
+            assert_eq!(left_of_connection(value.as_bytes()), left, "{value}");
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! What a run says to people: differences, coverage of termination states, side-by-side views.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::outcome::{Difference, Outcome};
 use super::proxy::NOT_STARTED;
 use super::run::Verdict;
-use super::scenario::Scenario;
+use super::scenario::{Allowed, Scenario};
 use super::scenarios;
 
 /// The termination states (positions 1 and 2) that haproxy's documentation names and a site can
@@ -49,21 +49,26 @@ pub fn uncovered(scenarios: &[Scenario]) -> String {
     )
 }
 
-/// The differences of one scenario, one a line, the accepted ones marked.
+/// The differences of one scenario, one a line, then the accepted ones by their reasons.
 pub fn differences(scenario: &Scenario, found: &[Difference]) -> String {
     let mut text = String::new();
+    let mut allowed: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for difference in found {
         let Difference { place, haproxy, tidegate, .. } = difference;
+        if let Some(Allowed { reason, .. }) = difference.allowed(&scenario.allowed) {
+            allowed.entry(reason).or_default().push(place);
+            continue;
+        }
         // Writing to a string does not fail.
-        let _ = match difference.allowed(&scenario.allowed) {
-            Some(allowed) => writeln!(text, "  {place}: allowed ({})", allowed.reason),
-            None => writeln!(
-                text,
-                "  {place}:\n    haproxy:  {}\n    tidegate: {}",
-                indented(haproxy),
-                indented(tidegate)
-            ),
-        };
+        let _ = writeln!(
+            text,
+            "  {place}:\n    haproxy:  {}\n    tidegate: {}",
+            indented(haproxy),
+            indented(tidegate)
+        );
+    }
+    for (reason, places) in allowed {
+        let _ = writeln!(text, "  allowed, {reason}: {}", places.join(", "));
     }
     text
 }

@@ -69,7 +69,10 @@ impl<'a> Stage<'a> {
             conn.leftover();
             let seen = self.seen.entry(name).or_default();
             split_head(conn.held, seen);
+            // When the proxy lets an idle server connection go is its own affair.
+            let idle = matches!(seen.first(), Some(Seen::At(_)));
             if let Some(end) = conn.ended
+                && !idle
                 && !seen.iter().any(|seen| matches!(seen, Seen::End(_)))
             {
                 seen.push(Seen::End(end));

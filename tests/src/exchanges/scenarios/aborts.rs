@@ -97,7 +97,8 @@ fn clients() -> Vec<Scenario> {
             .steps(asked("POST / HTTP/1.1\r\nHost: w\r\nTransfer-Encoding: chunked\r\n\r\n"))
             .steps(part("c", "a\r\nhello"))
             .steps([shut_write("c"), rest("o"), rest("c")])
-            .codes(["CD"]),
+            .codes(["CD"])
+            .allow("o 3", CUT_CHUNK),
         http("client-data", "a client that resets within the answer, which goes on")
             .steps(asked(GET))
             .steps(part("o", PART))
@@ -118,7 +119,9 @@ fn clients() -> Vec<Scenario> {
             .steps(part("o", "w"))
             .steps(part("o", "o"))
             .steps([send("o", "r"), rest("o")])
-            .codes(["CD"]),
+            .codes(["CD"])
+            .allow("log 1 T", "MSG_MORE delays the write that meets the reset")
+            .allow("log 1 bytes", "MSG_MORE delays the write that meets the reset"),
         http("client-data-half-close", "a client that ends its stream within the answer")
             .steps(asked(GET))
             .steps(part("o", PART))
@@ -140,6 +143,9 @@ fn clients() -> Vec<Scenario> {
             .codes(["CD"]),
     ]
 }
+
+/// haproxy sends the part of a chunk that it has as a chunk.
+const CUT_CHUNK: &str = "how a sender cuts its chunks has no meaning (RFC 9112 section 7.1)";
 
 /// The first half of an answer.
 const PART: &str = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello";
@@ -186,8 +192,9 @@ fn servers() -> Vec<Scenario> {
         http("server-chunk", "a server that closes within a chunk")
             .steps(asked(GET))
             .steps(part("o", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhello"))
-            .steps([head("c"), body("c", 10), close("o"), rest("c")])
-            .codes(["SD"]),
+            .steps([close("o"), rest("c")])
+            .codes(["SD"])
+            .allow("c 2", CUT_CHUNK),
         http("server-chunk-last", "a server that closes before the last chunk")
             .steps(asked(GET))
             .steps(part("o", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"))

@@ -161,7 +161,8 @@ fn server_side() -> Vec<Scenario> {
                 rest("c"),
                 rest("o"),
             ])
-            .codes(["sD"]),
+            .codes(["sD"])
+            .allow("c 2", "how a sender cuts its chunks has no meaning (RFC 9112 section 7.1)"),
         http("timeout-server-errorfile", "a page of one's own for 504")
             .backend("timeout server 300ms")
             .defaults("errorfile 504 {dir}/504.http")

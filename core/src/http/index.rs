@@ -1,0 +1,104 @@
+//! Where the fields of a head are in its block of lines, in order, and which known names are among
+//! them. It holds no bytes: [`Head`](super::Head) does.
+
+use core::ops::Range;
+
+use super::known::{Known, KnownSet};
+use super::token::lower_token;
+
+/// The longest field name in bytes.
+pub(super) const NAME_MAX: usize = u16::MAX as usize;
+
+/// What separates a name from its value, and ends a line.
+pub(super) const COLON: &[u8] = b": ";
+pub(super) const CRLF: &[u8] = b"\r\n";
+
+/// A cleared index keeps room for so many fields.
+const FIELDS_KEPT: usize = 256;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Index {
+    pub(super) fields: Vec<Field>,
+    /// The known names of the fields: all of them, and no other.
+    pub(super) present: KnownSet,
+}
+
+/// A field is the line `name: value` with its CRLF, somewhere in the block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    pub(super) at: u32,
+    pub(super) value_len: u32,
+    pub(super) name_len: u16,
+    pub(super) known: Known,
+}
+
+impl Field {
+    pub(super) fn name(self) -> Range<usize> {
+        let at = self.at as usize;
+        at..at + usize::from(self.name_len)
+    }
+
+    pub(super) fn value(self) -> Range<usize> {
+        let at = self.name().end + COLON.len();
+        at..at + self.value_len as usize
+    }
+
+    pub(super) fn line(self) -> Range<usize> {
+        self.at as usize..self.value().end + CRLF.len()
+    }
+}
+
+impl Index {
+    /// Takes the line that starts `lines`, which start at `at` in the block, as the next field. It
+    /// has the form `name:?value` with CRLF, where `?` is SP or HTAB, and no control character in
+    /// the name. Says what the name is, or nothing if it is no token.
+    pub(super) fn take(
+        &mut self,
+        lines: &mut [u8],
+        at: usize,
+        name_len: usize,
+        value_len: usize,
+    ) -> Option<Known> {
+        lines[name_len + 1] = b' ';
+        let name = &mut lines[..name_len];
+        let known = Known::recognise_and_lower(name);
+        if known == Known::Other && !lower_token(name) {
+            return None;
+        }
+        debug_assert!(lines[name_len + COLON.len() + value_len..].starts_with(CRLF));
+        self.push(at, name_len, value_len, known);
+        Some(known)
+    }
+
+    /// Adds a line that is as it should be.
+    pub(super) fn push(&mut self, at: usize, name_len: usize, value_len: usize, known: Known) {
+        debug_assert!(name_len <= NAME_MAX);
+        let (at, name_len, value_len) = (at as u32, name_len as u16, value_len as u32);
+        self.fields.push(Field { at, value_len, name_len, known });
+        self.present.insert(known);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.fields.clear();
+        self.fields.shrink_to(FIELDS_KEPT);
+        self.present = KnownSet::EMPTY;
+    }
+
+    /// Removes the fields for which `keep` says no.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(Field) -> bool) {
+        let Index { fields, present } = self;
+        *present = KnownSet::EMPTY;
+        fields.retain(|field| {
+            let kept = keep(*field);
+            if kept {
+                present.insert(field.known);
+            }
+            kept
+        });
+    }
+
+    /// The fields that may have that name: none, or all.
+    pub(super) fn candidates(&self, known: Known) -> &[Field] {
+        if known == Known::Other || self.present.contains(known) { &self.fields } else { &[] }
+    }
+}

@@ -1,0 +1,110 @@
+//! Where Tidegate differs from HAProxy on purpose, or where the reference depends on the machine it was
+//! made on.
+
+/// What is not compared, or compared otherwise.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// The log.
+    Log,
+    /// How the connection of this name ended.
+    End(&'static str),
+    /// All that this socket received.
+    Socket(&'static str),
+    /// A line of ours that stands for one of HAProxy's.
+    Line(&'static str, &'static str),
+    /// Nothing at all: it is only played.
+    All,
+}
+
+use What::*;
+
+const RETRIED: &str = "a request that is safe to repeat is tried again on a fresh connection";
+const STRICT: &str = "refused, as the http module says";
+const HOP: &str = "what is meant for one hop ends there, as the http module says";
+const TRAILERS: &str = "trailers are dropped, as the http module says";
+const CHUNKS: &str = "HAProxy cuts chunks anew where bytes came apart";
+const PORT: &str = "HAProxy removes a default port from Host";
+const ABORT: &str = "an exchange that ends in the middle resets its server's connection";
+const KERNEL: &str = "depends on how much the kernel holds";
+const SILENT: &str = "HAProxy resets a connection to a server that nothing was sent on";
+
+/// Scenario, what, and why.
+pub const ALLOWED: &[(&str, What, &str)] = &[
+    ("response-trailers", All, TRAILERS),
+    ("post-trailers", Socket("o"), TRAILERS),
+    ("response-chunked-http10", All, "an HTTP/1.0 client knows no chunks"),
+    ("interim-http10", Socket("c"), "an HTTP/1.0 client knows no interim answers"),
+    ("post-length-and-chunked", All, STRICT),
+    ("headers-folded", All, STRICT),
+    ("headers-bare-lf", All, STRICT),
+    ("length-twice", Socket("c"), "the one length stands last"),
+    ("connection-listed", Socket("c"), HOP),
+    ("connection-listed", Socket("o"), HOP),
+    ("connection-close-listed", Socket("o"), HOP),
+    ("te-kept", Socket("o"), HOP),
+    ("upgrade", Socket("o"), HOP),
+    ("upgrade-early", Socket("o"), HOP),
+    ("upgrade-declined", Socket("o"), HOP),
+    ("upgrade-http10", Socket("o"), HOP),
+    ("upgrade-server-close", Socket("o"), HOP),
+    ("upgrade-timeout-tunnel", Socket("o"), HOP),
+    ("websocket", Socket("o"), HOP),
+    ("websocket-accept-missing", Socket("o"), HOP),
+    ("websocket-accept-wrong", Socket("o"), HOP),
+    ("target-absolute-port", All, PORT),
+    ("connect", HOST, PORT),
+    ("connect-server-ends", HOST, PORT),
+    ("connect-length", HOST, PORT),
+    ("connect-length", Socket("c"), "a length that means nothing is not passed on"),
+    ("connect-refused", HOST, PORT),
+    ("connect-early", HOST, PORT),
+    ("connect-timeout-tunnel", HOST, PORT),
+    ("connect-timeout-silent", HOST, PORT),
+    ("connect-timeout-silent", End("o"), SILENT),
+    ("connect-timeout-client", HOST, PORT),
+    ("connect-timeout-server", HOST, PORT),
+    ("connect-client-reset", HOST, PORT),
+    ("connect-server-reset", HOST, PORT),
+    ("connect-timeout-server-fin", HOST, PORT),
+    ("connect-timeout-client-fin", HOST, PORT),
+    ("reuse-dies", All, RETRIED),
+    ("reuse-dies-reset", All, RETRIED),
+    ("reuse-dies-shared", All, RETRIED),
+    ("reuse-dies-post", Log, "what failed is logged, although the client is not told"),
+    ("bad-chunk", End("o"), ABORT),
+    ("bad-chunk-answered", End("o"), ABORT),
+    ("bad-chunk-answering", End("o"), ABORT),
+    ("response-chunk", End("o"), ABORT),
+    ("client-body-chunked", Socket("o"), CHUNKS),
+    ("client-data", End("o"), ABORT),
+    ("client-data-close", End("o"), ABORT),
+    ("client-data-to-close", End("o"), ABORT),
+    ("server-chunk", All, CHUNKS),
+    ("timeout-server-chunk", Socket("c"), CHUNKS),
+    ("server-leaves-body", All, "the client is told that the server failed"),
+    ("timeout-client-read", Log, KERNEL),
+    ("tcp-timeout-read", Log, KERNEL),
+    ("tcp-nolinger", End("o"), "the kernel resets; the script has none"),
+    ("tcp-timeout-tunnel-silent", End("o"), SILENT),
+    ("no-server-errorfile", Log, "what a file says of its connection is not counted"),
+    ("log-cut", Log, "where it is cut depends on the digits of pid and port"),
+];
+
+const HOST: What = Line(r"o < host: www:443\r\n", r"o < host: www\r\n");
+
+/// Scenarios in which it matters what has arrived when: in pieces they are others.
+pub const CUT: &[&str] = &[
+    "bad-chunk",
+    "bad-chunk-at-once",
+    "response-chunk-at-once",
+    "bad-chunk-answered",
+    "bad-chunk-answering",
+    "deny-post-whole",
+    "client-waiting-answer",
+    "log-asap",
+];
+
+/// What is allowed in a scenario.
+pub fn allowed(scenario: &str) -> Vec<What> {
+    ALLOWED.iter().filter(|(name, ..)| *name == scenario).map(|(_, what, _)| *what).collect()
+}
