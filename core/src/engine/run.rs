@@ -1,4 +1,5 @@
-//! One session's turn: receive, let it decide, do what it wants, send; as long as that moves something.
+//! One session's turn: receive, let it decide, do what it wants, send; as long as that moves
+//! something.
 
 use super::{Engine, Note, SPARE_SESSIONS};
 use crate::channel::{Channel, Facts};
@@ -122,7 +123,8 @@ impl Engine {
         if conn == NO_CONN {
             return;
         }
-        // An attempt, or a request that will not be answered any more: nothing that we sent matters now.
+        // An attempt, or a request that will not be answered any more: nothing that we sent matters
+        // now.
         let reset = s.may_reset_server() || s.end.is_some() || s.flags.has(SessionFlags::FRESH);
         let how = if reset { Close::Reset } else { Close::Graceful };
         if s.back.state == State::Closed {
@@ -163,7 +165,8 @@ impl Engine {
         self.balancer_moved(id);
     }
 
-    /// The exchange is over: the line, then everything is given back, and the connections live on or end.
+    /// The exchange is over: the line, then everything is given back, and the connections live on
+    /// or end.
     fn finish<P: Poller>(&mut self, net: &mut P, id: u32) {
         let backend_counted = {
             let s = &mut self.sessions[id as usize];
@@ -220,7 +223,8 @@ impl Engine {
         self.close_client(net, client_id, quiet);
     }
 
-    /// Whether the client sends nothing more that could destroy our last bytes: it said so itself, or ended.
+    /// Whether the client sends nothing more that could destroy our last bytes: it said so itself,
+    /// or ended.
     fn is_quiet(&self, s: &Session) -> bool {
         let sock = self.clients[s.client as usize].sock;
         match s.mode {
