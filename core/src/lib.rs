@@ -9,11 +9,11 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 0 | `time rng bits fault check` | time and randomness as values, bit sets, typed ends, assertions |
+//! | 0 | `time rng bits fault check` | time and chance as values, bit sets, typed ends, assertions |
 //! | 1 | `poller balance` | the boundary's trait · algorithms: servers and a key in, a choice out |
 //! | 2 | `http config` | messages · lexer, statements, diagnostics: no meaning yet |
 //! | 3 | `proxy` | the compiled site, and what the engines share |
-//! | 4 | `buf pool fds timers tasks` | buffers · owners, ready bits, the cached list · the scheduler |
+//! | 4 | `buf pool fds timers tasks` | buffers · owners, ready bits, cached list · scheduler |
 //! | 5 | `conn channel side` | connections · one direction of data · the server side's states |
 //! | 6 | `txn reply logfmt` | both heads of a transaction · our own answers · log lines |
 //! | 7 | `session+analyser agent` | one exchange, what looks at it · what has no client |

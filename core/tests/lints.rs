@@ -79,8 +79,12 @@ fn only_the_engine_calls_the_poller() {
             continue;
         }
         for (line, code) in file.code() {
-            let words = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            if words.into_iter().any(|word| word == "Poller") {
+            // Not what stands between quotes.
+            let mut words = code
+                .split('"')
+                .step_by(2)
+                .flat_map(|part| part.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+            if words.any(|word| word == "Poller") {
                 if file.module() == "engine" {
                     callers += 1;
                 } else {
