@@ -55,7 +55,7 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         return Verdict::Stop;
     }
     if !s.req.read_expiry.is_set() {
-        s.req.read_expiry = Deadline::after(cx.now.mono, s.req.read_timeout);
+        s.req.await_reader(cx.now.mono);
     }
     Verdict::Wait
 }

@@ -246,7 +246,7 @@ fn tunnel(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> Verdict {
             channel.read_timeout = tunnel;
             channel.write_timeout = tunnel;
         }
-        channel.read_expiry = Deadline::after(cx.now.mono, channel.read_timeout);
+        channel.await_reader(cx.now.mono);
         channel.await_writer(cx.now.mono);
     }
     s.allow_splice(cx.site);

@@ -186,6 +186,13 @@ impl Channel {
         };
     }
 
+    /// Starts the reader's clock anew, if there is still something to wait for.
+    pub fn await_reader(&mut self, now: Instant) {
+        if !self.is(Facts::SHUTR) {
+            self.read_expiry = Deadline::after(now, self.read_timeout);
+        }
+    }
+
     /// Starts the writer's clock if there is something to send and it does not run.
     pub fn await_writer(&mut self, now: Instant) {
         if !self.write_expiry.is_set() && self.has_output() && !self.is(Facts::SHUTW) {

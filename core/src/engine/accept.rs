@@ -12,7 +12,7 @@ use crate::conn::client::ClientFlags;
 use crate::conn::{Client, Mux};
 use crate::fds::Owner;
 use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt};
-use crate::proxy::shared::{LimitId, Message};
+use crate::proxy::shared::{Gauge, LimitId, Message};
 use crate::proxy::spec::{ListenerId, Mode, Options, Probes, Rule};
 use crate::sometimes;
 use crate::tasks::{Chore, Woken, Work};
@@ -146,7 +146,7 @@ impl Engine {
         let site = self.site.clone();
         let frontend_id = site.listener(listener).frontend;
         let frontend = site.proxy(frontend_id);
-        self.farms[frontend_id as usize].accepted += 1;
+        self.shared.gauge_add(self.id, Gauge::Accepted(frontend_id), 1);
         let rejected = frontend
             .request_rules
             .iter()

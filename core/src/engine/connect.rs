@@ -76,8 +76,6 @@ impl Engine {
                 let view = View { site: &self.site, backend, shared: &self.shared };
                 Balancer::new(&backend.balance, &view)
             }),
-            accepted: 0,
-            sessions: 0,
             stopped: false,
         };
         self.site.proxies.iter().map(make).collect()
@@ -111,7 +109,7 @@ impl Engine {
         let s = &mut self.sessions[id as usize];
         if !s.flags.has(SessionFlags::COUNTED_BACKEND) {
             s.flags.set(SessionFlags::COUNTED_BACKEND);
-            self.farms[s.backend as usize].sessions += 1;
+            self.shared.gauge_add(self.id, Gauge::Received(s.backend), 1);
             self.shared.gauge_add(self.id, Gauge::Backend(s.backend), 1);
         }
         if s.back.state == State::Request {

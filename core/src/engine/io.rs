@@ -231,6 +231,16 @@ fn make_room<'a>(channel: &'a mut Channel, pools: &mut Pools) -> Option<&'a mut 
     enough.then_some(buf)
 }
 
+/// Whether [`make_room`] would find some, or the pipe has; for the audit.
+pub(super) fn has_room(channel: &Channel, pools: &Pools) -> bool {
+    if may_splice(channel) {
+        return channel.piped == 0;
+    }
+    let Some(buf) = &channel.buf else { return true };
+    let small = buf.capacity() < pools.size(Class::Large);
+    small || buf.output_len() == 0 && buf.len() < buf.capacity() / 2
+}
+
 /// Sends a channel's output: the buffer, then the pipe. True if all of it left, or the socket
 /// failed.
 fn send_channel<P: Poller>(
@@ -305,7 +315,7 @@ fn refresh(channel: &mut Channel, now: Instant) {
 }
 
 /// Whether the session has use for more of the client's bytes.
-fn wants_request(s: &Session) -> bool {
+pub(super) fn wants_request(s: &Session) -> bool {
     if s.req.is(Facts::SHUTR) {
         return false;
     }
@@ -321,7 +331,7 @@ fn wants_request(s: &Session) -> bool {
 }
 
 /// Whether it has use for more of the server's.
-fn wants_response(s: &Session) -> bool {
+pub(super) fn wants_response(s: &Session) -> bool {
     s.back.state == State::Established
         && !s.res.is(Facts::SHUTR)
         && (s.mode == Mode::Tcp || s.txn.is(TxnFlags::TUNNEL) || !s.txn.response_flow.is_done())

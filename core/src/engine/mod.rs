@@ -21,6 +21,7 @@ mod io;
 mod log;
 mod mail;
 mod observe;
+mod parked;
 mod run;
 mod signal;
 mod splice;
@@ -135,10 +136,6 @@ struct Listening {
 struct Farm {
     /// How it balances, if it has servers.
     balancer: Option<Balancer>,
-    /// Clients accepted (`cumulated conns: FE`).
-    accepted: u64,
-    /// Sessions that came to it as a backend (`BE`).
-    sessions: u64,
     /// Whether it was said that it stopped.
     stopped: bool,
 }
@@ -429,6 +426,7 @@ impl Engine {
             sinks: self.logs.sinks(),
             now: self.now.mono,
         });
+        self.audit_parked();
     }
 
     fn set_client_deadline(&mut self, client: u32, deadline: Deadline) {

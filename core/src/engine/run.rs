@@ -41,15 +41,22 @@ impl Engine {
                 }
                 Want::Server => {
                     self.find_server(net, id);
-                    // Another look only if there is something to do already.
-                    moved |= self.sessions[id as usize].back.state != State::Connecting
-                        && self.sessions[id as usize].back.state != State::Queued;
+                    let state = self.sessions[id as usize].back.state;
+                    if state != State::Connecting && state != State::Queued {
+                        // There is something to decide before there is something to send.
+                        woken = Woken::IO;
+                        continue;
+                    }
                 }
                 Want::Wait => {}
             }
             moved |= self.send(net, id);
             if !moved {
                 self.rest(id);
+                return;
+            }
+            if self.sessions[id as usize].is_over_quietly() {
+                self.finish(net, id);
                 return;
             }
             woken = Woken::IO;
@@ -115,14 +122,12 @@ impl Engine {
         }
     }
 
-    /// Closes the session's server connection.
+    /// Closes the session's server connection, and gives back what it holds of the server if it is
+    /// done with it.
     pub(super) fn drop_server<P: Poller>(&mut self, net: &mut P, id: u32) {
         let s = &mut self.sessions[id as usize];
         s.flags.clear(SessionFlags::DROP_SERVER);
         let conn = core::mem::replace(&mut s.back.conn, NO_CONN);
-        if conn == NO_CONN {
-            return;
-        }
         // An attempt, or a request that will not be answered any more: nothing that we sent matters
         // now.
         let reset = s.may_reset_server() || s.end.is_some() || s.flags.has(SessionFlags::FRESH);
@@ -130,7 +135,9 @@ impl Engine {
         if s.back.state == State::Closed {
             self.release_server(net, id);
         }
-        self.close_conn(net, conn, how);
+        if conn != NO_CONN {
+            self.close_conn(net, conn, how);
+        }
     }
 
     /// Forgets and closes a server connection.
@@ -199,6 +206,10 @@ impl Engine {
         }
         let client_id = s.client;
         let keeps = s.keeps_client() && !s.flags.has(SessionFlags::STOPPING);
+        if let Some(buf) = &mut s.req.buf {
+            // What the server was not sent any more must not stand in front of the next request.
+            buf.sent(buf.output_len());
+        }
         match s.req.buf.take() {
             Some(rest) if keeps && !rest.is_empty() => {
                 let rest = self.pools.shrink(rest);

@@ -140,7 +140,8 @@ impl Session {
 
     /// The server side is done with: no connection is there or will be.
     pub fn close_back(&mut self) {
-        if self.back.state == State::Established || self.back.state == State::Connecting {
+        // A connection, a slot, a place in a queue: others wait for them.
+        if !matches!(self.back.state, State::Initial | State::Request | State::Closed) {
             self.flags.set(SessionFlags::DROP_SERVER);
         }
         self.back.state.step(Step::Close);
@@ -351,6 +352,20 @@ impl Session {
             && !self.res.has_output()
             && self.res.analysers.is_empty()
             && (sent || self.req.is(Facts::SHUTW))
+    }
+
+    /// Whether it is over and nothing is left to be noticed first: the usual end of an exchange.
+    pub fn is_over_quietly(&self) -> bool {
+        self.mode == Mode::Http
+            && !self.req.facts.with(self.res.facts).any(
+                Facts::READ_ERROR
+                    .with(Facts::WRITE_ERROR)
+                    .with(Facts::READ_TIMEOUT)
+                    .with(Facts::WRITE_TIMEOUT)
+                    .with(Facts::SHUTW),
+            )
+            && !self.flags.has(SessionFlags::DROP_SERVER)
+            && self.is_over()
     }
 
     /// Whether the client's connection may carry another exchange after this one.

@@ -345,7 +345,7 @@ impl Session {
                         channel.read_timeout = Some(tunnel);
                         channel.write_timeout = Some(tunnel);
                     }
-                    self.req.read_expiry = Deadline::after(now.mono, Some(tunnel));
+                    self.req.await_reader(now.mono);
                 }
                 self.allow_splice(site);
                 self.res.read_expiry = Deadline::after(now.mono, self.res.read_timeout);

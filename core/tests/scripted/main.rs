@@ -2,4 +2,5 @@
 //! and an audit after each turn.
 
 mod exchanges;
+mod random;
 mod rig;
