@@ -3,24 +3,23 @@
 //! `BODY_MB` sets the size of the long bodies in MB: 1024 by default where this test is built for
 //! release, 64 otherwise.
 
-use std::convert::Infallible;
+mod peers;
+
 use std::io::{self, Write};
-use std::pin::Pin;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::thread;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, Version};
+use hyper::{Method, Request, Version};
 use hyper_util::rt::TokioIo;
 use tidegate_tests::daemon::content::Checker;
 use tidegate_tests::daemon::message::{Framing, Head};
 use tidegate_tests::daemon::{Ask, At, Content, Daemon, Origin, Sent, Wire};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+
+use peers::{Stream, check, connect, hyper_origin};
 
 /// Body sizes around what buffers hold.
 const SIZES: [u64; 8] = [0, 1, 1024, 16_384, 65_535, 65_536, 65_537, 1_048_576];
@@ -227,82 +226,6 @@ fn pipelined_requests_are_answered_in_order() {
     origin.check();
 }
 
-/// A body for hyper: with a length if it is told, else chunked.
-struct Stream {
-    content: Content,
-    at: u64,
-    told: bool,
-}
-
-impl Body for Stream {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let piece = self.content.piece(self.at, 30_011);
-        self.at += piece.len() as u64;
-        let frame = Frame::data(Bytes::from_static(piece));
-        Poll::Ready((!piece.is_empty()).then_some(Ok(frame)))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        if self.told {
-            SizeHint::with_exact(self.content.length - self.at)
-        } else {
-            SizeHint::new()
-        }
-    }
-}
-
-/// Reads all of a body and compares it.
-async fn check(mut body: Incoming, content: Content) -> io::Result<()> {
-    let mut checker = Checker::new(content);
-    while let Some(frame) = body.frame().await {
-        if let Ok(bytes) = frame.map_err(io::Error::other)?.into_data() {
-            checker.feed(&bytes)?;
-        }
-    }
-    let short = || io::Error::other(format!("{} bytes of {}", checker.at, content.length));
-    checker.is_whole().then_some(()).ok_or_else(short)
-}
-
-/// What hyper answers: the framing is the first word of the path, the length the second.
-async fn hyper_answers(request: Request<Incoming>) -> io::Result<Response<Stream>> {
-    let path = request.uri().path().to_owned();
-    let mut words = path.split('/').skip(1);
-    let framing = words.next().unwrap_or_default().to_owned();
-    let length = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
-    let number = |name: &str| {
-        let value = request.headers().get(name).and_then(|v| v.to_str().ok()?.parse().ok());
-        value.ok_or_else(|| io::Error::other(format!("no {name}")))
-    };
-    let (key, sent) = (number("x-key")?, number("x-body")?);
-    check(request.into_body(), Content::new(key, sent)).await?;
-    let content = Content::new(!key, length);
-    let mut answer = Response::new(Stream { content, at: 0, told: framing == "length" });
-    if framing == "until-close" {
-        *answer.version_mut() = Version::HTTP_10;
-    }
-    Ok(answer)
-}
-
-/// hyper as origin; returns its address.
-async fn hyper_origin() -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("it is bound");
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            let service = service_fn(hyper_answers);
-            let http = hyper::server::conn::http1::Builder::new();
-            tokio::spawn(http.serve_connection(TokioIo::new(socket), service));
-        }
-    });
-    address
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hyper_on_both_sides() {
     let origin = hyper_origin().await;
@@ -318,7 +241,7 @@ async fn hyper_on_both_sides() {
                     let key = client << 32 | (n * 3 + f) as u64;
                     let up = SIZES[(n + f + client as usize) % SIZES.len()];
                     let told = version == Version::HTTP_10 || (n + f) % 2 == 0;
-                    let body = Stream { content: Content::new(key, up), at: 0, told };
+                    let body = Stream::new(Content::new(key, up), told);
                     let request = Request::builder()
                         .method(Method::POST)
                         .version(version)
@@ -347,14 +270,6 @@ async fn hyper_on_both_sides() {
     for task in tasks {
         task.await.expect("no client fails");
     }
-}
-
-async fn connect(to: std::net::SocketAddr) -> hyper::client::conn::http1::SendRequest<Stream> {
-    let socket = TcpStream::connect(to).await.expect("it listens");
-    let http = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await;
-    let (sender, connection) = http.expect("a connection");
-    tokio::spawn(connection);
-    sender
 }
 
 /// Whether curl is installed: a second client that nobody here wrote.
@@ -456,7 +371,7 @@ fn long_bodies_in_http_through_pipes() {
         let ask = Ask { target, ..Ask::post(key, body, long()) };
         assert!(ask.exchange(&mut wire).whole().from_origin);
     }
-    assert!(daemon.descriptors(|name| name.starts_with("pipe:")) > 0, "nothing was spliced");
+    assert!(daemon.holdings().pipes > 0, "nothing was spliced");
     origin.check();
 }
 
@@ -492,7 +407,7 @@ fn long_streams(options: &str, pipes: bool) {
          server origin {}\n",
         origin.address()
     ));
-    let own = daemon.descriptors(|name| name.starts_with("pipe:"));
+    let own = daemon.holdings().pipes;
     for order in [b"a", b"b"] {
         let mut wire = Wire::connect(daemon.at("tcp")).expect("it listens");
         wire.write_all(order).expect("it takes");
@@ -507,7 +422,7 @@ fn long_streams(options: &str, pipes: bool) {
         up.join().expect("no panic").expect("it takes");
     }
     origin.check();
-    let spliced = daemon.descriptors(|name| name.starts_with("pipe:")) > own;
+    let spliced = daemon.holdings().pipes > own;
     assert_eq!(spliced, pipes, "{options}");
 }
 

@@ -1,8 +1,8 @@
 //! Bytes between sockets and channels.
 //!
-//! Receiving: a short read uses readiness up, unless the peer's end or failure was announced (P2, P3);
-//! a socket that is not read for want of room keeps its ready bit and is looked at again when the session
-//! runs next, which a send that makes room brings about (P11).
+//! Receiving: a short read uses readiness up, unless the peer's end or failure was announced (P2,
+//! P3); a socket that is not read for want of room keeps its ready bit and is looked at again when
+//! the session runs next, which a send that makes room brings about (P11).
 
 use std::io::IoSlice;
 
@@ -96,7 +96,8 @@ impl Engine {
         moved
     }
 
-    /// Sends both outputs, and ends directions whose last byte has left. True if the session should look again.
+    /// Sends both outputs, and ends directions whose last byte has left. True if the session should
+    /// look again.
     pub(super) fn send<P: Poller>(&mut self, net: &mut P, id: u32) -> bool {
         let now = self.now.mono;
         let s = &mut *self.sessions[id as usize];
@@ -161,7 +162,8 @@ impl Engine {
 }
 
 impl<P: Poller> Receiver<'_, P> {
-    /// Receives into the channel's buffer until the socket has no more, there is no room, or it is enough.
+    /// Receives into the channel's buffer until the socket has no more, there is no room, or it is
+    /// enough.
     fn receive(&mut self, sock: Sock, channel: &mut Channel) -> bool {
         let mut moved = false;
         for _ in 0..self.reads_max {
@@ -234,7 +236,18 @@ fn make_room<'a>(channel: &'a mut Channel, pools: &mut Pools) -> Option<&'a mut 
     enough.then_some(buf)
 }
 
-/// Sends a channel's output: the buffer, then the pipe. True if all of it left, or the socket failed.
+/// Whether [`make_room`] would find some, or the pipe has; for the audit.
+pub(super) fn has_room(channel: &Channel, pools: &Pools) -> bool {
+    if may_splice(channel) {
+        return channel.piped == 0;
+    }
+    let Some(buf) = &channel.buf else { return true };
+    let small = buf.capacity() < pools.size(Class::Large);
+    small || buf.output_len() == 0 && buf.len() < buf.capacity() / 2
+}
+
+/// Sends a channel's output: the buffer, then the pipe. True if all of it left, or the socket
+/// failed.
 fn send_channel<P: Poller>(
     net: &mut P,
     fds: &mut Fds,
@@ -307,7 +320,7 @@ fn refresh(channel: &mut Channel, now: Instant) {
 }
 
 /// Whether the session has use for more of the client's bytes.
-fn wants_request(s: &Session) -> bool {
+pub(super) fn wants_request(s: &Session) -> bool {
     if s.req.is(Facts::SHUTR) {
         return false;
     }
@@ -323,7 +336,7 @@ fn wants_request(s: &Session) -> bool {
 }
 
 /// Whether it has use for more of the server's.
-fn wants_response(s: &Session) -> bool {
+pub(super) fn wants_response(s: &Session) -> bool {
     s.back.state == State::Established
         && !s.res.is(Facts::SHUTR)
         && (s.mode == Mode::Tcp || s.txn.is(TxnFlags::TUNNEL) || !s.txn.response_flow.is_done())

@@ -5,6 +5,7 @@ use crate::conn::client::ClientFlags;
 use crate::fault::Cause;
 use crate::logfmt::wire::Level;
 use crate::poller::{Close, Poller};
+use crate::proxy::shared::Gauge;
 use crate::session::SessionFlags;
 use crate::tasks::{Chore, Woken, Work};
 use crate::time::Deadline;
@@ -83,7 +84,9 @@ impl Engine {
             }
             let text = format!(
                 "Proxy {} stopped (cumulated conns: FE: {}, BE: {}).",
-                proxy.name, farm.accepted, farm.sessions
+                proxy.name,
+                self.shared.gauge(Gauge::Accepted(id as u32)),
+                self.shared.gauge(Gauge::Received(id as u32))
             );
             self.say(Severity::Warning, Level::Warning, id as u32, text);
         }
@@ -159,8 +162,8 @@ impl Engine {
                     "SIGHUP: Server {}/{} is {state}. Conn: {} act, {queued} pend, {} tot.",
                     proxy.name,
                     spec.name,
-                    self.shared.gauge(crate::proxy::shared::Gauge::Served(server)),
-                    self.farms[id].sessions,
+                    self.shared.gauge(Gauge::Served(server)),
+                    self.shared.gauge(Gauge::Received(id as u32)),
                 );
                 self.say(Severity::Warning, Level::Notice, id as u32, text);
             }
@@ -169,7 +172,7 @@ impl Engine {
                 proxy.name,
                 proxy.servers.clone().filter(|&s| self.is_usable(s)).count(),
                 self.shared.used(crate::proxy::shared::LimitId::Frontend(id as u32)),
-                self.shared.gauge(crate::proxy::shared::Gauge::Backend(id as u32)),
+                self.shared.gauge(Gauge::Backend(id as u32)),
             );
             self.say(Severity::Warning, Level::Notice, id as u32, text);
         }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
+use super::PATIENCE;
 use super::wire::At;
-use super::{PATIENCE, eventually};
 use crate::bench::procfs::{self, Cpu};
 use crate::exchanges::places::Places;
 use crate::exchanges::proxy::{Kind, find, listening};
@@ -35,11 +35,16 @@ pub struct Daemon {
     stderr: PathBuf,
 }
 
+/// Most descriptors of pipes that a daemon of these tests keeps when it has no use for them.
+const SPARE_PIPES: usize = 128;
+
 /// What a process holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holdings {
-    /// Open descriptors.
+    /// Open descriptors, without pipes.
     pub descriptors: usize,
+    /// Descriptors of pipes, of which some are kept for later.
+    pub pipes: usize,
     /// Resident memory, bytes.
     pub resident: u64,
 }
@@ -110,9 +115,16 @@ impl Launch {
         let mut daemon = Daemon { child, places, stderr };
         let binds: Vec<SocketAddr> = daemon.places.binds().collect();
         let deadline = Instant::now() + PATIENCE;
+        // It listens before it runs; its last thread is the last thing that it makes.
+        let threads = threads(&self.config);
         let sockets: Vec<PathBuf> =
             self.unix.iter().map(|name| daemon.places.dir().join(name)).collect();
-        while !listening(&binds) || !sockets.iter().all(|path| UnixStream::connect(path).is_ok()) {
+        let is_up = |daemon: &Daemon| {
+            listening(&binds)
+                && sockets.iter().all(|path| UnixStream::connect(path).is_ok())
+                && daemon.sleeps().len() >= threads
+        };
+        while !is_up(&daemon) {
             if let Ok(Some(status)) = daemon.child.try_wait() {
                 panic!("did not start ({status}):\n{}", daemon.messages());
             }
@@ -122,6 +134,13 @@ impl Launch {
         }
         daemon
     }
+}
+
+/// How many engines a configuration asks for.
+fn threads(config: &str) -> usize {
+    let told = config.lines().find_map(|line| line.trim().strip_prefix("nbthread "));
+    let cpus = || std::thread::available_parallelism().map_or(1, usize::from);
+    told.and_then(|number| number.trim().parse().ok()).unwrap_or_else(cpus)
 }
 
 impl Daemon {
@@ -149,7 +168,8 @@ impl Daemon {
     /// What it holds now.
     pub fn holdings(&self) -> Holdings {
         Holdings {
-            descriptors: self.descriptors(|_| true),
+            descriptors: self.descriptors(|name| !is_pipe(name)),
+            pipes: self.descriptors(is_pipe),
             resident: procfs::resident(&[self.pid()]).expect("it runs"),
         }
     }
@@ -167,9 +187,9 @@ impl Daemon {
         Duration::from_nanos(Cpu::of(&[self.pid()]).expect("it runs").run)
     }
 
-    /// For each engine's thread, how often it was put to sleep.
+    /// For each engine's thread, how often it went to sleep.
     pub fn sleeps(&self) -> Vec<u64> {
-        let dir = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
+        let Ok(dir) = fs::read_dir(format!("/proc/{}/task", self.pid())) else { return Vec::new() };
         let read = |path: PathBuf| {
             let name = fs::read_to_string(path.join("comm")).ok()?;
             name.starts_with("engine-").then_some(())?;
@@ -183,10 +203,16 @@ impl Daemon {
     /// Waits until it holds no more descriptors than `before`, and not much more memory.
     #[track_caller]
     pub fn returns_to(&self, before: Holdings, more: u64) {
-        eventually("its descriptors are closed", || {
-            self.descriptors(|_| true) <= before.descriptors
-        });
-        let now = self.holdings();
+        let deadline = Instant::now() + PATIENCE;
+        let mut now = self.holdings();
+        while now.descriptors > before.descriptors && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+            now = self.holdings();
+        }
+        assert!(
+            now.descriptors <= before.descriptors && now.pipes <= SPARE_PIPES,
+            "it keeps descriptors: {before:?} before, {now:?} now"
+        );
         assert!(
             now.resident <= before.resident + more,
             "it keeps memory: {before:?} before, {now:?} now"
@@ -221,6 +247,11 @@ impl Daemon {
     pub fn messages(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap_or_default()
     }
+}
+
+/// Whether a descriptor, by what /proc calls it, is an end of a pipe.
+pub fn is_pipe(name: &str) -> bool {
+    name.starts_with("pipe:")
 }
 
 impl Drop for Daemon {

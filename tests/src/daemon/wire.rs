@@ -44,12 +44,21 @@ pub struct Wire {
 
 impl Wire {
     pub fn connect(at: impl Into<At>) -> io::Result<Self> {
+        Self::connect_with(at, |_| Ok(()))
+    }
+
+    /// The same with options that must be set before.
+    pub fn connect_with(
+        at: impl Into<At>,
+        set: impl FnOnce(&Socket) -> io::Result<()>,
+    ) -> io::Result<Self> {
         let at = at.into();
         let domain = match &at {
             At::Inet(address) => Domain::for_address(*address),
             At::Unix(_) => Domain::UNIX,
         };
         let socket = Socket::new(domain, Type::STREAM, None)?;
+        set(&socket)?;
         match at {
             At::Inet(address) => socket.connect_timeout(&address.into(), PATIENCE)?,
             At::Unix(path) => socket.connect(&SockAddr::unix(path)?)?,

@@ -4,8 +4,6 @@
 /// What is not compared, or compared otherwise.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// The lengths of timers.
-    Timers,
     /// The log.
     Log,
     /// How the connection of this name ended.
@@ -20,8 +18,6 @@ pub enum What {
 
 use What::*;
 
-const SLOW: &str = "HAProxy or the kernel held bytes back for a while";
-const FEW: &str = "HAProxy keeps no more idle connections than it estimates to need";
 const RETRIED: &str = "a request that is safe to repeat is tried again on a fresh connection";
 const STRICT: &str = "refused, as the http module says";
 const HOP: &str = "what is meant for one hop ends there, as the http module says";
@@ -29,35 +25,11 @@ const TRAILERS: &str = "trailers are dropped, as the http module says";
 const CHUNKS: &str = "HAProxy cuts chunks anew where bytes came apart";
 const PORT: &str = "HAProxy removes a default port from Host";
 const ABORT: &str = "an exchange that ends in the middle resets its server's connection";
-const LAZY: &str = "HAProxy looks at the first chunk before it makes anything of the head";
 const KERNEL: &str = "depends on how much the kernel holds";
 const SILENT: &str = "HAProxy resets a connection to a server that nothing was sent on";
 
 /// Scenario, what, and why.
 pub const ALLOWED: &[(&str, What, &str)] = &[
-    ("response-chunked-pieces", Timers, SLOW),
-    ("post-apart", Timers, SLOW),
-    ("request-pieces", Timers, SLOW),
-    ("response-large", Timers, SLOW),
-    ("balance-held-roundrobin", Timers, SLOW),
-    ("balance-held-leastconn", Timers, SLOW),
-    ("balance-held-leastconn-weights", Timers, SLOW),
-    ("balance-held-first", Timers, SLOW),
-    ("balance-held-maxconn", Timers, SLOW),
-    ("tcp-bulk", Timers, SLOW),
-    ("tcp-splice-auto", Timers, SLOW),
-    ("tcp-splice-request", Timers, SLOW),
-    ("reuse-default", End("o2"), FEW),
-    ("reuse-safe", End("o2"), FEW),
-    ("reuse-safe-left", End("o2"), FEW),
-    ("reuse-aggressive-unproven", End("o2"), FEW),
-    ("queue", End("o2"), FEW),
-    ("queue-order", End("o2"), FEW),
-    ("queue-order", End("o3"), FEW),
-    ("queue-order", End("o4"), FEW),
-    ("queue-abort-unseen", End("o2"), FEW),
-    ("queue-idle-client", End("o2"), FEW),
-    ("frontend-maxconn", End("o2"), FEW),
     ("response-trailers", All, TRAILERS),
     ("post-trailers", Socket("o"), TRAILERS),
     ("response-chunked-http10", All, "an HTTP/1.0 client knows no chunks"),
@@ -101,9 +73,7 @@ pub const ALLOWED: &[(&str, What, &str)] = &[
     ("bad-chunk", End("o"), ABORT),
     ("bad-chunk-answered", End("o"), ABORT),
     ("bad-chunk-answering", End("o"), ABORT),
-    ("bad-chunk-at-once", All, LAZY),
     ("response-chunk", End("o"), ABORT),
-    ("response-chunk-at-once", All, LAZY),
     ("client-body-chunked", Socket("o"), CHUNKS),
     ("client-data", End("o"), ABORT),
     ("client-data-close", End("o"), ABORT),
@@ -112,12 +82,9 @@ pub const ALLOWED: &[(&str, What, &str)] = &[
     ("timeout-server-chunk", Socket("c"), CHUNKS),
     ("server-leaves-body", All, "the client is told that the server failed"),
     ("timeout-client-read", Log, KERNEL),
-    ("timeout-client-read", End("o"), ABORT),
     ("tcp-timeout-read", Log, KERNEL),
-    ("tcp-timeout-read", End("o"), ABORT),
     ("tcp-nolinger", End("o"), "the kernel resets; the script has none"),
     ("tcp-timeout-tunnel-silent", End("o"), SILENT),
-    ("log-default-tcp", End("o"), SILENT),
     ("no-server-errorfile", Log, "what a file says of its connection is not counted"),
     ("log-cut", Log, "where it is cut depends on the digits of pid and port"),
 ];
@@ -127,6 +94,8 @@ const HOST: What = Line(r"o < host: www:443\r\n", r"o < host: www\r\n");
 /// Scenarios in which it matters what has arrived when: in pieces they are others.
 pub const CUT: &[&str] = &[
     "bad-chunk",
+    "bad-chunk-at-once",
+    "response-chunk-at-once",
     "bad-chunk-answered",
     "bad-chunk-answering",
     "deny-post-whole",

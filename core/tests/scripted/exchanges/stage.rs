@@ -380,10 +380,12 @@ impl Stage {
     }
 
     fn see_held(&mut self, name: &str, held: &[u8]) {
-        let mut held = held;
-        if held.starts_with(b"HTTP/")
+        let (mut held, mut interim) = (held, true);
+        while interim
+            && held.starts_with(b"HTTP/")
             && let Some(at) = held.windows(4).position(|four| four == b"\r\n\r\n")
         {
+            interim = held.get(8..10) == Some(b" 1");
             self.see_head(name, &held[..at + 4]);
             held = &held[at + 4..];
         }
@@ -400,8 +402,11 @@ impl Stage {
             let Some(conn) = self.conns.remove(&name) else { continue };
             self.see_held(&name, &conn.held);
             let known = self.seen[&name].iter().any(|seen| seen == "end" || seen == "reset");
+            // When an idle connection to a server goes is nobody's affair.
+            let idle = self.seen[&name].first().is_some_and(|first| first.starts_with("at "));
             if let Some(end) = conn.ended
                 && !known
+                && !idle
             {
                 self.see(&name, end.into());
             }
