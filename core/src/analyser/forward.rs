@@ -1,4 +1,5 @@
-//! Passes bodies: by `to_forward` where the length is known, decoded and encoded anew where it is chunked.
+//! Passes bodies: by `to_forward` where the length is known, decoded and encoded anew where it is
+//! chunked.
 
 use super::{Verdict, fail};
 use crate::buf::Buf;
@@ -153,8 +154,8 @@ pub(super) fn response(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     Verdict::Wait
 }
 
-/// The body will not be whole: the client gets what there is, and then the connection's end where none
-/// belongs.
+/// The body will not be whole: the client gets what there is, and then the connection's end where
+/// none belongs.
 fn truncate(s: &mut Session) -> Verdict {
     s.txn.response_flow = Flow::Done;
     s.txn.flags.set(TxnFlags::CLIENT_CLOSE.with(TxnFlags::SERVER_CLOSE));
@@ -180,9 +181,9 @@ struct Moved {
     bad: bool,
 }
 
-/// Decodes what is there of a chunked body and encodes it anew, in place. With `bare` no framing goes out
-/// at all. Over a whole body no more goes out than came in, but framing that came in two pieces may have to
-/// go out in one: what does not fit into the gap is put in by moving.
+/// Decodes what is there of a chunked body and encodes it anew, in place. With `bare` no framing
+/// goes out at all. Over a whole body no more goes out than came in, but framing that came in two
+/// pieces may have to go out in one: what does not fit into the gap is put in by moving.
 fn recode(flow: &mut Flow, buf: &mut Option<Buf>, bare: bool, pools: &mut Pools) -> Moved {
     let mut moved = Moved::default();
     loop {

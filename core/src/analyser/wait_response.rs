@@ -1,5 +1,5 @@
-//! Waits for a whole response head and understands it; passes interim answers on; tries again where that
-//! is safe.
+//! Waits for a whole response head and understands it; passes interim answers on; tries again where
+//! that is safe.
 
 use super::wait_request::names_websocket;
 use super::{Verdict, fail};
@@ -112,14 +112,15 @@ fn ended(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     Verdict::Stop
 }
 
-/// Whether a 101 to a WebSocket handshake lacks what proves that it was understood (RFC 6455 section 4.2.2).
+/// Whether a 101 to a WebSocket handshake lacks what proves that it was understood (RFC 6455
+/// section 4.2.2).
 fn lacks_accept(s: &Session) -> bool {
     names_websocket(&s.txn.request)
         && s.txn.response.named(b"sec-websocket-accept").next().is_none()
 }
 
-/// Whether the server asks for NTLM or Negotiate, which authenticate connections and not requests: nobody
-/// else's requests may go there from now on.
+/// Whether the server asks for NTLM or Negotiate, which authenticate connections and not requests:
+/// nobody else's requests may go there from now on.
 fn authenticates_connection(s: &Session) -> bool {
     let asked = [&b"www-authenticate"[..], b"proxy-authenticate"];
     let mut values = asked.into_iter().flat_map(|name| s.txn.response.named(name));
@@ -129,7 +130,8 @@ fn authenticates_connection(s: &Session) -> bool {
     })
 }
 
-/// Sends the request once more if `retry-on` has this failure, an attempt is left, and it can be done.
+/// Sends the request once more if `retry-on` has this failure, an attempt is left, and it can be
+/// done.
 fn asks_again(s: &mut Session, failure: RetryOn, cx: &Cx<'_>) -> bool {
     let backend = cx.site.proxy(s.backend);
     if !backend.retry_on.has(failure) || s.back.retries_left == 0 || !can_resend(s) {

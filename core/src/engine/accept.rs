@@ -110,7 +110,8 @@ impl Engine {
         self.wake_engines(net, wake);
     }
 
-    /// Keeps a connection, or hands it to the engine whose turn it is if the listener has one socket for all.
+    /// Keeps a connection, or hands it to the engine whose turn it is if the listener has one
+    /// socket for all.
     fn deliver<P: Poller>(&mut self, net: &mut P, sock: Sock, peer: Peer, listener: ListenerId) {
         let spec = self.site.listener(listener);
         let sharded =
@@ -192,8 +193,9 @@ impl Engine {
         }
     }
 
-    /// Out of descriptors, memory or ports: idle server connections and lingering clients go. If there are none,
-    /// accepting waits until a descriptor is freed, or for a while. True if trying again makes sense.
+    /// Out of descriptors, memory or ports: idle server connections and lingering clients go. If
+    /// there are none, accepting waits until a descriptor is freed, or for a while. True if trying
+    /// again makes sense.
     pub(super) fn run_short<P: Poller>(&mut self, net: &mut P) -> bool {
         sometimes!(NoDescriptors);
         self.counters.shortages += 1;

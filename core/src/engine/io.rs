@@ -1,8 +1,8 @@
 //! Bytes between sockets and channels.
 //!
-//! Receiving: a short read uses readiness up, unless the peer's end or failure was announced (P2, P3);
-//! a socket that is not read for want of room keeps its ready bit and is looked at again when the session
-//! runs next, which a send that makes room brings about (P11).
+//! Receiving: a short read uses readiness up, unless the peer's end or failure was announced (P2,
+//! P3); a socket that is not read for want of room keeps its ready bit and is looked at again when
+//! the session runs next, which a send that makes room brings about (P11).
 
 use std::io::IoSlice;
 
@@ -96,7 +96,8 @@ impl Engine {
         moved
     }
 
-    /// Sends both outputs, and ends directions whose last byte has left. True if the session should look again.
+    /// Sends both outputs, and ends directions whose last byte has left. True if the session should
+    /// look again.
     pub(super) fn send<P: Poller>(&mut self, net: &mut P, id: u32) -> bool {
         let now = self.now.mono;
         let s = &mut *self.sessions[id as usize];
@@ -156,7 +157,8 @@ impl Engine {
 }
 
 impl<P: Poller> Receiver<'_, P> {
-    /// Receives into the channel's buffer until the socket has no more, there is no room, or it is enough.
+    /// Receives into the channel's buffer until the socket has no more, there is no room, or it is
+    /// enough.
     fn receive(&mut self, sock: Sock, channel: &mut Channel) -> bool {
         let mut moved = false;
         for _ in 0..self.reads_max {
@@ -239,7 +241,8 @@ pub(super) fn has_room(channel: &Channel, pools: &Pools) -> bool {
     small || buf.output_len() == 0 && buf.len() < buf.capacity() / 2
 }
 
-/// Sends a channel's output: the buffer, then the pipe. True if all of it left, or the socket failed.
+/// Sends a channel's output: the buffer, then the pipe. True if all of it left, or the socket
+/// failed.
 fn send_channel<P: Poller>(
     net: &mut P,
     fds: &mut Fds,

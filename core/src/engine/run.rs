@@ -1,4 +1,5 @@
-//! One session's turn: receive, let it decide, do what it wants, send; as long as that moves something.
+//! One session's turn: receive, let it decide, do what it wants, send; as long as that moves
+//! something.
 
 use super::{Engine, Note, SPARE_SESSIONS};
 use crate::channel::{Channel, Facts};
@@ -121,12 +122,14 @@ impl Engine {
         }
     }
 
-    /// Closes the session's server connection, and gives back what it holds of the server if it is done with it.
+    /// Closes the session's server connection, and gives back what it holds of the server if it is
+    /// done with it.
     pub(super) fn drop_server<P: Poller>(&mut self, net: &mut P, id: u32) {
         let s = &mut self.sessions[id as usize];
         s.flags.clear(SessionFlags::DROP_SERVER);
         let conn = core::mem::replace(&mut s.back.conn, NO_CONN);
-        // An attempt, or a request that will not be answered any more: nothing that we sent matters now.
+        // An attempt, or a request that will not be answered any more: nothing that we sent matters
+        // now.
         let reset = s.may_reset_server() || s.end.is_some() || s.flags.has(SessionFlags::FRESH);
         let how = if reset { Close::Reset } else { Close::Graceful };
         if s.back.state == State::Closed {
@@ -169,7 +172,8 @@ impl Engine {
         self.balancer_moved(id);
     }
 
-    /// The exchange is over: the line, then everything is given back, and the connections live on or end.
+    /// The exchange is over: the line, then everything is given back, and the connections live on
+    /// or end.
     fn finish<P: Poller>(&mut self, net: &mut P, id: u32) {
         let backend_counted = {
             let s = &mut self.sessions[id as usize];
@@ -230,7 +234,8 @@ impl Engine {
         self.close_client(net, client_id, quiet);
     }
 
-    /// Whether the client sends nothing more that could destroy our last bytes: it said so itself, or ended.
+    /// Whether the client sends nothing more that could destroy our last bytes: it said so itself,
+    /// or ended.
     fn is_quiet(&self, s: &Session) -> bool {
         let sock = self.clients[s.client as usize].sock;
         match s.mode {

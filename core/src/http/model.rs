@@ -72,6 +72,7 @@ impl Line {
 }
 
 impl Head {
+    /// An empty head; it allocates nothing yet.
     pub fn new() -> Head {
         Head::default()
     }
@@ -227,10 +228,12 @@ impl Head {
         self.tidy();
     }
 
+    /// Whether a request was parsed into it.
     pub fn is_request(&self) -> bool {
         self.status == 0 && self.line.len > 0
     }
 
+    /// Whether a response was parsed into it.
     pub fn is_response(&self) -> bool {
         self.status > 0
     }
