@@ -20,6 +20,9 @@ Every keyword of HAProxy 2.6 and what becomes of it in Tidegate.
 - *refused*: an error. To ignore it could expose or misroute traffic.
 - *removed*: HAProxy 2.6 refuses it too.
 
+A word that only begins a line, such as `http-response` or `stats` in `global`, counts as working;
+what follows it is judged by itself (`stats socket` and its kin have no effect).
+
 A word that is not here is an error, with a guess at what was meant. `tidegate -dKcfg` lists the same
 words and the sections that may have them.
 
