@@ -74,7 +74,16 @@ impl Engine {
         let make = |backend: &Proxy| Farm {
             balancer: (!backend.servers.is_empty()).then(|| {
                 let view = View { site: &self.site, backend, shared: &self.shared };
-                Balancer::new(&backend.balance, &view)
+                let mut balancer = Balancer::new(&backend.balance, &view);
+                // The engines begin at different servers, so that the first requests of a process with many
+                // threads do not all go to the first one.
+                if matches!(backend.balance.algorithm, Algorithm::RoundRobin | Algorithm::StaticRr)
+                {
+                    for _ in 0..self.id {
+                        let _ = balancer.pick(&view, None, None, &mut || 0);
+                    }
+                }
+                balancer
             }),
             stopped: false,
         };

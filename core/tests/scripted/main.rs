@@ -2,5 +2,10 @@
 //! and an audit after each turn.
 
 mod exchanges;
+mod half_close;
+mod http_request;
 mod random;
+mod resets;
 mod rig;
+mod tcp;
+mod timeouts;

@@ -28,6 +28,36 @@ const STILL_MAX: u32 = 8;
 /// What every configuration begins with.
 pub const GLOBAL: &str = "global\n log 127.0.0.1:514 local0\n";
 
+const TIMEOUTS: &str = " timeout connect 1s\n timeout client 2s\n timeout server 3s\n";
+
+/// A `listen` in TCP mode with these lines, and sections behind it.
+pub fn tcp_config(lines: &str) -> String {
+    format!(
+        "{GLOBAL}defaults\n mode tcp\n log global\n option tcplog\n{TIMEOUTS}\
+         listen l\n bind 127.0.0.1:80\n{lines}\n"
+    )
+}
+
+/// The same in HTTP mode.
+pub fn http_config(lines: &str) -> String {
+    format!(
+        "{GLOBAL}defaults\n mode http\n log global\n option httplog\n{TIMEOUTS}\
+         listen l\n bind 127.0.0.1:80\n{lines}\n"
+    )
+}
+
+/// One server.
+pub const S1: &str = " server s1 10.0.0.1:80\n";
+/// Two.
+pub const S12: &str = " server s1 10.0.0.1:80\n server s2 10.0.0.2:80\n";
+
+/// Plays something whole, and with everything that arrives cut into pieces of 1, 2 and 7 bytes.
+pub fn in_pieces(play: impl Fn(&Knobs)) {
+    for piece_max in [0, 1, 2, 7] {
+        play(&Knobs { piece_max, ..Knobs::default() });
+    }
+}
+
 /// Engines on a script.
 pub struct Rig {
     pub net: Script,
@@ -62,6 +92,16 @@ impl Rig {
     /// One engine for this configuration.
     pub fn new(config: &str) -> Rig {
         Rig::with(config, &Knobs::default())
+    }
+
+    /// One engine with a TCP `listen` of these lines.
+    pub fn tcp(lines: &str) -> Rig {
+        Rig::new(&tcp_config(lines))
+    }
+
+    /// One engine with an HTTP `listen` of these lines.
+    pub fn http(lines: &str) -> Rig {
+        Rig::new(&http_config(lines))
     }
 
     /// The engines that `knobs` ask for, started and settled.
@@ -274,6 +314,20 @@ impl Rig {
     /// Takes what the peer received, and looks how the engine ended its direction.
     pub fn heard(&mut self, wire: Wire) -> (String, Ended) {
         (self.net.text(wire), self.ended(wire))
+    }
+
+    /// Takes everything that comes for a peer through a window of so many bytes.
+    pub fn drain(&mut self, wire: Wire, window: usize) -> Vec<u8> {
+        let mut all = self.net.sent(wire);
+        while self.net.closed(wire).is_none() {
+            self.window(wire, window);
+            let more = self.net.sent(wire);
+            if more.is_empty() {
+                break;
+            }
+            all.extend(more);
+        }
+        all
     }
 
     /// How the engine ended a connection.

@@ -176,10 +176,15 @@ impl Visit<'_> {
         }
     }
 
-    /// Reads the body, checks it, and answers as the target says:
-    /// `/<minor>/<keep|close>/<length|chunked|until-close|204|304>/<length>`.
+    /// Reads the body, checks it, and answers as the target says.
     pub fn serve(&mut self) -> io::Result<Then> {
         self.body()?;
+        self.obey()
+    }
+
+    /// Answers as the target says:
+    /// `/<minor>/<keep|close>/<length|chunked|until-close|204|304>/<length>`.
+    pub fn obey(&mut self) -> io::Result<Then> {
         let target = self.head.target().to_owned();
         let mut words = target.split('/').skip(1);
         let mut word = || words.next().ok_or_else(|| io::Error::other("a short target"));
