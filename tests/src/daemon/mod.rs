@@ -22,7 +22,7 @@ pub use wire::{At, Wire};
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything that must happen.
-pub const PATIENCE: Duration = Duration::from_secs(8);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `holds`, looking every few milliseconds: for what nothing announces.
 ///
