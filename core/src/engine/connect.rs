@@ -75,8 +75,8 @@ impl Engine {
             balancer: (!backend.servers.is_empty()).then(|| {
                 let view = View { site: &self.site, backend, shared: &self.shared };
                 let mut balancer = Balancer::new(&backend.balance, &view);
-                // The engines begin at different servers, so that the first requests of a process with many
-                // threads do not all go to the first one.
+                // The engines begin at different servers, so that the first requests of a process
+                // with many threads do not all go to the first one.
                 if matches!(backend.balance.algorithm, Algorithm::RoundRobin | Algorithm::StaticRr)
                 {
                     for _ in 0..self.id {
