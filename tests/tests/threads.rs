@@ -232,12 +232,12 @@ fn open(daemon: &Daemon, ask: &Ask) -> Wire {
 
 /// Waits until so many requests are in the queue of the only server, as the daemon says on HUP.
 fn await_queue(daemon: &Daemon, length: usize) {
-    let wanted = format!(" {length} pend");
+    let wanted = format!(" {length} pend (");
     eventually(&format!("a queue of {length}"), || {
         let said = daemon.messages().len();
         daemon.signal(Signal::HUP);
         eventually("an answer to HUP", || {
-            daemon.messages()[said..].lines().any(|line| line.contains("pend"))
+            daemon.messages()[said..].lines().any(|line| line.contains("unass"))
         });
         daemon.messages()[said..].contains(&wanted)
     });

@@ -30,6 +30,8 @@ pub struct ServerConn {
     pub requests: u32,
     /// It belongs to one client: another's requests never go there.
     pub private: bool,
+    /// The client whose own it is, if it is private.
+    pub owner: u32,
     /// What stands between the socket and the bytes.
     pub transport: Transport,
     /// Idle: in which list, and since when.
@@ -95,6 +97,7 @@ impl ServerConns {
             session,
             requests: 0,
             private: false,
+            owner: u32::MAX,
             transport: Transport::Raw,
             idle: None,
             prev: NO_CONN,

@@ -2,7 +2,7 @@
 
 use super::{Engine, Farm, Note};
 use crate::balance::{Algorithm, Balancer, Pick, Servers};
-use crate::conn::{ClientFlags, NO_CONN};
+use crate::conn::{ClientFlags, NO_CONN, ServerConn};
 use crate::fault::{Cause, Fault, Phase};
 use crate::fds::Owner;
 use crate::poller::{Address, Close, ConnectSpec, Peer, Poller, Ready, SockOpt, Which};
@@ -366,8 +366,11 @@ impl Engine {
     /// Closes an idle connection.
     pub(super) fn close_idle<P: Poller>(&mut self, net: &mut P, conn: u32) {
         crate::invariant!(self.conns.is_idle(conn));
-        let private = self.clients.iter_mut().find(|(_, c)| c.private == conn);
-        if let Some((_, client)) = private {
+        let ServerConn { private, owner, .. } = *self.conns.conn(conn);
+        if private
+            && let Some(client) = self.clients.get_mut(owner as usize)
+            && client.private == conn
+        {
             client.private = NO_CONN;
         }
         close_idle_parts(net, &mut self.conns, &mut self.fds, &self.shared, self.id, conn);

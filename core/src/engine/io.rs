@@ -111,10 +111,15 @@ impl Engine {
                 refresh(&mut s.res, now);
             }
             if s.req.owes_shut_write() {
-                net.shut_write(sock);
+                let backend = self.site.proxy(s.backend);
                 s.req.shut_write(Facts::NONE);
-                let fin = self.site.proxy(s.backend).timeouts.server_fin;
-                half_closed(&mut s.res, fin, now);
+                if backend.options.has(Options::NOLINGER) {
+                    // It closes both ways at once, which resets.
+                    s.res.shut_read(Facts::NONE);
+                } else {
+                    net.shut_write(sock);
+                    half_closed(&mut s.res, backend.timeouts.server_fin, now);
+                }
                 again = true;
             }
         }

@@ -285,6 +285,7 @@ impl Engine {
             return;
         }
         self.conns.conn_mut(conn).private = private;
+        self.conns.conn_mut(conn).owner = client_id;
         let old = self.clients[client_id as usize].private;
         if private && old != NO_CONN {
             self.close_idle(net, old);

@@ -167,12 +167,18 @@ impl Engine {
                 );
                 self.say(Severity::Warning, Level::Notice, id as u32, text);
             }
+            let own = |server| self.shared.queue_lengths(id as u32, Some(server)).0;
+            let unassigned = self.shared.queue_lengths(id as u32, None).1;
+            let queued = unassigned + proxy.servers.clone().map(own).sum::<u32>();
             let text = format!(
-                "SIGHUP: Proxy {} has {} active servers available. Conn: act(FE+BE): {}+{}.",
+                "SIGHUP: Proxy {} has {} active servers available. Conn: act(FE+BE): {}+{}, \
+                 {queued} pend ({unassigned} unass), tot(FE+BE): {}+{}.",
                 proxy.name,
                 proxy.servers.clone().filter(|&s| self.is_usable(s)).count(),
                 self.shared.used(crate::proxy::shared::LimitId::Frontend(id as u32)),
                 self.shared.gauge(Gauge::Backend(id as u32)),
+                self.shared.gauge(Gauge::Accepted(id as u32)),
+                self.shared.gauge(Gauge::Received(id as u32)),
             );
             self.say(Severity::Warning, Level::Notice, id as u32, text);
         }

@@ -181,6 +181,18 @@ impl Head {
         self.push_known(known, value);
     }
 
+    /// Leaves one field of a known name, with that value: where the first was, or behind all others.
+    pub(super) fn settle_known(&mut self, known: Known, value: &[u8]) {
+        let Some(first) = self.index.fields.iter().position(|field| field.known == known) else {
+            return self.push_known(known, value);
+        };
+        let mut others = false;
+        self.index
+            .fields
+            .retain(|field| field.known != known || !core::mem::replace(&mut others, true));
+        self.replace_value(first, value);
+    }
+
     /// Gives the `index`-th field another value; `http-request replace-header`.
     pub fn replace_value(&mut self, index: usize, value: &[u8]) {
         let old = self.index.fields[index];

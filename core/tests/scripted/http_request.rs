@@ -21,7 +21,11 @@ fn exchange(knobs: &Knobs, lines: &str, request: &[u8]) -> (String, String) {
 fn heads_are_written_anew() {
     in_pieces(|knobs| {
         for (lines, sent, got) in [
-            ("", "GET /a?b HTTP/1.1\r\nHost: X\r\nA-B:  c \r\n", "GET /a?b HTTP/1.1\r\nhost: X\r\na-b: c\r\n"),
+            (
+                "",
+                "GET /a?b HTTP/1.1\r\nHost: X\r\nA-B:  c \r\n",
+                "GET /a?b HTTP/1.1\r\nhost: X\r\na-b: c\r\n",
+            ),
             ("", "\r\nGET / HTTP/1.1\r\nHost: a\r\n", "GET / HTTP/1.1\r\nhost: a\r\n"),
             ("", "GET / HTTP/1.0\r\n", "GET / HTTP/1.0\r\nconnection: keep-alive\r\n"),
             (
@@ -308,9 +312,8 @@ fn who_lingers_holds_no_place() {
 fn expect_100_continue() {
     in_pieces(|knobs| {
         let mut rig = Rig::with(&http_config(S1), knobs);
-        let c = rig.ask(
-            "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n",
-        );
+        let c = rig
+            .ask("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
         let o = rig.server("s1");
         assert!(rig.text(o).contains("\r\nexpect: 100-continue\r\n"));
         rig.send(o, "HTTP/1.1 100 Continue\r\n\r\n");

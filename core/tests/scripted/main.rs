@@ -4,8 +4,13 @@
 mod exchanges;
 mod half_close;
 mod http_request;
+mod http_response;
+mod pipelining;
+mod queue;
 mod random;
 mod resets;
+mod retries;
+mod reuse;
 mod rig;
 mod tcp;
 mod timeouts;

@@ -61,7 +61,11 @@ fn a_tcp_client_leaves_while_the_connection_hangs() {
         }
         let o = rig.dial("s1");
         rig.advance(100);
-        if reset { rig.reset(c) } else { rig.end(c) }
+        if reset {
+            rig.reset(c)
+        } else {
+            rig.end(c)
+        }
         assert_eq!(rig.ended(o), Ended::Reset, "{code}");
         assert_eq!(rig.log(), format!("l l/s1 0/-1/100 0 {code} 1/1/0/0/0 0/0"));
         rig.finish();
@@ -100,10 +104,7 @@ fn an_http_client_resets_within_its_body() {
         let o = rig.server("s1");
         rig.reset(c);
         assert_eq!(rig.ended(o), Ended::Reset);
-        assert_eq!(
-            rig.log(),
-            "l l/s1 0/0/0/-1/0 -1 0 - - CD-- 1/1/0/0/0 0/0 \"POST / HTTP/1.1\""
-        );
+        assert_eq!(rig.log(), "l l/s1 0/0/0/-1/0 -1 0 - - CD-- 1/1/0/0/0 0/0 \"POST / HTTP/1.1\"");
         rig.finish();
     });
 }
@@ -118,10 +119,7 @@ fn an_http_client_resets_while_its_answer_is_awaited() {
     assert_eq!((rig.ended(o), rig.sessions()), (Ended::Open, 1));
     rig.send(o, "HTTP/1.1 204 No Content\r\n\r\n");
     assert_eq!(rig.ended(o), Ended::Open, "the server did its part: it stays");
-    assert_eq!(
-        rig.log(),
-        "l l/s1 0/0/0/0/0 204 42 - - CD-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\""
-    );
+    assert_eq!(rig.log(), "l l/s1 0/0/0/0/0 204 42 - - CD-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"");
     rig.finish();
 
     let mut rig = Rig::http(&format!(" option abortonclose\n{S1}"));
@@ -129,10 +127,7 @@ fn an_http_client_resets_while_its_answer_is_awaited() {
     let o = rig.server("s1");
     rig.reset(c);
     assert_eq!(rig.ended(o), Ended::Reset);
-    assert_eq!(
-        rig.log(),
-        "l l/s1 0/0/0/-1/0 -1 0 - - CD-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\""
-    );
+    assert_eq!(rig.log(), "l l/s1 0/0/0/-1/0 -1 0 - - CD-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"");
     rig.finish();
 }
 
@@ -146,10 +141,7 @@ fn an_http_client_resets_within_its_answer() {
     assert_eq!(rig.ended(o), Ended::Open, "not seen until something is sent");
     rig.send(o, "w");
     assert_eq!(rig.ended(o), Ended::Reset);
-    assert_eq!(
-        rig.log(),
-        "l l/s1 0/0/0/0/0 200 56 - - CD-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\""
-    );
+    assert_eq!(rig.log(), "l l/s1 0/0/0/0/0 200 56 - - CD-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"");
     rig.finish();
 }
 

@@ -400,7 +400,8 @@ fn tarpit() {
 /// Each wait that a session can be in, with every timeout set: whatever it waits for, it ends by itself.
 #[test]
 fn nothing_waits_for_ever() {
-    let all = " timeout client 300\n timeout server 300\n timeout connect 300\n timeout queue 300\n";
+    let all =
+        " timeout client 300\n timeout server 300\n timeout connect 300\n timeout queue 300\n";
     for (mode, said, answer) in [
         ("tcp", "", ""),
         ("tcp", "hello", "welcome"),

@@ -37,7 +37,6 @@ pub const ALLOWED: &[(&str, What, &str)] = &[
     ("post-length-and-chunked", All, STRICT),
     ("headers-folded", All, STRICT),
     ("headers-bare-lf", All, STRICT),
-    ("length-twice", Socket("c"), "the one length stands last"),
     ("connection-listed", Socket("c"), HOP),
     ("connection-listed", Socket("o"), HOP),
     ("connection-close-listed", Socket("o"), HOP),
