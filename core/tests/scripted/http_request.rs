@@ -395,8 +395,8 @@ fn probes_may_be_ignored() {
         let c = rig.client();
         rig.end(c);
         assert_eq!(rig.logs().len(), logged, "{lines}");
-        assert_eq!(rig.text(c).starts_with(said), true, "{lines}");
-        assert_eq!(rig.text(c).is_empty(), true);
+        assert!(rig.text(c).starts_with(said), "{lines}");
+        assert!(rig.text(c).is_empty());
         rig.finish();
 
         let mut rig = Rig::http(&format!("{lines}{S1}"));
