@@ -597,14 +597,15 @@ fn see_deaths(dies: Dies, at: &At, first: u64) {
                 let early =
                     matches!(dies, Dies::Accepted | Dies::InRequest | Dies::Asked | Dies::InHead);
                 match answer.status {
-                    // A connection that was kept may be gone when the next request is sent on it,
-                    // and a POST cannot be sent twice.
-                    502 => early || method == "POST",
+                    502 => early,
                     // One that is gone at once may never have been seen as connected.
                     503 => dies == Dies::Accepted,
                     _ => false,
                 }
             }
+            // A connection that was kept may be gone when the next request is sent on it. A POST can't
+            // be sent twice, and the client learns what it would of the server itself.
+            Outcome::Cut { status: None, received: 0 } => method == "POST",
             Outcome::Cut { status: Some(200), received } => {
                 let all = if dies == Dies::Answered { ANSWER } else { ANSWER / 2 };
                 *received <= all
@@ -618,7 +619,8 @@ fn see_deaths(dies: Dies, at: &At, first: u64) {
         assert!(as_expected, "{dies:?}: {outcome:?} for {ask:?}");
         if let Outcome::Whole(answer) = outcome {
             whole += u32::from(answer.from_origin);
-            if answer.keeps {
+            // Behind a page of the daemon's the connection ends, which the page does not say.
+            if answer.keeps && answer.from_origin {
                 spare = Some(wire);
             }
         }

@@ -153,8 +153,7 @@ fn bodies_through_windows() {
 #[test]
 fn chunks_cut_anywhere() {
     let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n00a;x=y\r\n0123456789\r\n0\r\nA: b\r\n\r\n";
-    let expected =
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n";
+    let expected = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n";
     for at in 1..answer.len() {
         for window in [1, 100_000] {
             let mut rig = Rig::http(S1);
@@ -313,7 +312,8 @@ fn both_lengths_close_the_servers_connection() {
 
 #[test]
 fn own_pages() {
-    let page = "HTTP/1.0 503 Sorry\r\nCache-Control: no-cache\r\nContent-Type: text/plain\r\n\r\nsorry\n";
+    let page =
+        "HTTP/1.0 503 Sorry\r\nCache-Control: no-cache\r\nContent-Type: text/plain\r\n\r\nsorry\n";
     let file = "HTTP/1.1 403 No\r\nContent-Length: 3\r\nX-A: b\r\n\r\nno\n";
     let host = tidegate_core::config::MapHost::default()
         .with_file("/e/503", page)
@@ -349,12 +349,7 @@ fn closing_modes() {
         ("", "", "", (true, true)),
         (" option http-server-close\n", "connection: close\r\n", "", (true, false)),
         (" option httpclose\n", "connection: close\r\n", "connection: close\r\n", (false, false)),
-        (
-            " option http-server-close\n option http-pretend-keepalive\n",
-            "",
-            "",
-            (true, false),
-        ),
+        (" option http-server-close\n option http-pretend-keepalive\n", "", "", (true, false)),
     ] {
         in_pieces(|knobs| {
             let mut rig = Rig::with(&http_config(&format!("{lines}{S1}")), knobs);

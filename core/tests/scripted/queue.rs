@@ -71,7 +71,11 @@ fn a_client_leaves_the_queue() {
         }
         let o = rig.server("s1");
         rig.advance(50);
-        if reset { rig.reset(c2) } else { rig.end(c2) }
+        if reset {
+            rig.reset(c2)
+        } else {
+            rig.end(c2)
+        }
         let lines = rig.logs();
         if noticed {
             assert_eq!(lines.len(), 1, "{mode} {options} {reset}");
@@ -98,9 +102,7 @@ fn a_client_leaves_the_queue() {
 
 #[test]
 fn maxqueue_sends_elsewhere_or_away() {
-    let mut rig = Rig::http(
-        " balance source\n server s1 10.0.0.1:80 maxconn 1 maxqueue 1\n",
-    );
+    let mut rig = Rig::http(" balance source\n server s1 10.0.0.1:80 maxconn 1 maxqueue 1\n");
     let _c1 = rig.ask(get(1));
     let _o = rig.server("s1");
     let _c2 = rig.ask(get(2));
@@ -113,9 +115,7 @@ fn maxqueue_sends_elsewhere_or_away() {
 
 #[test]
 fn a_full_server_is_passed_over() {
-    let mut rig = Rig::http(
-        " server s1 10.0.0.1:80 maxconn 1\n server s2 10.0.0.2:80 maxconn 2\n",
-    );
+    let mut rig = Rig::http(" server s1 10.0.0.1:80 maxconn 1\n server s2 10.0.0.2:80 maxconn 2\n");
     let clients: Vec<_> = (0..4).map(|n| rig.ask(get(n))).collect();
     let mut names = Vec::new();
     while let Some((wire, name)) = rig.dialled() {

@@ -91,13 +91,9 @@ fn without_redispatch_it_stays() {
 /// An algorithm that has a server for each client is asked again only as the interval says.
 #[test]
 fn redispatch_intervals() {
-    for (interval, retries, pauses) in [
-        ("", 3, "PP-"),
-        (" -1", 3, "PP-"),
-        (" 1", 3, "---"),
-        (" 2", 3, "P-P"),
-        (" 3", 3, "PP-"),
-    ] {
+    for (interval, retries, pauses) in
+        [("", 3, "PP-"), (" -1", 3, "PP-"), (" 1", 3, "---"), (" 2", 3, "P-P"), (" 3", 3, "PP-")]
+    {
         let lines = format!(
             " balance source\n timeout connect 100\n retries {retries}\n \
              option redispatch{interval}\n{S12}"

@@ -188,7 +188,11 @@ fn a_request_is_sent_again_if_that_is_safe() {
         rig.logs();
         rig.send(c, format!("{method} /2 HTTP/1.1\r\nHost: a\r\n{body}"));
         assert!(rig.text(o).starts_with(method));
-        if reset { rig.reset(o) } else { rig.end(o) }
+        if reset {
+            rig.reset(o)
+        } else {
+            rig.end(o)
+        }
         if again {
             let o = rig.server("s1");
             assert!(rig.text(o).starts_with(&format!("{method} /2 ")));
