@@ -97,7 +97,17 @@ fn sockets(view: &View<'_>) {
     for (id, client) in view.clients {
         assert_eq!(view.fds.owner(client.sock), Some(Owner::Client(id as u32)));
     }
+    for (id, client) in view.clients {
+        let kept = client.private;
+        let known = kept == NO_CONN
+            || view.conns.is_idle(kept) && view.conns.conn(kept).owner == Some(id as u32);
+        assert!(known, "client {id} keeps a connection that is not its own");
+    }
     for (id, conn) in view.conns.iter() {
+        if let Some(owner) = conn.owner.filter(|_| conn.session == NO_SESSION) {
+            let owner = view.clients.get(owner as usize);
+            assert!(owner.is_some_and(|c| c.private == id), "connection {id} has lost its client");
+        }
         let owner = view.fds.owner(conn.sock);
         if conn.session == NO_SESSION {
             assert_eq!(owner, Some(Owner::IdleServer(id)));

@@ -20,7 +20,6 @@ const HEADROOM: usize = 1_024;
 const HEADROOM_FROM: usize = 16_384;
 
 /// A linear buffer with an output and an input region.
-#[derive(Debug)]
 pub struct Buf {
     block: Box<[u8]>,
     start: u32,
@@ -225,6 +224,13 @@ impl Buf {
     fn rewind(&mut self) {
         let at = if self.block.len() >= HEADROOM_FROM { HEADROOM as u32 } else { 0 };
         (self.start, self.mid, self.end) = (at, at, at);
+    }
+}
+
+impl core::fmt::Debug for Buf {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (output, input) = (self.output_len(), self.input_len());
+        write!(f, "Buf({output} to send, {input} held, of {})", self.block.len())
     }
 }
 

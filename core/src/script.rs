@@ -408,9 +408,11 @@ impl Poller for Script {
             Some(Arrival::Reset) => Io::Failed(Fault::Reset),
             Some(Arrival::Bytes(bytes)) => {
                 let n = bytes.len().min(into.len()).min(most);
-                for (to, from) in into.iter_mut().zip(bytes.drain(..n)) {
-                    *to = from;
-                }
+                let (first, second) = bytes.as_slices();
+                let split = n.min(first.len());
+                into[..split].copy_from_slice(&first[..split]);
+                into[split..n].copy_from_slice(&second[..n - split]);
+                bytes.drain(..n);
                 if bytes.is_empty() {
                     line.inbox.pop_front();
                 }

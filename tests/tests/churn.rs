@@ -444,7 +444,7 @@ fn leave(mut wire: Wire, moment: Leaves, key: u64) {
         let head = Head::read(&mut wire).expect("a head").expect("an answer");
         assert_eq!(head.status().expect("a status"), 200);
     }
-    if key / 6 % 2 == 0 { wire.reset() } else { drop(wire) }
+    if (key / 6).is_multiple_of(2) { wire.reset() } else { drop(wire) }
 }
 
 /// Where an origin dies.
@@ -528,7 +528,7 @@ fn mortal(dies: Dies) -> Origin {
 }
 
 fn gone(wire: Wire, connection: u64) -> io::Result<()> {
-    if connection / 2 % 2 == 0 {
+    if (connection / 2).is_multiple_of(2) {
         wire.reset();
     }
     Ok(())
@@ -670,7 +670,7 @@ fn out_of_descriptors() {
     // More requests at once than there are descriptors: some are refused, and say so; none hangs.
     let served = AtomicU64::new(0);
     thread::scope(|scope| {
-        for client in 0..LIMIT as u64 {
+        for client in 0..u64::from(LIMIT) {
             let (served, at) = (&served, daemon.at("web"));
             scope.spawn(move || {
                 for key in client << 8..client << 8 | 5 {

@@ -48,7 +48,7 @@ fn early_answer(at: &At, n: u64, status: u16) {
         _ => Sent::Chunked(1 << 20, 50_000),
     };
     let ask = Ask::post(n, body, 3000);
-    let outcome = if n % 2 == 0 {
+    let outcome = if n.is_multiple_of(2) {
         // Where it is refused is not important.
         ask.exchange(&mut wire)
     } else {

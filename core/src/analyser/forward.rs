@@ -30,6 +30,7 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             s.txn.flags.set(TxnFlags::BODY_STARTED);
             s.req.to_forward = n;
             s.req.forward();
+            s.allow_splice(cx.site);
         }
         Flow::Chunked(_) => {
             let moved = recode(&mut s.txn.request_flow, &mut s.req.buf, false, cx.pools);

@@ -145,7 +145,12 @@ fn asks_again(s: &mut Session, failure: RetryOn, cx: &Cx<'_>) -> bool {
 
 /// Whether the request can be sent once more: nothing of its body has left our hands.
 fn can_resend(s: &Session) -> bool {
-    !s.txn.is(TxnFlags::BODY_RELEASED) && !s.txn.is(TxnFlags::INTERIM)
+    let released = match s.txn.request_flow {
+        Flow::Length(n) => s.txn.is(TxnFlags::BODY_STARTED) && s.req.to_forward < n,
+        Flow::Done => s.txn.is(TxnFlags::BODY_STARTED),
+        _ => s.txn.is(TxnFlags::BODY_RELEASED),
+    };
+    !released && !s.txn.is(TxnFlags::BODY_RELEASED.with(TxnFlags::INTERIM))
 }
 
 /// Whether sending it twice does no more than sending it once (RFC 9110 section 9.2.2).

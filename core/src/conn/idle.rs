@@ -28,10 +28,8 @@ pub struct ServerConn {
     pub session: u32,
     /// Requests that it has carried.
     pub requests: u32,
-    /// It belongs to one client: another's requests never go there.
-    pub private: bool,
-    /// The client whose own it is, if it is private.
-    pub owner: u32,
+    /// The client that it belongs to, if it belongs to one: another's requests never go there.
+    pub owner: Option<u32>,
     /// What stands between the socket and the bytes.
     pub transport: Transport,
     /// Idle: in which list, and since when.
@@ -96,8 +94,7 @@ impl ServerConns {
             server,
             session,
             requests: 0,
-            private: false,
-            owner: u32::MAX,
+            owner: None,
             transport: Transport::Raw,
             idle: None,
             prev: NO_CONN,
@@ -122,16 +119,17 @@ impl ServerConns {
         self.table.remove(id as usize)
     }
 
-    /// Puts a connection that a session has done with on its idle list.
-    pub fn park(&mut self, id: ConnId, private: bool, now: Instant) {
+    /// Puts a connection that a session has done with on its idle list, or keeps it for its owner.
+    pub fn park(&mut self, id: ConnId, owner: Option<u32>, now: Instant) {
         let conn = &mut self.table[id as usize];
         invariant!(conn.idle.is_none() && conn.session != NO_SESSION);
         conn.session = NO_SESSION;
         conn.idle_since = now;
-        let kind = match (private, conn.requests > 1) {
-            (true, _) => Kind::Private,
-            (false, false) => Kind::Fresh,
-            (false, true) => Kind::Proven,
+        conn.owner = owner;
+        let kind = match (owner, conn.requests > 1) {
+            (Some(_), _) => Kind::Private,
+            (None, false) => Kind::Fresh,
+            (None, true) => Kind::Proven,
         };
         conn.idle = Some(kind);
         self.idle_total += 1;
@@ -203,9 +201,13 @@ impl ServerConns {
         self.table[id as usize].idle.is_some()
     }
 
-    /// Any idle connection that is not one client's own.
+    /// Any idle connection; those that are one client's own come last.
     pub fn any_idle(&self) -> Option<ConnId> {
-        (0..self.idle.len() as ServerId).find_map(|s| self.coldest(s))
+        if self.idle_total == 0 {
+            return None;
+        }
+        let shared = (0..self.idle.len() as ServerId).find_map(|s| self.coldest(s));
+        shared.or_else(|| self.iter().find(|(_, conn)| conn.idle.is_some()).map(|(id, _)| id))
     }
 
     /// Every connection, for the audit.
@@ -259,7 +261,7 @@ mod tests {
             .collect::<Vec<_>>();
         for &id in &ids {
             conns.conn_mut(id).requests = 1;
-            conns.park(id, false, Instant::START);
+            conns.park(id, None, Instant::START);
         }
         (conns, ids)
     }
@@ -292,7 +294,7 @@ mod tests {
             let (mut conns, _) = self::conns(1);
             let id = conns.take(0, Reuse::Always, true, 1).unwrap_or(NO_CONN);
             conns.conn_mut(id).requests = 2;
-            conns.park(id, false, Instant::START);
+            conns.park(id, None, Instant::START);
             assert_eq!(conns.take(0, reuse, first, 1).is_some(), proven, "{reuse:?} {first}");
         }
     }
@@ -302,7 +304,7 @@ mod tests {
         let (mut conns, _) = conns(10);
         assert_eq!(conns.spare(0), 0);
         let id = conns.take(0, Reuse::Always, true, 1).unwrap_or(NO_CONN);
-        conns.park(id, false, Instant::START);
+        conns.park(id, None, Instant::START);
         assert_eq!(conns.spare(0), 5);
     }
 }

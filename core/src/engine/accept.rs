@@ -120,13 +120,19 @@ impl Engine {
             let to = (self.counters.accepted % u64::from(self.engines)) as u32;
             self.counters.accepted += 1;
             if to != self.id {
-                if let Some(parcel) = net.detach(sock) {
-                    let wake = self.shared.post(to, Message::Adopt { listener, parcel, peer });
-                    self.wake_engines(net, wake);
-                    return;
+                let Some(parcel) = net.detach(sock) else {
+                    // It could not be handed on, and is gone.
+                    return self.release_limits(net, listener);
+                };
+                if let Some(wake) = self.shared.offer(to, Message::Adopt { listener, parcel, peer })
+                {
+                    return self.wake_engines(net, wake);
                 }
-                // It could not be handed on, and is gone.
-                self.release_limits(net, listener);
+                // That engine has stopped already.
+                match net.adopt(parcel) {
+                    Some(sock) => self.welcome(net, sock, peer, listener),
+                    None => self.release_limits(net, listener),
+                }
                 return;
             }
         } else {

@@ -9,7 +9,7 @@ use crate::conn::client::{ClientFlags, NO_SESSION};
 use crate::poller::{Close, Io, Poller, Ready};
 use crate::pool::Class;
 use crate::proxy::spec::Options;
-use crate::session::Session;
+use crate::session::{Session, SessionFlags};
 use crate::sometimes;
 use crate::tasks::{Woken, Work};
 use crate::time::Deadline;
@@ -91,6 +91,9 @@ impl Engine {
         let task = self.tasks.insert(Work::Session(place));
         session.begin(self.serial, id, task, client, (self.now, &self.site));
         client.session = place;
+        if self.stopping {
+            session.flags.set(SessionFlags::STOPPING);
+        }
         if let Some(buf) = buf {
             let n = buf.len();
             session.req.buf = Some(buf);

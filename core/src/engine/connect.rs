@@ -2,7 +2,7 @@
 
 use super::{Engine, Farm, Note};
 use crate::balance::{Algorithm, Balancer, Pick, Servers};
-use crate::conn::{ClientFlags, NO_CONN, ServerConn};
+use crate::conn::{ClientFlags, NO_CONN};
 use crate::fault::{Cause, Fault, Phase};
 use crate::fds::Owner;
 use crate::poller::{Address, Close, ConnectSpec, Peer, Poller, Ready, SockOpt, Which};
@@ -268,7 +268,11 @@ impl Engine {
             self.established(id, true);
             return;
         }
-        match self.open(net, id) {
+        let mut outcome = self.open(net, id);
+        if outcome.is_err_and(Fault::is_shortage) && self.run_short(net) {
+            outcome = self.open(net, id);
+        }
+        match outcome {
             Ok(sock) => {
                 self.counters.connects += 1;
                 let conn = self.conns.insert(sock, server, id);
@@ -280,7 +284,6 @@ impl Engine {
                 s.back.expiry = Deadline::after(now, timeout);
             }
             Err(fault) if fault.is_shortage() => {
-                self.run_short(net);
                 self.give_up(id, Cause::Resource, Phase::Connect);
             }
             Err(fault) => self.attempt_failed(id, fault),
@@ -347,16 +350,7 @@ impl Engine {
         let options = if matches!(to, Address::Inet(_)) { &options[..count] } else { &[] };
         let from = server.source.or(backend.source);
         let spec = ConnectSpec { to, from, options };
-        let sock = net.connect(&spec).or_else(|fault| {
-            if !fault.is_shortage() || self.conns.any_idle().is_none() {
-                return Err(fault);
-            }
-            // Idle connections are the first to go.
-            while let Some(conn) = self.conns.any_idle() {
-                close_idle_parts(net, &mut self.conns, &mut self.fds, &self.shared, self.id, conn);
-            }
-            net.connect(&spec)
-        })?;
+        let sock = net.connect(&spec)?;
         if backend.options.has(Options::SERVER_KEEPALIVE) {
             super::accept::keep_alive(net, sock, &backend.server_probes);
         }
@@ -366,14 +360,14 @@ impl Engine {
     /// Closes an idle connection.
     pub(super) fn close_idle<P: Poller>(&mut self, net: &mut P, conn: u32) {
         crate::invariant!(self.conns.is_idle(conn));
-        let ServerConn { private, owner, .. } = *self.conns.conn(conn);
-        if private
-            && let Some(client) = self.clients.get_mut(owner as usize)
-            && client.private == conn
-        {
+        let owner = self.conns.conn(conn).owner.and_then(|id| self.clients.get_mut(id as usize));
+        if let Some(client) = owner.filter(|client| client.private == conn) {
             client.private = NO_CONN;
         }
-        close_idle_parts(net, &mut self.conns, &mut self.fds, &self.shared, self.id, conn);
+        let conn = self.conns.remove(conn);
+        self.fds.remove(conn.sock);
+        net.close(conn.sock, Close::Reset);
+        self.shared.gauge_add(self.id, Gauge::Idle(conn.server), -1);
         self.descriptor_freed();
     }
 
@@ -394,18 +388,4 @@ impl Engine {
             self.tasks.set_deadline(self.purge, Deadline::after(self.now.mono, Some(delay)));
         }
     }
-}
-
-fn close_idle_parts<P: Poller>(
-    net: &mut P,
-    conns: &mut crate::conn::ServerConns,
-    fds: &mut crate::fds::Fds,
-    shared: &Shared,
-    engine: u32,
-    conn: u32,
-) {
-    let conn = conns.remove(conn);
-    fds.remove(conn.sock);
-    net.close(conn.sock, Close::Reset);
-    shared.gauge_add(engine, Gauge::Idle(conn.server), -1);
 }

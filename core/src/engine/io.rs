@@ -236,15 +236,11 @@ fn make_room<'a>(channel: &'a mut Channel, pools: &mut Pools) -> Option<&'a mut 
     enough.then_some(buf)
 }
 
-/// Whether [`make_room`] would find some, or the pipe has, and nothing has to leave first; for the
-/// audit.
-pub(super) fn has_room(channel: &Channel, pools: &Pools) -> bool {
-    if may_splice(channel) {
-        return channel.piped == 0;
-    }
-    let Some(buf) = &channel.buf else { return true };
-    let small = buf.capacity() < pools.size(Class::Large);
-    buf.output_len() == 0 && (small || buf.len() < buf.capacity() / 2)
+/// Whether there is room although nothing is about to be sent, which would have it looked at again;
+/// for the audit.
+pub(super) fn has_room(channel: &Channel) -> bool {
+    !channel.has_output()
+        && channel.buf.as_ref().is_none_or(|buf| buf.input_len() < buf.capacity() / 2)
 }
 
 /// Sends a channel's output: the buffer, then the pipe. True if all of it left, or the socket

@@ -353,7 +353,7 @@ impl Engine {
             return Park::Busy;
         }
         if self.stopping && self.listeners.is_empty() && self.clients.is_empty() {
-            return Park::Done;
+            return if self.shared.retire(self.id) { Park::Done } else { Park::Busy };
         }
         self.tasks.next_expiry().map_or(Park::Idle, Park::Until)
     }

@@ -49,7 +49,7 @@ impl Engine {
             Some("is over")
         } else if matches!(s.back.state, State::Request | State::Assigned) {
             Some("wants a server")
-        } else if wants_request(s) && readable(client) && has_room(&s.req, &self.pools) {
+        } else if wants_request(s) && readable(client) && has_room(&s.req) {
             Some("could receive from its client")
         } else if s.res.has_output() && !s.res.is(Facts::SHUTW) && writable(client) {
             Some("could send to its client")
@@ -62,7 +62,7 @@ impl Engine {
             let established = s.back.state == State::Established;
             if s.back.state == State::Connecting && !self.fds.ready(server).is_empty() {
                 Some("could look at its connection")
-            } else if wants_response(s) && readable(server) && has_room(&s.res, &self.pools) {
+            } else if wants_response(s) && readable(server) && has_room(&s.res) {
                 Some("could receive from its server")
             } else if established
                 && !s.req.is(Facts::SHUTW)

@@ -272,7 +272,7 @@ impl Engine {
         let authenticated = s.flags.has(SessionFlags::PRIVATE);
         let private = self.site.proxy(s.backend).reuse == Reuse::Never
             || authenticated
-            || self.conns.conn(conn).private;
+            || self.conns.conn(conn).owner.is_some();
         let stays = s.keeps_client();
         if !keeps || self.stopping || (private && !stays) || !self.may_park(conn, server) {
             self.close_conn(net, conn, how);
@@ -284,13 +284,11 @@ impl Engine {
             self.close_conn(net, conn, how);
             return;
         }
-        self.conns.conn_mut(conn).private = private;
-        self.conns.conn_mut(conn).owner = client_id;
         let old = self.clients[client_id as usize].private;
         if private && old != NO_CONN {
             self.close_idle(net, old);
         }
-        self.conns.park(conn, private, self.now.mono);
+        self.conns.park(conn, private.then_some(client_id), self.now.mono);
         self.fds.reassign(sock, Owner::IdleServer(conn));
         self.clients[client_id as usize].last_server = server;
         let client = &mut self.clients[client_id as usize];

@@ -68,6 +68,9 @@ impl Engine {
         for id in idle {
             self.close_client(net, id, true);
         }
+        while let Some(conn) = self.conns.any_idle() {
+            self.close_idle(net, conn);
+        }
         if let Some(limit) = self.site.global.hard_stop_after {
             let task = self.tasks.insert(Work::Engine(Chore::HardStop));
             self.tasks.set_deadline(task, Deadline::after(self.now.mono, Some(limit)));

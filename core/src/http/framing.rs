@@ -338,7 +338,7 @@ mod tests {
         let request = "POST / HTTP/1.1\r\nContent-Length: 5\r\nA: b";
         for (text, body, after) in [
             (request, Body::Chunked, "a: b; transfer-encoding: chunked"),
-            (request, Body::Length(7), "a: b; content-length: 7"),
+            (request, Body::Length(7), "content-length: 7; a: b"),
             (request, Body::None, "a: b"),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", Body::UntilClose, ""),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", Body::Length(3), "content-length: 3"),

@@ -181,7 +181,8 @@ impl Head {
         self.push_known(known, value);
     }
 
-    /// Leaves one field of a known name, with that value: where the first was, or behind all others.
+    /// Leaves one field of a known name, with that value: where the first was, or behind all
+    /// others.
     pub(super) fn settle_known(&mut self, known: Known, value: &[u8]) {
         let Some(first) = self.index.fields.iter().position(|field| field.known == known) else {
             return self.push_known(known, value);

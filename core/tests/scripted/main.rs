@@ -1,10 +1,15 @@
 //! The engine without sockets: every exchange is played against the scripted poller, with time by hand
 //! and an audit after each turn.
 
+mod backpressure;
+mod engines;
 mod exchanges;
+mod exhaustion;
 mod half_close;
 mod http_request;
 mod http_response;
+mod listeners;
+mod logs;
 mod pipelining;
 mod queue;
 mod random;
@@ -12,5 +17,8 @@ mod resets;
 mod retries;
 mod reuse;
 mod rig;
+mod soft_stop;
+mod splice;
 mod tcp;
 mod timeouts;
+mod tunnels;

@@ -56,12 +56,21 @@ struct World {
     piece_max: usize,
     pipe_max: usize,
     tiny: bool,
+    engines: u32,
 }
 
 fn world(lines: &'static [&'static str]) -> impl Strategy<Value = World> {
     let lines = proptest::sample::subsequence(lines, 0..=lines.len());
-    (lines, select(vec![0, 1, 2, 7, 1_000]), select(vec![0, 100, 5_000]), any::<bool>())
-        .prop_map(|(lines, piece_max, pipe_max, tiny)| World { lines, piece_max, pipe_max, tiny })
+    let pieces = select(vec![0, 1, 2, 7, 1_000]);
+    (lines, pieces, select(vec![0, 100, 5_000]), any::<bool>(), 1u32..3).prop_map(
+        |(lines, piece_max, pipe_max, tiny, engines)| World {
+            lines,
+            piece_max,
+            pipe_max,
+            tiny,
+            engines,
+        },
+    )
 }
 
 fn tiny(t: &mut Tunables) {
@@ -98,7 +107,8 @@ struct Walk {
 impl Walk {
     fn new(config: &str, world: &World) -> Walk {
         let tunables: fn(&mut Tunables) = if world.tiny { tiny } else { |_| {} };
-        let knobs = Knobs { piece_max: world.piece_max, tunables, ..Knobs::default() };
+        let (piece_max, engines) = (world.piece_max, world.engines);
+        let knobs = Knobs { piece_max, engines, tunables, ..Knobs::default() };
         let mut rig = Rig::with(config, &knobs);
         rig.net.pipe_max = world.pipe_max;
         Walk { rig, clients: Vec::new(), servers: Vec::new(), dialled: Vec::new() }
@@ -108,7 +118,11 @@ impl Walk {
     fn take(&mut self, step: &Step, says: &mut impl FnMut(bool) -> Vec<u8>) {
         match step {
             Step::Connect if self.clients.len() < 6 => {
-                let wire = self.rig.net.connect(0);
+                let engine = self.clients.len() % self.rig.engines.len();
+                let wire = match self.rig.site.listeners[0].address.is_inet() {
+                    true => self.rig.net.connect_to(0, engine as u32),
+                    false => self.rig.net.connect(0),
+                };
                 self.clients.push(Peer::new(wire, says(true)));
             }
             Step::Push(who, n) => {
@@ -204,6 +218,7 @@ const TCP_LINES: &[&str] = &[
     "option independent-streams",
     "option logasap",
     "option tcplog",
+    "maxconn 2",
 ];
 
 const HTTP_LINES: &[&str] = &[
@@ -229,11 +244,13 @@ const HTTP_LINES: &[&str] = &[
     "http-reuse always",
     "http-reuse never",
     "http-reuse aggressive",
+    "maxconn 2",
 ];
 
 fn config(mode: &str, world: &World, servers: &str) -> String {
+    let bind = if world.pipe_max == 0 { ":80" } else { "/run/x.sock" };
     format!(
-        "{GLOBAL}defaults\n mode {mode}\n log global\n{TIMEOUTS} {}\nlisten l\n bind :80\n{servers}",
+        "{GLOBAL}defaults\n mode {mode}\n log global\n{TIMEOUTS} {}\nlisten l\n bind {bind}\n{servers}",
         world.lines.join("\n ")
     )
 }
@@ -328,7 +345,7 @@ proptest! {
         let mut streams = 0;
         let mut says = |_: bool| {
             streams += 1;
-            numbered(streams, 20_000)
+            numbered(streams, 8_000)
         };
         for step in &steps {
             walk.take(step, &mut says);

@@ -214,6 +214,39 @@ fn a_request_is_sent_again_if_that_is_safe() {
     }
 }
 
+/// A body that came behind its head has left our hands as well.
+#[test]
+fn a_request_whose_body_is_gone_is_not_sent_again() {
+    for (head, body) in [
+        ("Content-Length: 10", "hello"),
+        ("Content-Length: 5", "hello"),
+        ("Transfer-Encoding: chunked", "5\r\nhello\r\n"),
+    ] {
+        for splice in ["", " option splice-auto\n"] {
+            let mut rig = Rig::http(&format!("{splice}{S1}"));
+            let c = rig.client();
+            let o = exchange(&mut rig, c, &[]);
+            rig.send(c, format!("PUT / HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n"));
+            rig.send(c, body);
+            assert!(rig.text(o).contains("hello"));
+            rig.reset(o);
+            rig.no_dial();
+            assert_eq!(rig.text(c), "");
+            rig.finish();
+        }
+    }
+    // As long as none of it came, the head alone can go again.
+    let mut rig = Rig::http(S1);
+    let c = rig.client();
+    let o = exchange(&mut rig, c, &[]);
+    rig.send(c, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+    rig.reset(o);
+    let o = rig.server("s1");
+    rig.send(c, "hello");
+    assert!(rig.text(o).ends_with("\r\n\r\nhello"));
+    rig.finish();
+}
+
 /// A POST of which nothing was sent yet is safe as well.
 #[test]
 fn an_unsent_request_is_sent_again() {

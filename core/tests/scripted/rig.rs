@@ -218,9 +218,29 @@ impl Rig {
         self.turns();
     }
 
-    /// How an engine parks now.
+    /// A signal that only one engine has heard so far.
+    pub fn signal_one(&mut self, engine: usize, signal: Signal) {
+        self.engines[engine].signal(signal);
+        self.parks[engine] = Park::Busy;
+        self.turns();
+    }
+
+    /// How the first engine parks now.
     pub fn park(&self) -> Park {
         self.parks[0]
+    }
+
+    /// How all do.
+    pub fn parks(&self) -> &[Park] {
+        &self.parks
+    }
+
+    /// When an engine asked to be woken.
+    pub fn deadline(&self, engine: usize) -> Instant {
+        match self.parks[engine] {
+            Park::Until(at) => at,
+            other => panic!("{other:?}"),
+        }
     }
 }
 

@@ -59,13 +59,13 @@ impl Content {
         while !bytes.is_empty() {
             let expected = self.piece(at, bytes.len());
             if expected.is_empty() {
-                return Err(wrong(format!("{} bytes too many", bytes.len())));
+                return Err(wrong(&format!("{} bytes too many", bytes.len())));
             }
             let (found, rest) = bytes.split_at(expected.len());
             if found != expected {
                 let same = found.iter().zip(expected).take_while(|(a, b)| a == b).count();
                 let at = at + same as u64;
-                return Err(wrong(format!("wrong from byte {at} of {} on", self.length)));
+                return Err(wrong(&format!("wrong from byte {at} of {} on", self.length)));
             }
             at += found.len() as u64;
             bytes = rest;
@@ -99,7 +99,7 @@ impl Checker {
     }
 }
 
-fn wrong(what: String) -> io::Error {
+fn wrong(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("body {what}"))
 }
 

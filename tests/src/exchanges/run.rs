@@ -165,3 +165,27 @@ pub fn each<T: Send>(scenarios: &[Scenario], work: impl Fn(&Scenario) -> T + Syn
     });
     results.into_iter().filter_map(|place| place.into_inner().ok().flatten()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenario::http;
+    use super::*;
+
+    #[test]
+    fn an_allowance_must_be_needed_unless_it_depends_on_the_machine() {
+        let scenario = http("a", "b").allow("c 1 header", "x").tolerate("log 1", "y");
+        for (places, good) in [
+            (vec![], false),
+            (vec!["c 1 header 3"], true),
+            (vec!["c 1 header 3", "log 1 bytes"], true),
+            (vec!["log 1 bytes"], false),
+            (vec!["c 1 header 3", "c 2"], false),
+        ] {
+            let differences =
+                places.iter().map(|place| Difference::new((*place).to_owned(), "", "x")).collect();
+            let verdict =
+                Verdict { faults: Vec::new(), differences, tries: 1, stderr: String::new() };
+            assert_eq!(verdict.good(&scenario), good, "{places:?}");
+        }
+    }
+}

@@ -111,6 +111,8 @@ pub(super) struct Mail(Vec<Mailbox>);
 struct Mailbox {
     /// Whether `messages` is not empty. Written under the lock.
     any: AtomicBool,
+    /// Whether the engine is done, and reads no more. Written under the lock.
+    closed: AtomicBool,
     messages: Mutex<Vec<Message>>,
 }
 
@@ -119,14 +121,36 @@ impl Mail {
         Mail((0..engines).map(|_| Mailbox::default()).collect())
     }
 
-    /// Returns the engine if its box was empty: otherwise whoever filled it wakes it.
+    /// Returns the engine if its box was empty: otherwise whoever filled it wakes it. An engine
+    /// that is done has nothing to resume; nobody waits there any more.
     pub(super) fn post(&self, engine: u32, message: Message) -> Wake {
+        self.offer(engine, message).unwrap_or_else(|| {
+            invariant!(matches!(message, Message::Resume(_)), "{message:?} to one who is done");
+            Wake::NONE
+        })
+    }
+
+    /// The same, but none, and nothing posted, if the engine is done.
+    pub(super) fn offer(&self, engine: u32, message: Message) -> Option<Wake> {
         let mailbox = &self.0[engine as usize];
         let mut messages = lock(&mailbox.messages);
+        if mailbox.closed.load(Acquire) {
+            return None;
+        }
         let first = messages.is_empty();
         messages.push(message);
         mailbox.any.store(true, Release);
-        if first { Wake::one(engine) } else { Wake::NONE }
+        Some(if first { Wake::one(engine) } else { Wake::NONE })
+    }
+
+    /// Closes the engine's box for good. False, and nothing done, if there is mail.
+    pub(super) fn close(&self, engine: u32) -> bool {
+        let mailbox = &self.0[engine as usize];
+        let messages = lock(&mailbox.messages);
+        if messages.is_empty() {
+            mailbox.closed.store(true, Release);
+        }
+        messages.is_empty()
     }
 
     pub(super) fn collect(&self, engine: u32, into: &mut Vec<Message>) {
@@ -183,6 +207,18 @@ mod tests {
         assert_eq!(into, [other, RESUME, other]);
         assert!(!mail.has_mail(1));
         assert_eq!(mail.post(1, other), Wake::one(1));
+        mail.audit();
+    }
+
+    #[test]
+    fn a_box_is_closed_only_when_it_is_empty() {
+        let mail = Mail::new(1);
+        assert_eq!(mail.offer(0, RESUME), Some(Wake::one(0)));
+        assert!(!mail.close(0));
+        mail.collect(0, &mut Vec::new());
+        assert!(mail.close(0) && mail.close(0));
+        assert_eq!((mail.offer(0, RESUME), mail.post(0, RESUME)), (None, Wake::NONE));
+        assert!(!mail.has_mail(0));
         mail.audit();
     }
 

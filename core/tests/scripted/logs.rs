@@ -1,0 +1,151 @@
+//! Log lines: which there are, when, and what they say.
+
+use crate::rig::{GLOBAL, Rig, S1};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// The lines of a served request, a denied one, and a client that says nothing.
+fn lines(options: &str) -> Vec<String> {
+    let mut rig = Rig::http(&format!("{options}{S1}"));
+    let c = rig.ask(GET);
+    let o = rig.server("s1");
+    rig.send(o, OK);
+    rig.end(c);
+    let c = rig.ask("bad\r\n\r\n");
+    rig.end(c);
+    let c = rig.client();
+    rig.end(c);
+    let lines = rig.wire_logs();
+    rig.finish();
+    lines.iter().map(|line| line.split_once('>').map_or(line.as_str(), |(p, _)| p).into()).collect()
+}
+
+#[test]
+fn which_lines_there_are() {
+    // 134 is local0.info, 131 local0.err.
+    assert_eq!(lines(""), ["<134", "<134", "<134"]);
+    assert_eq!(lines(" option dontlognull\n"), ["<134", "<134"]);
+    assert_eq!(lines(" option dontlog-normal\n"), ["<134", "<134"]);
+    assert_eq!(lines(" option log-separate-errors\n"), ["<134", "<131", "<131"]);
+    assert_eq!(lines(" no log\n"), [""; 0]);
+}
+
+#[test]
+fn timers_of_a_request() {
+    let mut rig = Rig::http(S1);
+    let c = rig.client();
+    rig.advance(100);
+    // The time before the first byte is in no timer but that of the whole connection.
+    rig.send(c, "GET / HTTP/1.1\r\n");
+    rig.advance(20);
+    rig.send(c, "Host: a\r\n\r\n");
+    let o = rig.dial("s1");
+    rig.advance(30);
+    rig.net.establish(o);
+    rig.turns();
+    rig.advance(40);
+    rig.send(o, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+    rig.advance(50);
+    rig.send(o, "ok");
+    assert_eq!(rig.log(), "l l/s1 20/0/30/40/140 200 51 - - ---- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"");
+    rig.finish();
+}
+
+#[test]
+fn the_date_is_when_the_request_began() {
+    let mut rig = Rig::http(S1);
+    let c = rig.client();
+    rig.advance(1_500);
+    rig.send(c, GET);
+    let o = rig.server("s1");
+    rig.send(o, OK);
+    let line = rig.raw_logs().remove(0);
+    assert!(line.starts_with("127.0.0.1:40001 [22/Nov/2026:12:00:01.500] l l/s1 "), "{line}");
+    rig.finish();
+}
+
+#[test]
+fn logasap() {
+    let mut rig = Rig::http(&format!(" option logasap\n{S1}"));
+    let c = rig.ask(GET);
+    let o = rig.server("s1");
+    assert_eq!(rig.logs(), [""; 0]);
+    rig.advance(10);
+    rig.send(o, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab");
+    let line = rig.log();
+    let expected = "l l/s1 0/0/0/10/+10 200 +51 - - ---- 1/1/1/1/0 0/0 \"GET / HTTP/1.1\"";
+    assert_eq!(line, expected);
+    rig.advance(10);
+    rig.send(o, "cd");
+    assert!(rig.text(c).ends_with("abcd"));
+    assert_eq!(rig.logs(), [""; 0], "once is enough");
+    // The next exchange has its own line.
+    rig.send(c, GET);
+    rig.send(o, OK);
+    assert_eq!(rig.logs().len(), 1);
+    // Without an answer there is one as well.
+    rig.send(c, GET);
+    rig.advance(3_001);
+    let line = rig.log();
+    assert!(line.contains(" 504 ") && !line.contains('+'), "{line}");
+    rig.finish();
+
+    let mut rig = Rig::tcp(&format!(" option logasap\n{S1}"));
+    let _c = rig.client();
+    let _o = rig.server("s1");
+    assert_eq!(rig.log(), "l l/s1 0/0/+0 +0 -- 1/1/1/1/0 0/0");
+    rig.finish();
+}
+
+#[test]
+fn without_a_format() {
+    let config = |mode: &str| {
+        format!(
+            "{GLOBAL}defaults\n mode {mode}\n log global\n timeout connect 1s\n \
+             timeout client 1s\n timeout server 1s\nlisten l\n bind 127.0.0.1:80\n{S1}"
+        )
+    };
+    // In TCP mode for each connection.
+    let mut rig = Rig::new(&config("tcp"));
+    let _c = rig.client();
+    assert_eq!(rig.raw_logs(), ["Connect from 127.0.0.1:40001 to 127.0.0.1:80 (l/TCP)"]);
+    rig.finish();
+    // In HTTP mode for each request.
+    let mut rig = Rig::new(&config("http"));
+    let c = rig.client();
+    assert_eq!(rig.raw_logs(), [""; 0]);
+    for n in 0..3 {
+        rig.send(c, GET);
+        assert_eq!(rig.raw_logs(), ["Connect from 127.0.0.1:40001 to 127.0.0.1:80 (l/HTTP)"]);
+        let o = if n == 0 { rig.server("s1") } else { *rig.net.connections().last().expect("o") };
+        rig.send(o, OK);
+        assert!(rig.text(c).ends_with("ok"));
+    }
+    rig.finish();
+}
+
+#[test]
+fn what_a_client_sent_is_escaped() {
+    let mut rig = Rig::http(&format!(" http-request deny\n{S1}"));
+    let _c = rig.ask("GET /a\"b|{}\x7e HTTP/1.1\r\nHost: a\r\n\r\n");
+    let line = rig.log();
+    assert!(line.contains("/a#22b"), "{line}");
+    rig.finish();
+}
+
+#[test]
+fn a_redispatch_and_its_queues() {
+    let mut rig = Rig::http(
+        " option redispatch\n retries 1\n server s1 10.0.0.1:80 maxconn 1\n \
+         server s2 10.0.0.2:80 maxconn 1\n",
+    );
+    let c = rig.ask(GET);
+    rig.refuse("s1");
+    let o = rig.server("s2");
+    rig.send(o, OK);
+    rig.text(c);
+    let line = rig.log();
+    assert!(line.ends_with(" 1/1/0/0/+1 0/0 \"GET / HTTP/1.1\""), "{line}");
+    rig.finish();
+}
