@@ -3,8 +3,8 @@
 //! - A2 per channel: received + added = sent + held.
 //! - A3 every open socket has an owner that knows it, and every owner's socket is open.
 //! - A4 the counts agree: clients, sessions, connections, tasks, buffers.
-//! - A5 every client and session has a deadline where the configuration has a timeout for it, and none is
-//!   overdue.
+//! - A5 every client and session has a deadline where the configuration has a timeout for it, and
+//!   none is overdue.
 //!
 //! An audit changes nothing. It costs O(engine) and is for tests, simulations and debug builds.
 

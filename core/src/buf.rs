@@ -7,9 +7,10 @@
 //!              the analysers  released       next receive
 //! ```
 //!
-//! The room is lent, then told how much arrived (`room`, `commit`); output is looked at, then told how
-//! much left (`output`, `sent`). A new head takes the place of the old one by [`Buf::replace`]: it is
-//! written into the headroom in front of the body, so that head and body leave in one plain `send`.
+//! The room is lent, then told how much arrived (`room`, `commit`); output is looked at, then told
+//! how much left (`output`, `sent`). A new head takes the place of the old one by [`Buf::replace`]:
+//! it is written into the headroom in front of the body, so that head and body leave in one plain
+//! `send`.
 
 use crate::{invariant, sometimes};
 
@@ -141,8 +142,8 @@ impl Buf {
         }
     }
 
-    /// Replaces the first `old` bytes of the input by `new`, which becomes output. False (and nothing
-    /// changed) if the block is too small.
+    /// Replaces the first `old` bytes of the input by `new`, which becomes output. False (and
+    /// nothing changed) if the block is too small.
     #[must_use]
     pub fn replace(&mut self, old: usize, new: &[u8]) -> bool {
         invariant!(old <= self.input_len());
@@ -177,8 +178,9 @@ impl Buf {
         true
     }
 
-    /// Rewrites the input in place in one pass: `pass` is lent the input and answers how many bytes at
-    /// its front are now output and how many bytes it took in all; the bytes between are dropped.
+    /// Rewrites the input in place in one pass: `pass` is lent the input and answers how many bytes
+    /// at its front are now output and how many bytes it took in all; the bytes between are
+    /// dropped.
     ///
     /// For decoding and re-encoding a chunked body: what goes out is never longer than what came.
     pub fn rewrite<R>(&mut self, pass: impl FnOnce(&mut [u8]) -> (usize, usize, R)) -> R {

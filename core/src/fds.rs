@@ -1,5 +1,5 @@
-//! Who owns each socket, what it is ready for, and the cached list: sockets with work left although no
-//! event will come for them.
+//! Who owns each socket, what it is ready for, and the cached list: sockets with work left although
+//! no event will come for them.
 //!
 //! ```text
 //!   event ──► ready bits ──► cached list ──► owner's I/O ──► Blocked or short: bit cleared
@@ -121,8 +121,8 @@ impl Fds {
         }
     }
 
-    /// Begins the work on a socket of the cached list: its owner and what it is ready for, unless it was
-    /// closed meanwhile.
+    /// Begins the work on a socket of the cached list: its owner and what it is ready for, unless
+    /// it was closed meanwhile.
     pub fn begin(&mut self, sock: Sock) -> Option<(Owner, Ready)> {
         let e = self.table.get_mut(sock.index as usize)?;
         if e.generation != sock.generation || !e.cached {

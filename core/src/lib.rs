@@ -1,23 +1,25 @@
-//! The sans-IO core of Tidegate: a TCP and HTTP proxy as a value that is *turned*. It has no clock, socket,
-//! thread or randomness of its own; [`engine::Engine::turn`] is one cycle of the loop, and everything that
-//! it needs of the world comes through [`poller::Poller`], [`config::Host`] and its arguments.
+//! The sans-IO core of Tidegate: a TCP and HTTP proxy as a value that is *turned*. It has no clock,
+//! socket, thread or randomness of its own; [`engine::Engine::turn`] is one cycle of the loop, and
+//! everything that it needs of the world comes through [`poller::Poller`], [`config::Host`] and its
+//! arguments.
 //!
-//! Floors, bottom to top; a module uses only modules of lower floors, or of its own floor to the left.
-//! `core/tests/floors.rs` reads the `use crate::` lines and holds it so.
+//! Floors, bottom to top. A module uses only modules of lower floors, or of its own floor to the
+//! left; two joined by `+` know each other. `core/tests/floors.rs` reads this table and every
+//! `crate::` path, and holds it so.
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 0 | `time rng bits fault check` | time and randomness as values, named bit sets, typed ends, assertions |
-//! | 1 | `poller balance` | the boundary's trait; load-balancing algorithms: servers' state and a key in, a choice out |
-//! | 2 | `http` · `config` | messages: bytes in, values out · lexer, statements, diagnostics: no meaning yet |
+//! | 0 | `time rng bits fault check` | time, chance, bit sets, typed ends, assertions |
+//! | 1 | `poller balance` | the boundary's trait · algorithms: servers and a key in, a choice out |
+//! | 2 | `http config` | messages · lexer, statements, diagnostics: no meaning yet |
 //! | 3 | `proxy` | the compiled site, and what the engines share |
-//! | 4 | `buf pool fds timers tasks` | buffers; owners, ready bits, the cached list; the scheduler |
+//! | 4 | `buf pool fds timers tasks` | buffers · owners, ready bits, cached list · scheduler |
 //! | 5 | `conn channel side` | connections · one direction of data · the server side's states |
 //! | 6 | `txn reply logfmt` | both heads of a transaction · our own answers · log lines |
-//! | 7 | `session analyser agent` | one exchange, and what looks at it on its way · what has no client |
+//! | 7 | `session+analyser agent` | one exchange, what looks at it · what has no client |
 //! | 8 | `build` | statements to a site |
 //! | 9 | `audit engine` | invariants over the whole · the only files that call `Poller` |
-//! | - | `script` | a scripted poller, for tests and fuzzers |
+//! | test | `script` | a scripted poller, for tests and fuzzers |
 //!
 //! # Where each mechanism of an event-driven proxy lives
 //!
@@ -29,20 +31,22 @@
 //! | run queue with wake reasons | [`tasks`] ([`tasks::Woken`]) |
 //! | `jobs == 0` ends the process | `Engine::park`: [`engine::Park::Done`] |
 //! | poller with the contract P1–P12 | [`poller`] |
-//! | ready bits and cached events | [`fds`]; speculative I/O on a new socket: `engine/accept.rs` |
+//! | ready bits and cached events | [`fds`]; speculative I/O: `engine/accept.rs` |
 //! | listener states, `tune.maxaccept` | `engine/accept.rs` ([`engine::ListenerState`]) |
-//! | protocol table (tcp4, tcp6, unix, `fd@N`) | [`poller::Address`]; sockets are made by the host |
-//! | session_accept, frontend_accept | `engine/accept.rs` (`welcome`), `engine/client.rs` (`start_session`) |
+//! | protocols (tcp4, tcp6, unix, `fd@N`) | [`poller::Address`]; the host makes the sockets |
+//! | session_accept | `engine/accept.rs` (`welcome`) |
+//! | frontend_accept | `engine/client.rs` (`start_session`) |
 //! | session with two sides and two channels | [`session`], [`side`], [`channel`] |
 //! | task per session | `engine/client.rs`, [`tasks::Work`] |
 //! | connection, transport, mux | [`conn`]: [`conn::Transport`], [`conn::Mux`], [`conn::Client`] |
 //! | owner dispatch | [`fds::Owner`], `Engine::dispatch`; one without a client: [`agent::log`] |
-//! | buffers from a pool, only while there are bytes | [`buf`], [`pool`], `engine/run.rs` (`tidy`) |
+//! | buffers only while there are bytes | [`buf`], [`pool`], `engine/run.rs` (`tidy`) |
 //! | recv path into the channel, shutr on EOF | `engine/io.rs` (`Receiver`) |
-//! | send path, shutw after the last byte | `engine/io.rs` (`send_channel`), `Channel::owes_shut_write` |
+//! | send path, shutw after the last byte | `engine/io.rs` (`send_channel`) |
 //! | splice through `to_forward` | `engine/splice.rs`, `Channel::to_forward` |
 //! | analysers in order, with switching rules | [`analyser`], [`channel::Analysers`] |
-//! | server choice, connect, retries, redispatch | `engine/connect.rs`, `session/close.rs`, [`balance`] |
+//! | server choice | `engine/connect.rs`, [`balance`] |
+//! | connect, retries, redispatch | `engine/connect.rs`, `session/close.rs` |
 //! | queues and `maxconn` across threads | [`proxy::shared`], `engine/mail.rs` |
 //! | forward | `analyser/forward.rs` |
 //! | orderly release of everything | `engine/run.rs` (`finish`), `engine/client.rs` |

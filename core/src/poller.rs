@@ -7,8 +7,9 @@
 //! - P1 nothing blocks; nothing here is a source of time or chance.
 //! - P2 readiness is edge-like: announced after each change to ready. The core considers it used up
 //!   only on `Blocked` or on a *short* `Done(n)` (n < offered) …
-//! - P3 … except after `HUP`/`ERR`: then it goes on until `Eof` or `Failed`. (Data and FIN that arrive
-//!   before one `epoll_wait` give one event and never another; stopping at a short read hangs.)
+//! - P3 … except after `HUP`/`ERR`: then it goes on until `Eof` or `Failed`. (Data and FIN that
+//!   arrive before one `epoll_wait` give one event and never another; stopping at a short read
+//!   hangs.)
 //! - P4 a backend that cannot promise P2 announces the socket again itself.
 //! - P5 after `close`, nothing of that generation acts; stale events are dropped and counted.
 //! - P6 `Failed` is final for that direction; calling again is `Failed` or `Eof`, never a panic.
@@ -295,7 +296,8 @@ pub trait Poller {
     /// Wakes the host of another engine, or of this one, from its wait.
     fn notify(&mut self, engine: u32);
 
-    /// Takes a socket out of this engine; `adopt` on another engine of the same host brings it back.
+    /// Takes a socket out of this engine; `adopt` on another engine of the same host brings it
+    /// back.
     fn detach(&mut self, sock: Sock) -> Option<Parcel>;
 
     /// Takes over a socket that another engine detached.

@@ -1,5 +1,5 @@
-//! Pools of buffer blocks by size class, last in, first out: the block that was used last is still in the
-//! processor's cache. A block is zeroed once, when it is made.
+//! Pools of buffer blocks by size class, last in, first out: the block that was used last is still
+//! in the processor's cache. A block is zeroed once, when it is made.
 //!
 //! Not an allocator: a class keeps a bounded number of free blocks and gives the rest back.
 
@@ -67,7 +67,8 @@ impl Pools {
         }
     }
 
-    /// Moves a buffer's bytes into the smallest class that holds them with room to spare, if that is smaller.
+    /// Moves a buffer's bytes into the smallest class that holds them with room to spare, if that
+    /// is smaller.
     pub fn shrink(&mut self, buf: Buf) -> Buf {
         let class = if buf.len() * 2 <= self.size[0] {
             Class::Small

@@ -40,7 +40,8 @@ impl Rng {
         self.0.next_u64()
     }
 
-    /// A number below `bound`, without bias worth speaking of (multiply and shift); 0 if `bound` is 0.
+    /// A number below `bound`, without bias worth speaking of (multiply and shift); 0 if `bound` is
+    /// 0.
     pub fn below(&mut self, bound: u32) -> u32 {
         ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u32
     }

@@ -1,9 +1,9 @@
 //! A scripted, single-threaded [`Poller`] for tests and fuzzers: data in, calls out, time by hand.
 //!
-//! Not a network: nothing happens by itself. A test says what arrives, how much a peer takes, and how a
-//! connection attempt ends, and looks at what was sent and closed. It keeps the poller's contract, asserts
-//! what the core owes it (P7, no call on a closed handle), and counts what is open. Several engines may
-//! share one: [`Script::engine`] says whose turn it is.
+//! Not a network: nothing happens by itself. A test says what arrives, how much a peer takes, and
+//! how a connection attempt ends, and looks at what was sent and closed. It keeps the poller's
+//! contract, asserts what the core owes it (P7, no call on a closed handle), and counts what is
+//! open. Several engines may share one: [`Script::engine`] says whose turn it is.
 //!
 //! ```text
 //!   test: connect, push, end, reset, window ──► Script ◄── Poller ── engine
@@ -79,7 +79,8 @@ pub struct Script {
     pub piece_max: usize,
     /// How many calls of each kind were made.
     pub calls: Calls,
-    /// Counts up whenever a call changed something: bytes moved, a socket was opened, ended or closed.
+    /// Counts up whenever a call changed something: bytes moved, a socket was opened, ended or
+    /// closed.
     pub progress: u64,
     /// Messages that sinks took, without their line feeds.
     pub logged: Vec<String>,
@@ -300,8 +301,8 @@ impl Script {
         sock
     }
 
-    /// As `open_line`, for a socket that was there before: what it is ready for is announced once, as
-    /// registering it with the kernel does.
+    /// As `open_line`, for a socket that was there before: what it is ready for is announced once,
+    /// as registering it with the kernel does.
     fn take_line(&mut self, wire: Wire) -> Sock {
         let sock = self.open_line(wire);
         let ready = self.pending(wire);
@@ -419,8 +420,8 @@ impl Poller for Script {
                 Io::Done(n)
             }
         };
-        // A piece is a short read although more is here: announced again (P4). An end or a failure behind
-        // the bytes was announced when it came, and is not again (P3).
+        // A piece is a short read although more is here: announced again (P4). An end or a failure
+        // behind the bytes was announced when it came, and is not again (P3).
         let wire = self.socks[sock.index as usize];
         match io {
             Io::Blocked => self.calls.recv_blocked += 1,

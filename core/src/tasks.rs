@@ -1,7 +1,8 @@
-//! Tasks and their two queues: the run queue (FIFO, a task is in it once, with the reasons it was woken)
-//! and, through [`crate::timers`], the wait queue.
+//! Tasks and their two queues: the run queue (FIFO, a task is in it once, with the reasons it was
+//! woken) and, through [`crate::timers`], the wait queue.
 //!
-//! A task is what the scheduler knows of a client, a session or an agent; it has no code of its own.
+//! A task is what the scheduler knows of a client, a session or an agent; it has no code of its
+//! own.
 
 use crate::bit_set;
 use crate::invariant;
@@ -156,8 +157,8 @@ impl Tasks {
         self.run.len()
     }
 
-    /// Sets a task's deadline. Earlier re-links it; later is lazy: when the old one fires, the real one is
-    /// looked at.
+    /// Sets a task's deadline. Earlier re-links it; later is lazy: when the old one fires, the real
+    /// one is looked at.
     pub fn set_deadline(&mut self, id: TaskId, deadline: Deadline) {
         let task = &mut self.table[id as usize];
         invariant!(task.work.is_some(), "task {id} is gone");

@@ -1,8 +1,8 @@
 //! The wait queue: a hierarchical timing wheel of 1 ms ticks with intrusive indices.
 //!
-//! Insert and cancel are O(1). A timer never fires early: its deadline is rounded up to a tick, and a tick
-//! is over only when the clock has passed it. Six levels of 64 slots reach 2^36 ms (two years); what is
-//! further away waits in the last level and is put back when its slot comes round.
+//! Insert and cancel are O(1). A timer never fires early: its deadline is rounded up to a tick, and
+//! a tick is over only when the clock has passed it. Six levels of 64 slots reach 2^36 ms (two
+//! years); what is further away waits in the last level and is put back when its slot comes round.
 //!
 //! ```text
 //!   level 0   64 slots of 1 ms       ──► expire

@@ -180,6 +180,7 @@ impl Worker {
                 self.engine.signal(signal);
             }
             let park = self.engine.turn(&mut self.net, &mut (), now);
+            self.tidy.turned(self.engine.counters.sessions);
             for notice in self.engine.take_notices() {
                 (self.notify)(&notice);
             }
@@ -200,12 +201,14 @@ impl Worker {
     }
 }
 
-/// When to give back what a burst left behind: after many turns, once a wait was long enough to
-/// show that there is time for it, and not too often.
+/// When to give back what a burst left behind: after much work, once a wait was long enough to show
+/// that there is time for it, and not too often.
 #[derive(Debug, Default)]
 struct Tidy {
-    /// Turns since the last time.
-    turns: u32,
+    /// Turns and sessions since the last time: one turn of a busy engine begins many sessions.
+    work: u64,
+    /// Sessions that the engine has begun.
+    sessions: u64,
     last: Instant,
     woke: Instant,
     /// The last wait was a long one.
@@ -213,8 +216,8 @@ struct Tidy {
 }
 
 impl Tidy {
-    /// Turns that make it worth while.
-    const TURNS: u32 = 1_000;
+    /// Work that makes it worth while.
+    const WORK: u64 = 1_000;
     /// A wait that is long, in nanoseconds: far longer than a turn.
     const QUIET: u64 = 10_000_000;
     /// Time between two times, in nanoseconds.
@@ -226,21 +229,26 @@ impl Tidy {
     fn woke(&mut self, now: Instant) {
         self.quiet = now.since(self.woke).as_nanos() >= Self::QUIET;
         self.woke = now;
-        self.turns = self.turns.saturating_add(1);
+    }
+
+    /// A turn is over; so many sessions were begun up to now.
+    fn turned(&mut self, sessions: u64) {
+        self.work += 1 + (sessions - self.sessions);
+        self.sessions = sessions;
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        self.quiet && self.turns >= Self::TURNS && self.rest(now) == 0
+        self.quiet && self.work >= Self::WORK && self.rest(now) == 0
     }
 
     fn done(&mut self, now: Instant) {
-        self.turns = 0;
+        self.work = 0;
         self.last = now;
     }
 
     /// A wait after a burst is cut short once, to see whether it has become quiet.
     fn cap(&self, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
-        if self.turns < Self::TURNS {
+        if self.work < Self::WORK {
             return timeout;
         }
         let look = Duration::from_nanos(self.rest(now).max(Self::LOOK));
@@ -267,11 +275,13 @@ mod tests {
         let mut tidy = Tidy::default();
         // Few turns: nothing to tidy, and no need to wake for it.
         tidy.woke(at(10_000));
+        tidy.turned(0);
         assert!(!tidy.is_due(at(10_000)));
         assert_eq!(tidy.cap(at(10_000), forever), forever);
         // A burst: turn after turn.
-        for _ in 0..Tidy::TURNS {
+        for _ in 0..Tidy::WORK {
             tidy.woke(at(10_001));
+            tidy.turned(0);
             assert!(!tidy.is_due(at(10_001)));
         }
         // Then silence: looked at after a second, tidied up, and left alone.
@@ -283,10 +293,10 @@ mod tests {
         tidy.done(at(11_001));
         assert!(!tidy.is_due(at(11_001)));
         assert_eq!(tidy.cap(at(11_001), forever), forever);
-        // Another burst soon after waits for its turn.
-        for _ in 0..Tidy::TURNS {
-            tidy.woke(at(11_002));
-        }
+        // Another burst soon after, of few turns with many sessions each, waits for its turn.
+        tidy.woke(at(11_002));
+        tidy.turned(Tidy::WORK);
+        assert_eq!(tidy.work, Tidy::WORK + 1);
         tidy.woke(at(12_002));
         assert!(!tidy.is_due(at(12_002)));
         assert_eq!(tidy.cap(at(12_002), forever), Some(Duration::from_millis(3_999)));

@@ -1,4 +1,7 @@
 //! Tests of Tidegate from outside.
 
+#![allow(missing_docs, reason = "nobody but the tests beside it uses this crate")]
+
 pub mod bench;
+pub mod daemon;
 pub mod exchanges;

@@ -1,10 +1,11 @@
-//! Passes bodies: by `to_forward` where the length is known, decoded and encoded anew where it is chunked.
+//! Passes bodies: by `to_forward` where the length is known, decoded and encoded anew where it is
+//! chunked.
 
 use super::{Verdict, fail};
 use crate::buf::Buf;
 use crate::channel::{Analysers, Facts};
 use crate::fault::{Cause, Phase};
-use crate::http::{CHUNK_HEAD_MAX, Chunk, LAST_CHUNK, Version, write_chunk_head, write_request};
+use crate::http::{CHUNK_HEAD_MAX, Chunk, LAST_CHUNK, write_chunk_head, write_request};
 use crate::pool::{Class, Pools};
 use crate::session::{Cx, Session};
 use crate::side::State;
@@ -32,9 +33,10 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             s.allow_splice(cx.site);
         }
         Flow::Chunked(_) => {
-            match recode(&mut s.txn.request_flow, &mut s.req.buf, false, cx.pools) {
-                Ok(moved) => s.req.added += moved.grown,
-                Err(()) => return refuse_body(s, cx),
+            let moved = recode(&mut s.txn.request_flow, &mut s.req.buf, false, cx.pools);
+            s.req.added += moved.grown;
+            if moved.bad {
+                return refuse_body(s, cx);
             }
         }
         _ => {}
@@ -73,17 +75,23 @@ fn refuse_body(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     Verdict::Stop
 }
 
+/// Whether what is there of a chunked body is malformed already.
+pub(super) fn begins_badly(bytes: &[u8]) -> bool {
+    let mut decoder = crate::http::ChunkDecoder::default();
+    let mut at = 0;
+    loop {
+        match decoder.step(&bytes[at..]) {
+            Chunk::Bad(_) => return true,
+            Chunk::NeedMore | Chunk::End(_) => return false,
+            Chunk::Skip(n) | Chunk::Data(n) => at += n,
+        }
+    }
+}
+
 /// Writes the request's head in front of what is there of its body.
 fn queue_head(s: &mut Session, cx: &mut Cx<'_>) -> bool {
     cx.scratch.clear();
-    let request = &s.txn.request;
-    write_request(request, cx.scratch);
-    if request.version() == Version::V10 {
-        // As in HAProxy: a request without Host is none of HTTP/1.1's, and its client may not know chunks.
-        let at = request.method_bytes().len() + request.target().len() + 2;
-        let version = Version::V10.as_bytes();
-        cx.scratch[at..at + version.len()].copy_from_slice(version);
-    }
+    write_request(&s.txn.request, cx.scratch);
     let mut buf = match s.req.buf.take() {
         Some(buf) => buf,
         None => cx.pools.take(Class::Large),
@@ -106,16 +114,13 @@ pub(super) fn response(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let unchunk = s.txn.is(TxnFlags::UNCHUNK);
     match s.txn.response_flow {
         Flow::Chunked(_) => {
-            match recode(&mut s.txn.response_flow, &mut s.res.buf, unchunk, cx.pools) {
-                Ok(moved) => {
-                    // HAProxy's log counts 1 for the end of the trailers, which are dropped here.
-                    s.txn.body_bytes += moved.data + u64::from(s.txn.response_flow.is_done());
-                    s.res.added += moved.grown;
-                }
-                Err(()) => {
-                    s.ends_in(Cause::Server, Phase::Data);
-                    return truncate(s);
-                }
+            let moved = recode(&mut s.txn.response_flow, &mut s.res.buf, unchunk, cx.pools);
+            s.res.added += moved.grown;
+            // HAProxy's log counts 1 for the end of the trailers, which are dropped here.
+            s.txn.body_bytes += moved.data + u64::from(s.txn.response_flow.is_done());
+            if moved.bad {
+                s.ends_in(Cause::Server, Phase::Data);
+                return truncate(s);
             }
         }
         Flow::Length(_) => {
@@ -150,8 +155,8 @@ pub(super) fn response(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     Verdict::Wait
 }
 
-/// The body will not be whole: the client gets what there is, and then the connection's end where none
-/// belongs.
+/// The body will not be whole: the client gets what there is, and then the connection's end where
+/// none belongs.
 fn truncate(s: &mut Session) -> Verdict {
     s.txn.response_flow = Flow::Done;
     s.txn.flags.set(TxnFlags::CLIENT_CLOSE.with(TxnFlags::SERVER_CLOSE));
@@ -173,43 +178,35 @@ struct Moved {
     data: u64,
     /// Bytes that went out, less bytes that came in.
     grown: i64,
+    /// The coding is broken.
+    bad: bool,
 }
 
-/// Decodes what is there of a chunked body and encodes it anew, in place. With `bare` no framing goes out
-/// at all. Over a whole body no more goes out than came in, but framing that came in two pieces may have to
-/// go out in one: what does not fit into the gap is put in by moving.
-fn recode(
-    flow: &mut Flow,
-    buf: &mut Option<Buf>,
-    bare: bool,
-    pools: &mut Pools,
-) -> Result<Moved, ()> {
+/// Decodes what is there of a chunked body and encodes it anew, in place. With `bare` no framing
+/// goes out at all. Over a whole body no more goes out than came in, but framing that came in two
+/// pieces may have to go out in one: what does not fit into the gap is put in by moving.
+fn recode(flow: &mut Flow, buf: &mut Option<Buf>, bare: bool, pools: &mut Pools) -> Moved {
     let mut moved = Moved::default();
     loop {
         let (Flow::Chunked(recoder), Some(held)) = (&mut *flow, buf.as_mut()) else {
-            return Ok(moved);
+            return moved;
         };
         let (before, pass) = (held.len(), held.rewrite(|bytes| pass(recoder, bytes, bare)));
-        let Some(mut held) = buf.take() else { return Ok(moved) };
+        let Some(mut held) = buf.take() else { return moved };
         let owed = &pass.owed[..pass.owed_len];
         if !owed.is_empty() && !held.replace(0, owed) {
             held = pools.grow(held, Class::Forward);
-            if !held.replace(0, owed) {
-                *buf = Some(held);
-                return Err(());
-            }
+            moved.bad = !held.replace(0, owed);
         }
         moved.data += pass.data;
         moved.grown += held.len() as i64 - before as i64;
         *buf = Some(held);
-        if pass.bad {
-            return Err(());
-        }
+        moved.bad |= pass.bad;
         if pass.done {
             *flow = Flow::Done;
         }
-        if !pass.again {
-            return Ok(moved);
+        if !pass.again || moved.bad {
+            return moved;
         }
     }
 }
@@ -308,9 +305,10 @@ mod tests {
         for piece in input.chunks(size) {
             let held = buf.as_mut().expect("kept");
             assert!(held.append(piece));
-            let Ok(moved) = recode(&mut flow, &mut buf, bare, &mut pools) else {
+            let moved = recode(&mut flow, &mut buf, bare, &mut pools);
+            if moved.bad {
                 return (out, false, data);
-            };
+            }
             data += moved.data as usize;
             let held = buf.as_mut().expect("kept");
             out.extend_from_slice(held.output());

@@ -1,8 +1,9 @@
-//! Analysers: what has to look at a channel before its bytes may pass, one file each, run in the order of
-//! their bits.
+//! Analysers: what has to look at a channel before its bytes may pass, one file each, run in the
+//! order of their bits.
 //!
-//! An analyser finishes (its bit is cleared), waits, or stops the sweep because the exchange has taken
-//! another turn (an answer of ours, an abort). It sees the session and [`Cx`], never the poller.
+//! An analyser finishes (its bit is cleared), waits, or stops the sweep because the exchange has
+//! taken another turn (an answer of ours, an abort). It sees the session and [`Cx`], never the
+//! poller.
 
 pub mod forward;
 mod process_backend;
@@ -36,8 +37,8 @@ enum Verdict {
     Stop,
 }
 
-/// Runs the request's analysers: the lowest bit that is set, and so on. One that is set behind the cursor
-/// runs in the next sweep.
+/// Runs the request's analysers: the lowest bit that is set, and so on. One that is set behind the
+/// cursor runs in the next sweep.
 pub fn run_request(s: &mut Session, cx: &mut Cx<'_>) {
     sweep(s, cx, |s| s.req.analysers, |s, done| s.req.analysers.clear(done));
 }
@@ -118,8 +119,8 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
     }
 }
 
-/// Puts the answer in `cx.scratch` behind what is on its way to the client; what else the server sent is not for
-/// the client any more. False if it does not fit.
+/// Puts the answer in `cx.scratch` behind what is on its way to the client; what else the server
+/// sent is not for the client any more. False if it does not fit.
 fn queue_answer(s: &mut Session, cx: &mut Cx<'_>) -> bool {
     let len = cx.scratch.len();
     let mut buf = match s.res.buf.take() {
@@ -157,8 +158,8 @@ fn skip_body(s: &mut Session) {
     }
 }
 
-/// The answer that replaces our page for `status`: the backend's, else the frontend's. Where no request was
-/// understood, only an empty one does, as in HAProxy.
+/// The answer that replaces our page for `status`: the backend's, else the frontend's. Where no
+/// request was understood, only an empty one does, as in HAProxy.
 fn error_file(s: &Session, status: u16, shape: Shape, cx: &Cx<'_>) -> Option<std::sync::Arc<[u8]>> {
     let file = [s.backend, s.frontend].into_iter().find_map(|p| {
         let files = &cx.site.proxy(p).error_files;
@@ -167,8 +168,8 @@ fn error_file(s: &Session, status: u16, shape: Shape, cx: &Cx<'_>) -> Option<std
     (shape == Shape::Session || file.is_empty()).then_some(file)
 }
 
-/// Writes an `errorfile`, its head in our form; returns how many bytes the log counts for it. One that does
-/// not say how long it is ends with the connection.
+/// Writes an `errorfile`, its head in our form; returns how many bytes the log counts for it. One
+/// that does not say how long it is ends with the connection.
 fn write_file(s: &mut Session, file: &[u8], close: bool, out: &mut Vec<u8>) -> u64 {
     let Scan::Complete { skip, len } = HeadScan::response().advance(file) else {
         // Not a whole head: it goes out as it is (an empty one says nothing at all).

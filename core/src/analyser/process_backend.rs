@@ -82,7 +82,8 @@ fn add_forwarded(head: &mut crate::http::Head, rule: &ForwardFor, peer: Peer) {
     }
 }
 
-/// Writes an address in text without going through the formatter for IPv4, which is on every request's way.
+/// Writes an address in text without going through the formatter for IPv4, which is on every
+/// request's way.
 fn write_ip(ip: IpAddr, out: &mut [u8; 45]) -> usize {
     use std::io::Write;
     let mut at = 0;

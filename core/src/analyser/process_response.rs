@@ -40,7 +40,8 @@ fn decide_connections(s: &mut Session) {
         txn.flags.set(TxnFlags::SERVER_CLOSE);
     }
     if txn.response.has(Known::ContentLength) && matches!(txn.response_flow, Flow::Chunked(_)) {
-        // Two lengths: who believes the other one sees other answers behind this (RFC 9112 section 6.3).
+        // Two lengths: who believes the other one sees other answers behind this (RFC 9112 section
+        // 6.3).
         txn.flags.set(TxnFlags::SERVER_CLOSE);
     }
     if matches!(txn.response_flow, Flow::UntilClose) {
@@ -48,7 +49,8 @@ fn decide_connections(s: &mut Session) {
     }
     sometimes!(EarlyAnswer, !txn.request_flow.is_done());
     if txn.request.version() == Version::V10 && matches!(txn.response_flow, Flow::Chunked(_)) {
-        // An HTTP/1.0 client knows no chunks (RFC 9112 section 6.1): its body ends with the connection.
+        // An HTTP/1.0 client knows no chunks (RFC 9112 section 6.1): its body ends with the
+        // connection.
         txn.flags.set(TxnFlags::UNCHUNK.with(TxnFlags::CLIENT_CLOSE));
     }
     if s.flags.has(SessionFlags::STOPPING) {

@@ -15,7 +15,8 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
                 return Verdict::Stop;
             }
             Rule::Allow => break,
-            // `tcp-request connection` was looked at when the client was accepted; the others are HTTP's.
+            // `tcp-request connection` was looked at when the client was accepted; the others are
+            // HTTP's.
             Rule::RejectConnection | Rule::Deny { .. } | Rule::Reject | Rule::Tarpit { .. } => {}
         }
     }

@@ -1,12 +1,9 @@
 //! Waits for a whole request head and understands it, or refuses it.
 
-use super::{Verdict, answer_shaped};
+use super::{Verdict, answer_shaped, forward};
 use crate::channel::Facts;
 use crate::fault::{Cause, Phase};
-use crate::http::{
-    Head, HeadLimits, Known, Method, Scan, connection, keep_alive_wanted, parse_request,
-    request_body,
-};
+use crate::http::{Body, Head, HeadLimits, Known, Method, Scan, connection, request_body};
 use crate::reply::Shape;
 use crate::session::{Cx, Session};
 use crate::sometimes;
@@ -16,20 +13,23 @@ use crate::txn::{Flow, TxnFlags};
 /// Reads the request's head once it is complete.
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let input = s.req.buf.as_ref().map_or(&[][..], |b| b.input());
-    let (skip, len) = match s.txn.request_scan.advance(input) {
+    let limits = HeadLimits::of(cx.site.tunables.maxhdr);
+    let (skip, len) = match s.txn.request_scan.parse(input, &mut s.txn.request, &limits) {
         Scan::Complete { skip, len } => (skip, len),
         Scan::Bad { .. } => return refuse(s, 400, Cause::Proxy, cx),
         Scan::NeedMore => return incomplete(s, cx),
     };
     let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
-    let limits = HeadLimits { fields_max: cx.site.tunables.maxhdr as usize };
-    let head = &input[skip..skip + len];
-    if head.len() > limit || parse_request(head, &mut s.txn.request, &limits).is_err() {
+    if len > limit {
         return refuse(s, 400, Cause::Proxy, cx);
     }
     let Ok(body) = request_body(&s.txn.request) else {
         return refuse(s, 400, Cause::Proxy, cx);
     };
+    if body == Body::Chunked && forward::begins_badly(&input[skip + len..]) {
+        // Nobody else has seen it yet: as if the head were malformed.
+        return refuse(s, 400, Cause::Proxy, cx);
+    }
     if let Some(buf) = &mut s.req.buf {
         buf.skip(skip + len);
         s.req.added -= (skip + len) as i64;
@@ -37,10 +37,11 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let txn = &mut s.txn;
     txn.flags.set(TxnFlags::REQUEST);
     txn.request_flow = Flow::of(body);
-    if !keep_alive_wanted(&txn.request) {
+    let said = connection(&txn.request);
+    if !said.keeps_alive(txn.request.version()) {
         txn.flags.set(TxnFlags::CLIENT_CLOSE.with(TxnFlags::CLIENT_ASKED_CLOSE));
     }
-    if connection(&txn.request).upgrade && txn.request.method() != Method::Connect {
+    if said.upgrade && txn.request.method() != Method::Connect {
         txn.flags.set(TxnFlags::UPGRADE);
         if names_websocket(&txn.request) && txn.request.named(b"sec-websocket-key").next().is_none()
         {

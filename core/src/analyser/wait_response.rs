@@ -1,13 +1,12 @@
-//! Waits for a whole response head and understands it; passes interim answers on; tries again where that
-//! is safe.
+//! Waits for a whole response head and understands it; passes interim answers on; tries again where
+//! that is safe.
 
 use super::wait_request::names_websocket;
 use super::{Verdict, fail};
 use crate::channel::{Analysers, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, HeadLimits, HeadScan, Method, Scan, Version, parse_response, response_body,
-    write_response,
+    Body, HeadLimits, HeadScan, Method, Scan, Version, response_body, write_response,
 };
 use crate::pool::Class;
 use crate::proxy::spec::RetryOn;
@@ -21,21 +20,23 @@ use crate::txn::{Flow, TxnFlags};
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     loop {
         let input = s.res.buf.as_ref().map_or(&[][..], |b| b.input());
-        let len = match s.txn.response_scan.advance(input) {
+        let limits = HeadLimits::of(cx.site.tunables.maxhdr);
+        let len = match s.txn.response_scan.parse(input, &mut s.txn.response, &limits) {
             Scan::Complete { skip: 0, len } => len,
             Scan::Complete { .. } | Scan::Bad { .. } => return junk(s, cx),
             Scan::NeedMore => return incomplete(s, cx),
         };
         let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
-        let limits = HeadLimits { fields_max: cx.site.tunables.maxhdr as usize };
-        s.txn.response.clear();
-        if len > limit || parse_response(&input[..len], &mut s.txn.response, &limits).is_err() {
+        if len > limit {
             return junk(s, cx);
         }
         let method = s.txn.request.method();
         let Ok(body) = response_body(&s.txn.response, method) else {
             return junk(s, cx);
         };
+        if body == Body::Chunked && super::forward::begins_badly(&input[len..]) {
+            return junk(s, cx);
+        }
         if s.txn.response.status() == 101 && lacks_accept(s) {
             return junk(s, cx);
         }
@@ -111,14 +112,15 @@ fn ended(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     Verdict::Stop
 }
 
-/// Whether a 101 to a WebSocket handshake lacks what proves that it was understood (RFC 6455 section 4.2.2).
+/// Whether a 101 to a WebSocket handshake lacks what proves that it was understood (RFC 6455
+/// section 4.2.2).
 fn lacks_accept(s: &Session) -> bool {
     names_websocket(&s.txn.request)
         && s.txn.response.named(b"sec-websocket-accept").next().is_none()
 }
 
-/// Whether the server asks for NTLM or Negotiate, which authenticate connections and not requests: nobody
-/// else's requests may go there from now on.
+/// Whether the server asks for NTLM or Negotiate, which authenticate connections and not requests:
+/// nobody else's requests may go there from now on.
 fn authenticates_connection(s: &Session) -> bool {
     let asked = [&b"www-authenticate"[..], b"proxy-authenticate"];
     let mut values = asked.into_iter().flat_map(|name| s.txn.response.named(name));
@@ -128,7 +130,8 @@ fn authenticates_connection(s: &Session) -> bool {
     })
 }
 
-/// Sends the request once more if `retry-on` has this failure, an attempt is left, and it can be done.
+/// Sends the request once more if `retry-on` has this failure, an attempt is left, and it can be
+/// done.
 fn asks_again(s: &mut Session, failure: RetryOn, cx: &Cx<'_>) -> bool {
     let backend = cx.site.proxy(s.backend);
     if !backend.retry_on.has(failure) || s.back.retries_left == 0 || !can_resend(s) {

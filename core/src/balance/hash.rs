@@ -8,7 +8,9 @@ use core::net::IpAddr;
 /// `hash-type`: what turns a key into a number, and a number into a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashType {
+    /// How a number becomes a server.
     pub method: Method,
+    /// How a key becomes a number.
     pub function: Function,
     /// Mix the bits of the hash once more.
     pub avalanche: bool,
@@ -29,10 +31,14 @@ pub enum Method {
 /// How the bytes of a key become a number. `balance source` uses none of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Function {
+    /// `sdbm`, the default.
     #[default]
     Sdbm,
+    /// `djb2`.
     Djb2,
+    /// `wt6`.
     Wt6,
+    /// `crc32`.
     Crc32,
 }
 

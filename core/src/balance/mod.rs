@@ -50,8 +50,10 @@ pub const SCALE: u32 = 16;
 /// `load`, `served` and `full` are read at each pick and may be a little old (other engines change
 /// them); the rest is read by [`Balancer::new`] and [`Balancer::refresh`] only.
 pub trait Servers {
+    /// How many servers there are; indices are below that.
     fn len(&self) -> usize;
 
+    /// Whether the backend has no server.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -73,6 +75,7 @@ pub trait Servers {
     /// Up, not in maintenance, not drained.
     fn usable(&self, server: usize) -> bool;
 
+    /// `backup`: takes traffic only if no other server can.
     fn backup(&self, server: usize) -> bool;
 
     /// At its dynamic maxconn, or with sessions in its own queue.
@@ -101,13 +104,18 @@ pub trait Servers {
 /// `balance`. A backend that says nothing has `roundrobin`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Algorithm {
+    /// `roundrobin`.
     #[default]
     RoundRobin,
+    /// `static-rr`.
     StaticRr,
+    /// `leastconn`.
     LeastConn,
+    /// `first`.
     First,
     /// `random(draws)`, 2 if it is not said.
     Random {
+        /// How many servers are drawn, of which the least loaded is taken.
         draws: u32,
     },
     /// `source`, hashed by [`HashType::source`].
@@ -122,7 +130,9 @@ pub enum Algorithm {
 /// All that the configuration says about how to balance one backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
+    /// `balance`.
     pub algorithm: Algorithm,
+    /// `hash-type`.
     pub hash_type: HashType,
     /// `hash-balance-factor`, in percent, above 100; 0 is none. Heeded by consistent hashes and
     /// `random`.

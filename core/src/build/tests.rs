@@ -1,3 +1,5 @@
+//! Statements to a site: what each keyword becomes.
+
 use core::net::SocketAddr;
 
 use super::*;

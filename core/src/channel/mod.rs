@@ -1,12 +1,12 @@
 //! A channel: one direction of data between the two sides of a session.
 //!
-//! Not a socket and not a side: it holds what was received and not yet sent, what the analysers still
-//! have to see, and how the two ends of this direction are. `engine/` moves the bytes.
+//! Not a socket and not a side: it holds what was received and not yet sent, what the analysers
+//! still have to see, and how the two ends of this direction are. `engine/` moves the bytes.
 //!
 //! ```text
 //!               received                    released                     sent
 //!   reader side ───────► buf.input() ─ analysers / to_forward ► buf.output() ───────► writer side
-//!        SHUTR: no more comes           (or a pipe: `piped` bytes in the kernel)  SHUTW: no more may go
+//!   SHUTR: no more comes           (or a pipe: `piped` bytes in the kernel)  SHUTW: no more may go
 //! ```
 
 use crate::bit_set;
@@ -127,7 +127,8 @@ impl Channel {
         self.buf.as_ref().map_or(0, Buf::len)
     }
 
-    /// Notes `n` received bytes, committed to the buffer already, and releases what needs no analyser.
+    /// Notes `n` received bytes, committed to the buffer already, and releases what needs no
+    /// analyser.
     pub fn arrived(&mut self, n: usize, now: Instant) {
         invariant!(!self.is(Facts::SHUTR));
         self.received += n as u64;

@@ -1,3 +1,5 @@
+//! Sections and statements: which words make one, and what is refused.
+
 use super::*;
 use crate::config::MapHost;
 

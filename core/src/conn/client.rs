@@ -15,7 +15,8 @@ bit_set! {
         LINGERING = 1,
         /// The client ended its direction.
         EOF = 2,
-        /// It holds a place of each `maxconn` that it counts in: of its listener, frontend and process.
+        /// It holds a place of each `maxconn` that it counts in: of its listener, frontend and
+        /// process.
         COUNTED = 4,
         /// A server authenticated the connection behind it: it goes on there if it can.
         PREFER_LAST = 8,

@@ -1,6 +1,6 @@
-//! Server connections and the idle ones among them: per server a list of connections that were never
-//! reused and one of those that were, both last in, first out, so that what is used stays warm and what
-//! is not used can be purged from the cold end.
+//! Server connections and the idle ones among them: per server a list of connections that were
+//! never reused and one of those that were, both last in, first out, so that what is used stays
+//! warm and what is not used can be purged from the cold end.
 
 use slab::Slab;
 
@@ -148,8 +148,8 @@ impl ServerConns {
         }
     }
 
-    /// Takes an idle connection of `server` for a session, as `reuse` allows it for a client's first or a
-    /// later request.
+    /// Takes an idle connection of `server` for a session, as `reuse` allows it for a client's
+    /// first or a later request.
     pub fn take(
         &mut self,
         server: ServerId,
@@ -187,8 +187,8 @@ impl ServerConns {
         lists.iter().map(|l| l.tail).find(|&id| id != NO_CONN)
     }
 
-    /// How many idle connections of `server` were not needed since this was last asked; half of them, rounded
-    /// up, are worth closing. (HAProxy's `pool-purge-delay`.)
+    /// How many idle connections of `server` were not needed since this was last asked; half of
+    /// them, rounded up, are worth closing. (HAProxy's `pool-purge-delay`.)
     pub fn spare(&mut self, server: ServerId) -> u32 {
         let len = self.idle_of(server);
         let idle = &mut self.idle[server as usize];

@@ -1,8 +1,8 @@
 //! Connections: the client's and the server's, with their transport and multiplexer.
 //!
-//! A [`Client`] lives as long as the client's connection and owns what HAProxy calls session scope; it
-//! holds no session, no channel and no buffer while it is idle. A [`ServerConn`] outlives the session that
-//! made it in the idle pool. Neither touches a socket: `engine/` does.
+//! A [`Client`] lives as long as the client's connection and owns what HAProxy calls session scope;
+//! it holds no session, no channel and no buffer while it is idle. A [`ServerConn`] outlives the
+//! session that made it in the idle pool. Neither touches a socket: `engine/` does.
 
 pub mod client;
 pub mod idle;
@@ -13,8 +13,8 @@ pub use idle::{ConnId, IdleList, NO_CONN, ServerConn, ServerConns};
 /// What stands between the socket and the bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Transport {
-    /// Nothing: the channel's own buffer is lent to the socket. TLS and the PROXY protocol become further
-    /// variants, which lend buffers of their own and deliver by copy.
+    /// Nothing: the channel's own buffer is lent to the socket. TLS and the PROXY protocol become
+    /// further variants, which lend buffers of their own and deliver by copy.
     #[default]
     Raw,
 }
@@ -24,6 +24,7 @@ pub enum Transport {
 pub enum Mux {
     /// One session for the whole connection (TCP mode).
     Pass,
-    /// One session at a time, one after the other (HTTP/1). HTTP/2 becomes a variant with many at once.
+    /// One session at a time, one after the other (HTTP/1). HTTP/2 becomes a variant with many at
+    /// once.
     H1,
 }

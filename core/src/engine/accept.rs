@@ -12,7 +12,7 @@ use crate::conn::client::ClientFlags;
 use crate::conn::{Client, Mux};
 use crate::fds::Owner;
 use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt};
-use crate::proxy::shared::{LimitId, Message};
+use crate::proxy::shared::{Gauge, LimitId, Message};
 use crate::proxy::spec::{ListenerId, Mode, Options, Probes, Rule};
 use crate::sometimes;
 use crate::tasks::{Chore, Woken, Work};
@@ -110,7 +110,8 @@ impl Engine {
         self.wake_engines(net, wake);
     }
 
-    /// Keeps a connection, or hands it to the engine whose turn it is if the listener has one socket for all.
+    /// Keeps a connection, or hands it to the engine whose turn it is if the listener has one
+    /// socket for all.
     fn deliver<P: Poller>(&mut self, net: &mut P, sock: Sock, peer: Peer, listener: ListenerId) {
         let spec = self.site.listener(listener);
         let sharded =
@@ -151,7 +152,7 @@ impl Engine {
         let site = self.site.clone();
         let frontend_id = site.listener(listener).frontend;
         let frontend = site.proxy(frontend_id);
-        self.farms[frontend_id as usize].accepted += 1;
+        self.shared.gauge_add(self.id, Gauge::Accepted(frontend_id), 1);
         let rejected = frontend
             .request_rules
             .iter()
@@ -198,8 +199,9 @@ impl Engine {
         }
     }
 
-    /// Out of descriptors, memory or ports: idle server connections and lingering clients go. If there are none,
-    /// accepting waits until a descriptor is freed, or for a while. True if trying again makes sense.
+    /// Out of descriptors, memory or ports: idle server connections and lingering clients go. If
+    /// there are none, accepting waits until a descriptor is freed, or for a while. True if trying
+    /// again makes sense.
     pub(super) fn run_short<P: Poller>(&mut self, net: &mut P) -> bool {
         sometimes!(NoDescriptors);
         self.counters.shortages += 1;

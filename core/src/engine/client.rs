@@ -79,8 +79,8 @@ impl Engine {
         self.run_session(net, session, Woken::INIT);
     }
 
-    /// Begins a session with the first bytes of its request, if there are any. The caller runs it, or wakes
-    /// its task.
+    /// Begins a session with the first bytes of its request, if there are any. The caller runs it,
+    /// or wakes its task.
     pub(super) fn start_session(&mut self, id: u32, buf: Option<Buf>) -> u32 {
         let client = &mut self.clients[id as usize];
         client.requests += 1;
@@ -171,8 +171,9 @@ impl Engine {
         }
     }
 
-    /// Closes a client's connection. If it may still be sending (`quiet` says that it is not), we end our
-    /// direction only, and read and throw away what comes, so that our last bytes are not destroyed by a reset.
+    /// Closes a client's connection. If it may still be sending (`quiet` says that it is not), we
+    /// end our direction only, and read and throw away what comes, so that our last bytes are not
+    /// destroyed by a reset.
     pub(super) fn close_client<P: Poller>(&mut self, net: &mut P, id: u32, quiet: bool) {
         let client = &mut self.clients[id as usize];
         client.session = NO_SESSION;

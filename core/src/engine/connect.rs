@@ -74,10 +74,17 @@ impl Engine {
         let make = |backend: &Proxy| Farm {
             balancer: (!backend.servers.is_empty()).then(|| {
                 let view = View { site: &self.site, backend, shared: &self.shared };
-                Balancer::new(&backend.balance, &view)
+                let mut balancer = Balancer::new(&backend.balance, &view);
+                // The engines begin at different servers, so that the first requests of a process
+                // with many threads do not all go to the first one.
+                if matches!(backend.balance.algorithm, Algorithm::RoundRobin | Algorithm::StaticRr)
+                {
+                    for _ in 0..self.id {
+                        let _ = balancer.pick(&view, None, None, &mut || 0);
+                    }
+                }
+                balancer
             }),
-            accepted: 0,
-            sessions: 0,
             stopped: false,
         };
         self.site.proxies.iter().map(make).collect()
@@ -111,7 +118,7 @@ impl Engine {
         let s = &mut self.sessions[id as usize];
         if !s.flags.has(SessionFlags::COUNTED_BACKEND) {
             s.flags.set(SessionFlags::COUNTED_BACKEND);
-            self.farms[s.backend as usize].sessions += 1;
+            self.shared.gauge_add(self.id, Gauge::Received(s.backend), 1);
             self.shared.gauge_add(self.id, Gauge::Backend(s.backend), 1);
         }
         if s.back.state == State::Request {

@@ -1,8 +1,8 @@
 //! Bytes between sockets and channels.
 //!
-//! Receiving: a short read uses readiness up, unless the peer's end or failure was announced (P2, P3);
-//! a socket that is not read for want of room keeps its ready bit and is looked at again when the session
-//! runs next, which a send that makes room brings about (P11).
+//! Receiving: a short read uses readiness up, unless the peer's end or failure was announced (P2,
+//! P3); a socket that is not read for want of room keeps its ready bit and is looked at again when
+//! the session runs next, which a send that makes room brings about (P11).
 
 use std::io::IoSlice;
 
@@ -100,7 +100,8 @@ impl Engine {
         moved
     }
 
-    /// Sends both outputs, and ends directions whose last byte has left. True if the session should look again.
+    /// Sends both outputs, and ends directions whose last byte has left. True if the session should
+    /// look again.
     pub(super) fn send<P: Poller>(&mut self, net: &mut P, id: u32) -> bool {
         let now = self.now.mono;
         let s = &mut *self.sessions[id as usize];
@@ -114,10 +115,15 @@ impl Engine {
                 refresh(&mut s.res, now);
             }
             if s.req.owes_shut_write() {
-                net.shut_write(sock);
+                let backend = self.site.proxy(s.backend);
                 s.req.shut_write(Facts::NONE);
-                let fin = self.site.proxy(s.backend).timeouts.server_fin;
-                half_closed(&mut s.res, fin, now);
+                if backend.options.has(Options::NOLINGER) {
+                    // It closes both ways at once, which resets.
+                    s.res.shut_read(Facts::NONE);
+                } else {
+                    net.shut_write(sock);
+                    half_closed(&mut s.res, backend.timeouts.server_fin, now);
+                }
                 again = true;
             }
         }
@@ -160,7 +166,8 @@ impl Engine {
 }
 
 impl<P: Poller> Receiver<'_, P> {
-    /// Receives into the channel's buffer until the socket has no more, there is no room, or it is enough.
+    /// Receives into the channel's buffer until the socket has no more, there is no room, or it is
+    /// enough.
     fn receive(&mut self, sock: Sock, channel: &mut Channel) -> bool {
         let mut moved = false;
         for _ in 0..self.reads_max {
@@ -242,14 +249,15 @@ fn make_room<'a>(
     enough.then_some(buf)
 }
 
-/// Whether there is room although nothing is about to be sent, which would have it looked at again; for the
-/// audit.
+/// Whether there is room although nothing is about to be sent, which would have it looked at again;
+/// for the audit.
 pub(super) fn has_room(channel: &Channel) -> bool {
     !channel.has_output()
         && channel.buf.as_ref().is_none_or(|buf| buf.input_len() < buf.capacity() / 4)
 }
 
-/// Sends a channel's output: the buffer, then the pipe. True if all of it left, or the socket failed.
+/// Sends a channel's output: the buffer, then the pipe. True if all of it left, or the socket
+/// failed.
 fn send_channel<P: Poller>(
     net: &mut P,
     fds: &mut Fds,

@@ -17,7 +17,8 @@ use crate::txn::TxnFlags;
 const BATCH: usize = 64;
 
 impl Engine {
-    /// `option logasap`: the line of a session as soon as its answer has begun, or its connection is there.
+    /// `option logasap`: the line of a session as soon as its answer has begun, or its connection
+    /// is there.
     pub(super) fn log_early(&mut self, id: u32) {
         let s = &self.sessions[id as usize];
         let asked = self.site.proxy(s.frontend).options.has(Options::LOG_ASAP);
@@ -33,8 +34,8 @@ impl Engine {
         }
     }
 
-    /// The line of a session that has ended, and is no longer counted at its server and backend; or of one
-    /// that is logged `early`, and is.
+    /// The line of a session that has ended, and is no longer counted at its server and backend; or
+    /// of one that is logged `early`, and is.
     pub(super) fn log_session(&mut self, id: u32, early: bool) {
         let site = self.site.clone();
         let s = &mut self.sessions[id as usize];
@@ -105,7 +106,8 @@ impl Engine {
         });
     }
 
-    /// `Connect from …`, where no other line is asked for: for each connection, or for each request.
+    /// `Connect from …`, where no other line is asked for: for each connection, or for each
+    /// request.
     pub(super) fn log_connect<P: Poller>(&mut self, net: &mut P, client: u32) {
         let client = &self.clients[client as usize];
         let frontend = self.site.proxy(client.frontend);

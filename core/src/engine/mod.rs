@@ -1,14 +1,16 @@
-//! The engine: the run loop cut at the poll. The host waits; [`Engine::turn`] does the rest. These are the
-//! only files of the core that call [`Poller`].
+//! The engine: the run loop cut at the poll. The host waits; [`Engine::turn`] does the rest. These
+//! are the only files of the core that call [`Poller`].
 //!
 //! ```text
-//!   host: wait(park) ──► turn(now): readiness ► cached fds ► signals ► timers ► tasks ► flush ──► Park
-//!              ▲                                                                             │
-//!              └─────────────────────────────────────────────────────────────────────────────┘
+//!   host: wait(park) ──► turn(now): readiness ► cached fds ► signals ► timers ► tasks ► flush ─┐
+//!              ▲                                                                               │
+//!              └───────────────────────────────── Park ────────────────────────────────────────┘
 //! ```
 //!
-//! - `accept`: listeners, limits, new clients · `client`: a client between sessions, its lingering end
-//! - `run`: one session's step and what it wants · `io`: bytes between sockets and channels · `splice`
+//! - `accept`: listeners, limits, new clients · `client`: a client between sessions, its lingering
+//!   end
+//! - `run`: one session's step and what it wants · `io`: bytes between sockets and channels ·
+//!   `splice`
 //! - `connect`: server choice, queues, idle connections · `mail`: what other engines say
 //! - `signal`: soft stop, pause, dumps · `log`: lines and sinks
 
@@ -134,10 +136,6 @@ struct Listening {
 struct Farm {
     /// How it balances, if it has servers.
     balancer: Option<Balancer>,
-    /// Clients accepted (`cumulated conns: FE`).
-    accepted: u64,
-    /// Sessions that came to it as a backend (`BE`).
-    sessions: u64,
     /// Whether it was said that it stopped.
     stopped: bool,
 }
@@ -365,8 +363,8 @@ impl Engine {
         match owner {
             Owner::Listener(place) => self.accept(net, place),
             Owner::Client(id) => {
-                // The work itself is left to the task: one socket at a time is received, understood and
-                // sent on, so that all of them share one hot buffer.
+                // The work itself is left to the task: one socket at a time is received, understood
+                // and sent on, so that all of them share one hot buffer.
                 let client = &self.clients[id as usize];
                 let task = match self.sessions.get(client.session as usize) {
                     Some(session) => session.task,

@@ -1,5 +1,5 @@
-//! What an engine tells a watcher. An observer only watches: nothing that it does changes a run, and
-//! watching with `()` compiles to nothing.
+//! What an engine tells a watcher. An observer only watches: nothing that it does changes a run,
+//! and watching with `()` compiles to nothing.
 
 use crate::fault::End;
 use crate::proxy::spec::{ListenerId, ProxyId, ServerId};

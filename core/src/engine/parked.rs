@@ -1,5 +1,5 @@
-//! A6: an engine that parks has nothing to do. Whatever could move now would have to wait for an event that
-//! has been announced already and never will be again.
+//! A6: an engine that parks has nothing to do. Whatever could move now would have to wait for an
+//! event that has been announced already and never will be again.
 
 use super::Engine;
 use super::accept::ListenerState;

@@ -1,4 +1,5 @@
-//! One session's turn: receive, let it decide, do what it wants, send; as long as that moves something.
+//! One session's turn: receive, let it decide, do what it wants, send; as long as that moves
+//! something.
 
 use super::io::wants_request;
 use super::{Engine, Note, SPARE_SESSIONS};
@@ -41,17 +42,25 @@ impl Engine {
                 }
                 Want::Server => {
                     self.find_server(net, id);
-                    // Another look only if there is something to do already, or a body to be read meanwhile.
                     let s = &self.sessions[id as usize];
-                    moved |= !matches!(s.back.state, State::Connecting | State::Queued)
-                        || (wants_request(s)
-                            && self.is_readable(self.clients[s.client as usize].sock));
+                    let client = self.clients[s.client as usize].sock;
+                    let connected = !matches!(s.back.state, State::Connecting | State::Queued);
+                    if connected || (wants_request(s) && self.is_readable(client)) {
+                        // There is something to decide before there is something to send, or a body to be
+                        // read meanwhile.
+                        woken = Woken::IO;
+                        continue;
+                    }
                 }
                 Want::Wait => {}
             }
             moved |= self.send(net, id);
             if !moved {
                 self.rest(id);
+                return;
+            }
+            if self.sessions[id as usize].is_over_quietly() {
+                self.finish(net, id);
                 return;
             }
             woken = Woken::IO;
@@ -117,12 +126,14 @@ impl Engine {
         }
     }
 
-    /// Closes the session's server connection, and gives back what it holds of the server if it is done with it.
+    /// Closes the session's server connection, and gives back what it holds of the server if it is
+    /// done with it.
     pub(super) fn drop_server<P: Poller>(&mut self, net: &mut P, id: u32) {
         let s = &mut self.sessions[id as usize];
         s.flags.clear(SessionFlags::DROP_SERVER);
         let conn = core::mem::replace(&mut s.back.conn, NO_CONN);
-        // An attempt, or a request that will not be answered any more: nothing that we sent matters now.
+        // An attempt, or a request that will not be answered any more: nothing that we sent matters
+        // now.
         let reset = s.may_reset_server() || s.end.is_some() || s.flags.has(SessionFlags::FRESH);
         let how = if reset { Close::Reset } else { Close::Graceful };
         if s.back.state == State::Closed {
@@ -165,7 +176,8 @@ impl Engine {
         self.balancer_moved(id);
     }
 
-    /// The exchange is over: the line, then everything is given back, and the connections live on or end.
+    /// The exchange is over: the line, then everything is given back, and the connections live on
+    /// or end.
     fn finish<P: Poller>(&mut self, net: &mut P, id: u32) {
         let backend_counted = {
             let s = &mut self.sessions[id as usize];
@@ -198,6 +210,10 @@ impl Engine {
         }
         let client_id = s.client;
         let keeps = s.keeps_client() && !s.flags.has(SessionFlags::STOPPING);
+        if let Some(buf) = &mut s.req.buf {
+            // What the server was not sent any more must not stand in front of the next request.
+            buf.sent(buf.output_len());
+        }
         match s.req.buf.take() {
             Some(rest) if keeps && !rest.is_empty() => {
                 let rest = self.pools.shrink(rest);
@@ -222,7 +238,8 @@ impl Engine {
         self.close_client(net, client_id, quiet);
     }
 
-    /// Whether the client sends nothing more that could destroy our last bytes: it said so itself, or ended.
+    /// Whether the client sends nothing more that could destroy our last bytes: it said so itself,
+    /// or ended.
     fn is_quiet(&self, s: &Session) -> bool {
         let sock = self.clients[s.client as usize].sock;
         match s.mode {

@@ -5,6 +5,7 @@ use crate::conn::client::ClientFlags;
 use crate::fault::Cause;
 use crate::logfmt::wire::Level;
 use crate::poller::{Close, Poller};
+use crate::proxy::shared::Gauge;
 use crate::session::SessionFlags;
 use crate::tasks::{Chore, Woken, Work};
 use crate::time::Deadline;
@@ -86,7 +87,9 @@ impl Engine {
             }
             let text = format!(
                 "Proxy {} stopped (cumulated conns: FE: {}, BE: {}).",
-                proxy.name, farm.accepted, farm.sessions
+                proxy.name,
+                self.shared.gauge(Gauge::Accepted(id as u32)),
+                self.shared.gauge(Gauge::Received(id as u32))
             );
             self.say(Severity::Warning, Level::Warning, id as u32, text);
         }
@@ -162,17 +165,23 @@ impl Engine {
                     "SIGHUP: Server {}/{} is {state}. Conn: {} act, {queued} pend, {} tot.",
                     proxy.name,
                     spec.name,
-                    self.shared.gauge(crate::proxy::shared::Gauge::Served(server)),
-                    self.farms[id].sessions,
+                    self.shared.gauge(Gauge::Served(server)),
+                    self.shared.gauge(Gauge::Received(id as u32)),
                 );
                 self.say(Severity::Warning, Level::Notice, id as u32, text);
             }
+            let own = |server| self.shared.queue_lengths(id as u32, Some(server)).0;
+            let unassigned = self.shared.queue_lengths(id as u32, None).1;
+            let queued = unassigned + proxy.servers.clone().map(own).sum::<u32>();
             let text = format!(
-                "SIGHUP: Proxy {} has {} active servers available. Conn: act(FE+BE): {}+{}.",
+                "SIGHUP: Proxy {} has {} active servers available. Conn: act(FE+BE): {}+{}, \
+                 {queued} pend ({unassigned} unass), tot(FE+BE): {}+{}.",
                 proxy.name,
                 proxy.servers.clone().filter(|&s| self.is_usable(s)).count(),
                 self.shared.used(crate::proxy::shared::LimitId::Frontend(id as u32)),
-                self.shared.gauge(crate::proxy::shared::Gauge::Backend(id as u32)),
+                self.shared.gauge(Gauge::Backend(id as u32)),
+                self.shared.gauge(Gauge::Accepted(id as u32)),
+                self.shared.gauge(Gauge::Received(id as u32)),
             );
             self.say(Severity::Warning, Level::Notice, id as u32, text);
         }

@@ -1,7 +1,8 @@
-//! Bulk through a kernel pipe: the bytes of a direction that only forwards never come to user space.
+//! Bulk through a kernel pipe: the bytes of a direction that only forwards never come to user
+//! space.
 //!
-//! A direction switches to a pipe after one full receive (`Facts::BULK`) and keeps it until it ends or
-//! slows down. Pipes are large, since calls, not bytes, are what costs, and come from a pool.
+//! A direction switches to a pipe after one full receive (`Facts::BULK`) and keeps it until it ends
+//! or slows down. Pipes are large, since calls, not bytes, are what costs, and come from a pool.
 
 use super::Engine;
 use crate::channel::{Channel, Facts};

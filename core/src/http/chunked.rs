@@ -135,6 +135,7 @@ impl core::fmt::Display for ChunkError {
 impl core::error::Error for ChunkError {}
 
 impl ChunkDecoder {
+    /// At the start of a body, before its first chunk.
     pub fn new() -> ChunkDecoder {
         ChunkDecoder::default()
     }

@@ -10,8 +10,11 @@ use super::token::{elements, is_blank};
 /// it never was a standard, and it was always wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connection {
+    /// `close`: the connection ends behind this message.
     pub close: bool,
+    /// `keep-alive`: an HTTP/1.0 peer would keep the connection.
     pub keep_alive: bool,
+    /// `upgrade`: the Upgrade field is meant for this hop.
     pub upgrade: bool,
     /// It names other fields.
     pub nominates: bool,
@@ -22,6 +25,7 @@ pub struct Connection {
 pub enum UpgradeField {
     /// It is passed on, with a `connection: upgrade` of its own.
     Keep,
+    /// It is removed, as everything for one hop is.
     Strip,
 }
 

@@ -7,6 +7,7 @@ use core::fmt;
 pub struct BadHead {
     /// The offset of the first byte in error, counted from the start of the input.
     pub at: usize,
+    /// What is wrong there.
     pub why: HeadError,
 }
 

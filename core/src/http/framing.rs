@@ -151,7 +151,7 @@ fn settle_value(head: &mut Head, known: Known, value: &[u8]) {
     let settled = values.next() == Some(value) && values.next().is_none();
     drop(values);
     if !settled {
-        head.set_known(known, value);
+        head.settle_known(known, value);
     }
 }
 
@@ -233,6 +233,12 @@ mod tests {
             ("Content-Length: 5, 5", Ok(Body::Length(5)), "content-length: 5"),
             ("Content-Length: 5\t,5 , 05", Ok(Body::Length(5)), "content-length: 5"),
             ("Content-Length: 5\r\nContent-Length: 5", Ok(Body::Length(5)), "content-length: 5"),
+            ("Content-Length: 5, 5\r\nA: b", Ok(Body::Length(5)), "content-length: 5; a: b"),
+            (
+                "A: b\r\nContent-Length: 5\r\nC: d\r\nContent-Length: 5\r\nE: f",
+                Ok(Body::Length(5)),
+                "a: b; content-length: 5; c: d; e: f",
+            ),
             (
                 "Content-Length: 9223372036854775807",
                 Ok(Body::Length(LENGTH_MAX)),
@@ -332,7 +338,7 @@ mod tests {
         let request = "POST / HTTP/1.1\r\nContent-Length: 5\r\nA: b";
         for (text, body, after) in [
             (request, Body::Chunked, "a: b; transfer-encoding: chunked"),
-            (request, Body::Length(7), "a: b; content-length: 7"),
+            (request, Body::Length(7), "content-length: 7; a: b"),
             (request, Body::None, "a: b"),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", Body::UntilClose, ""),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", Body::Length(3), "content-length: 3"),

@@ -7,14 +7,23 @@ use super::folded::Folded;
 /// [`Other`]: Method::Other
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Method {
+    /// `GET`.
     Get,
+    /// `HEAD`.
     Head,
+    /// `POST`.
     Post,
+    /// `PUT`.
     Put,
+    /// `DELETE`.
     Delete,
+    /// `CONNECT`.
     Connect,
+    /// `OPTIONS`.
     Options,
+    /// `TRACE`.
     Trace,
+    /// `PATCH`.
     Patch,
     /// Any other token; its text is [`Head::method_bytes`](super::Head::method_bytes).
     #[default]
@@ -22,6 +31,7 @@ pub enum Method {
 }
 
 impl Method {
+    /// The method that `text` is, letter by letter.
     pub fn recognise(text: &[u8]) -> Method {
         match text {
             b"GET" => Method::Get,
@@ -41,7 +51,9 @@ impl Method {
 /// The version a message was received in. What is written says HTTP/1.1 unless told otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
+    /// HTTP/1.0.
     V10,
+    /// HTTP/1.1.
     #[default]
     V11,
 }
@@ -62,6 +74,7 @@ impl Version {
         }
     }
 
+    /// As it stands in a start line.
     pub fn as_bytes(self) -> &'static [u8; VERSION_LEN] {
         match self {
             Version::V10 => b"HTTP/1.0",
@@ -180,8 +193,10 @@ const _: () = assert!(Known::ALL.len() < 64, "KnownSet is 64 bits, one of them f
 pub struct KnownSet(u64);
 
 impl KnownSet {
+    /// No name.
     pub const EMPTY: KnownSet = KnownSet(0);
 
+    /// These names.
     pub const fn of(names: &[Known]) -> KnownSet {
         let mut set = KnownSet::EMPTY;
         let mut index = 0;
@@ -192,22 +207,27 @@ impl KnownSet {
         set
     }
 
+    /// Adds one; [`Known::Other`] is passed over.
     pub fn insert(&mut self, known: Known) {
         self.0 |= KnownSet::bit(known);
     }
 
+    /// Removes all of `names`.
     pub fn remove_all(&mut self, names: KnownSet) {
         self.0 &= !names.0;
     }
 
+    /// The same set without `known`.
     pub const fn without(self, known: Known) -> KnownSet {
         KnownSet(self.0 & !KnownSet::bit(known))
     }
 
+    /// Whether `known` is in it.
     pub const fn contains(self, known: Known) -> bool {
         self.0 & KnownSet::bit(known) != 0
     }
 
+    /// Whether any name is in both.
     pub const fn intersects(self, other: KnownSet) -> bool {
         self.0 & other.0 != 0
     }

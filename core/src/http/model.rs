@@ -72,6 +72,7 @@ impl Line {
 }
 
 impl Head {
+    /// An empty head; it allocates nothing yet.
     pub fn new() -> Head {
         Head::default()
     }
@@ -180,6 +181,19 @@ impl Head {
         self.push_known(known, value);
     }
 
+    /// Leaves one field of a known name, with that value: where the first was, or behind all
+    /// others.
+    pub(super) fn settle_known(&mut self, known: Known, value: &[u8]) {
+        let Some(first) = self.index.fields.iter().position(|field| field.known == known) else {
+            return self.push_known(known, value);
+        };
+        let mut others = false;
+        self.index
+            .fields
+            .retain(|field| field.known != known || !core::mem::replace(&mut others, true));
+        self.replace_value(first, value);
+    }
+
     /// Gives the `index`-th field another value; `http-request replace-header`.
     pub fn replace_value(&mut self, index: usize, value: &[u8]) {
         let old = self.index.fields[index];
@@ -227,10 +241,12 @@ impl Head {
         self.tidy();
     }
 
+    /// Whether a request was parsed into it.
     pub fn is_request(&self) -> bool {
         self.status == 0 && self.line.len > 0
     }
 
+    /// Whether a response was parsed into it.
     pub fn is_response(&self) -> bool {
         self.status > 0
     }
@@ -324,6 +340,11 @@ impl Head {
     pub fn wire_len(&self) -> usize {
         let lines: usize = self.index.fields.iter().map(|field| field.line().len()).sum();
         self.line.len as usize + lines + CRLF.len()
+    }
+
+    /// The length of the start line, its CRLF included.
+    pub(super) fn line_len(&self) -> usize {
+        self.line.range().len()
     }
 
     /// A bound on [`Head::wire_len`] that is known without a look at the fields.

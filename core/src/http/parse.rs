@@ -29,9 +29,16 @@ pub struct HeadLimits {
     pub fields_max: usize,
 }
 
+impl HeadLimits {
+    /// The limits for `tune.http.maxhdr`, which counts one more than HAProxy lets pass.
+    pub fn of(maxhdr: u32) -> Self {
+        HeadLimits { fields_max: (maxhdr as usize).saturating_sub(1) }
+    }
+}
+
 impl Default for HeadLimits {
     fn default() -> HeadLimits {
-        HeadLimits { fields_max: 100 }
+        HeadLimits::of(101)
     }
 }
 
@@ -399,7 +406,7 @@ mod tests {
         let limits = HeadLimits { fields_max: 3 };
         let table: &[(&[u8], Outcome)] = &[
             (b"GET / HTTP/1.1\r\n\r\n", Ok("GET / HTTP/1.1\r\n\r\n")),
-            (b"GET / HTTP/1.0\r\n\r\n", Ok("GET / HTTP/1.1\r\n\r\n")),
+            (b"GET / HTTP/1.0\r\n\r\n", Ok("GET / HTTP/1.0\r\n\r\n")),
             (b"\r\n\r\nGET / HTTP/1.1\r\n\r\n", Ok("GET / HTTP/1.1\r\n\r\n")),
             (b"M-~1 /a?b=c HTTP/1.1\r\n\r\n", Ok("M-~1 /a?b=c HTTP/1.1\r\n\r\n")),
             (

@@ -47,9 +47,19 @@ pub enum Scan {
     NeedMore,
     /// The head is `input[skip..skip + len]`, its final empty line included. Whether it is valid
     /// the parser will say.
-    Complete { skip: usize, len: usize },
+    Complete {
+        /// Bytes before the head: empty lines.
+        skip: usize,
+        /// Bytes of the head.
+        len: usize,
+    },
     /// No valid head can come of it, whatever follows.
-    Bad { at: usize, why: HeadError },
+    Bad {
+        /// The offset of the first byte in error, counted from the start of the input.
+        at: usize,
+        /// What is wrong there.
+        why: HeadError,
+    },
 }
 
 impl HeadScan {

@@ -3,11 +3,16 @@
 use super::known::{VERSION_LEN, Version};
 use super::model::Head;
 
-/// Appends a request head to `out`. It says HTTP/1.1, whatever version it was received in: what a
-/// client of HTTP/1.0 must be spared (chunks, for one) is spared it when the answer is written.
+/// Appends a request head to `out`, in the version that the client spoke, as HAProxy does.
 pub fn write_request(head: &Head, out: &mut Vec<u8>) {
     debug_assert!(head.is_request());
+    let at = out.len();
     write(head, out);
+    if head.version() != Version::V11 {
+        // The line ends in the version and CRLF.
+        let end = at + head.line_len() - 2;
+        out[end - VERSION_LEN..end].copy_from_slice(head.version().as_bytes());
+    }
 }
 
 /// Appends a response head to `out`, which says that version. Names are in lower case, and the

@@ -1,8 +1,8 @@
 //! The site: what a configuration means, compiled, immutable and shared by all engines.
 //!
 //! Made by `build/` from the statements of `config/`; nothing here changes while the process runs
-//! (what changes lives in the engines and in [`crate::proxy::shared`]). Proxies, servers and listeners
-//! are named by their index.
+//! (what changes lives in the engines and in [`crate::proxy::shared`]). Proxies, servers and
+//! listeners are named by their index.
 
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -51,7 +51,8 @@ pub struct Global {
     pub gid: Option<u32>,
     /// `nbthread`; none means one per CPU that we may run on.
     pub nbthread: Option<u32>,
-    /// `maxconn`: connections of the whole process; already derived from the descriptor limit if unset.
+    /// `maxconn`: connections of the whole process; already derived from the descriptor limit if
+    /// unset.
     pub maxconn: u32,
     /// `ulimit-n`, if given.
     pub ulimit_n: Option<u32>,
@@ -94,13 +95,15 @@ pub struct Tunables {
     pub recv_size: u32,
     /// Bytes of the buffer of a direction that only forwards. 262,144.
     pub forward_size: u32,
-    /// `tune.pipesize`: bytes asked of a splice pipe. 1,048,576 (HAProxy: 65,536; few calls is what counts).
+    /// `tune.pipesize`: bytes asked of a splice pipe. 1,048,576 (HAProxy: 65,536; few calls is what
+    /// counts).
     pub pipesize: u32,
     /// Pipes open at once in one engine.
     pub pipes_max: u32,
     /// `nosplice` or `-dS`: never splice.
     pub nosplice: bool,
-    /// `tune.maxaccept`: accepts per listener and turn. 4 by default in 2.6 with a single thread: 64 here.
+    /// `tune.maxaccept`: accepts per listener and turn. 4 by default in 2.6 with a single thread:
+    /// 64 here.
     pub maxaccept: u32,
     /// `tune.maxpollevents`: events taken per wait. 200.
     pub maxpollevents: u32,
@@ -124,7 +127,8 @@ pub struct Tunables {
     pub idle_max: u32,
     /// How long after running out of descriptors accepting is tried again. 100 ms.
     pub shortage_retry: Duration,
-    /// `tune.idletimer` and the like have no effect; `tune.rcvbuf.client` and kin, in bytes, 0 is the system's.
+    /// `tune.idletimer` and the like have no effect; `tune.rcvbuf.client` and kin, in bytes, 0 is
+    /// the system's.
     pub rcvbuf_client: u32,
     /// `tune.rcvbuf.server`.
     pub rcvbuf_server: u32,
@@ -334,8 +338,8 @@ pub struct Proxy {
     pub client_probes: Probes,
     /// Keep-alive probes towards servers.
     pub server_probes: Probes,
-    /// `errorfile` and kin: what is sent instead of our own page, as (status, whole answer). An empty
-    /// answer sends nothing.
+    /// `errorfile` and kin: what is sent instead of our own page, as (status, whole answer). An
+    /// empty answer sends nothing.
     pub error_files: Vec<(u16, Arc<[u8]>)>,
     /// `tcp-request`/`http-request` rules that need no expression.
     pub request_rules: Vec<Rule>,
@@ -349,7 +353,8 @@ pub struct Proxy {
     pub balance: Policy,
     /// `retries`. 3.
     pub retries: u32,
-    /// `option redispatch N`: redispatch on every Nth retry; negative counts from the end. -1: on the last one.
+    /// `option redispatch N`: redispatch on every Nth retry; negative counts from the end. -1: on
+    /// the last one.
     pub redispatch_interval: i32,
     /// `retry-on`.
     pub retry_on: RetryOn,
@@ -368,7 +373,8 @@ bit_set! {
         JUNK_RESPONSE = 4,
         /// `response-timeout`.
         RESPONSE_TIMEOUT = 8,
-        /// A status from [`RetryOn`]'s list: 401, 403, 404, 408, 425, 500, 501, 502, 503, 504 follow as bits 16 to 8192.
+        /// A status from [`RetryOn`]'s list: 401, 403, 404, 408, 425, 500, 501, 502, 503, 504
+        /// follow as bits 16 to 8192.
         STATUS = 16,
     }
 }
@@ -524,7 +530,8 @@ pub struct BindOptions {
     pub uid: Option<u32>,
     /// `gid`/`group` of a unix socket.
     pub gid: Option<u32>,
-    /// The line was for UDP or another thing that threads cannot each have one of: one socket for all.
+    /// The line was for UDP or another thing that threads cannot each have one of: one socket for
+    /// all.
     pub shared: bool,
 }
 
@@ -537,8 +544,8 @@ pub struct Server {
     pub backend: ProxyId,
     /// `id`, or given in order from 1 up.
     pub id: u32,
-    /// Where it listens. None if its name did not resolve and `init-addr none` let that pass: it is then in
-    /// maintenance.
+    /// Where it listens. None if its name did not resolve and `init-addr none` let that pass: it is
+    /// then in maintenance.
     pub address: Option<Address>,
     /// The port is the client's plus this (`+N`, `-N`, or no port at all), not the address's own.
     pub port_offset: Option<i32>,

@@ -62,8 +62,8 @@ pub fn known() -> impl Iterator<Item = u16> {
     PAGES.iter().map(|p| p.status)
 }
 
-/// Writes the page for `status` behind what is in `out`. `close` says that the connection closes behind it.
-/// Returns how many bytes the log counts for it.
+/// Writes the page for `status` behind what is in `out`. `close` says that the connection closes
+/// behind it. Returns how many bytes the log counts for it.
 pub fn write(status: u16, shape: Shape, close: bool, bodyless: bool, out: &mut Vec<u8>) -> u64 {
     let page = PAGES.iter().find(|p| p.status == status).unwrap_or(&PAGES[12]);
     let body = format!(

@@ -73,8 +73,8 @@ impl Session {
         self.back.expiry = Deadline::after(cx.now.mono, Some(pause));
     }
 
-    /// Whether the next attempt may choose a server anew: as `option redispatch` counts, or at once where the
-    /// algorithm does not care which server a request goes to.
+    /// Whether the next attempt may choose a server anew: as `option redispatch` counts, or at once
+    /// where the algorithm does not care which server a request goes to.
     pub fn redispatches(&self, site: &Site) -> bool {
         let backend = site.proxy(self.backend);
         let (done, allowed) = (i64::from(self.retries_done()), i64::from(self.retries));
@@ -254,7 +254,8 @@ impl Session {
                 self.abort(cx);
                 return;
             }
-            // The body stalls. As in HAProxy, it is the server whose patience ends, if it has a limit.
+            // The body stalls. As in HAProxy, it is the server whose patience ends, if it has a
+            // limit.
             let server_waits = self.res.read_expiry.is_set()
                 || self.res.is(Facts::READ_TIMEOUT)
                 || self.back.expiry.is_set();
@@ -306,8 +307,8 @@ impl Session {
         }
     }
 
-    /// A client that ends within its request's body, before there is a server: nothing will come of it. Nor
-    /// where `option abortonclose` takes the end for an abort.
+    /// A client that ends within its request's body, before there is a server: nothing will come of
+    /// it. Nor where `option abortonclose` takes the end for an abort.
     fn pass_on_abort(&mut self, cx: &mut Cx<'_>) {
         let waits = self.back.state != State::Initial
             && self.back.state != State::Closed
@@ -355,6 +356,20 @@ impl Session {
             && (sent || self.req.is(Facts::SHUTW))
     }
 
+    /// Whether it is over and nothing is left to be noticed first: the usual end of an exchange.
+    pub fn is_over_quietly(&self) -> bool {
+        self.mode == Mode::Http
+            && !self.req.facts.with(self.res.facts).any(
+                Facts::READ_ERROR
+                    .with(Facts::WRITE_ERROR)
+                    .with(Facts::READ_TIMEOUT)
+                    .with(Facts::WRITE_TIMEOUT)
+                    .with(Facts::SHUTW),
+            )
+            && !self.flags.has(SessionFlags::DROP_SERVER)
+            && self.is_over()
+    }
+
     /// Whether the client's connection may carry another exchange after this one.
     pub fn keeps_client(&self) -> bool {
         self.mode == Mode::Http
@@ -365,8 +380,8 @@ impl Session {
             && self.txn.status != 0
     }
 
-    /// Whether the server's connection may carry another request: the answer is complete, nothing came behind
-    /// it, and our request was sent whole.
+    /// Whether the server's connection may carry another request: the answer is complete, nothing
+    /// came behind it, and our request was sent whole.
     pub fn keeps_server(&self) -> bool {
         self.back.state == State::Established
             && self.back.server != NO_SERVER
@@ -384,8 +399,8 @@ impl Session {
             && !self.req.is(Facts::SHUTW)
     }
 
-    /// Whether closing the server's connection with a reset can lose nothing: its answer is complete, and our
-    /// request was sent whole. Never without a protocol that says so.
+    /// Whether closing the server's connection with a reset can lose nothing: its answer is
+    /// complete, and our request was sent whole. Never without a protocol that says so.
     pub fn may_reset_server(&self) -> bool {
         let sent = !self.req.has_output();
         match self.mode {

@@ -1,9 +1,10 @@
-//! A session: one exchange between a client's side and a server's. (The article's session; what HAProxy
-//! has called a *stream* since 2.0. What it calls a session is [`crate::conn::Client`] here.)
+//! A session: one exchange between a client's side and a server's. (The article's session; what
+//! HAProxy has called a *stream* since 2.0. What it calls a session is [`crate::conn::Client`]
+//! here.)
 //!
-//! It holds two channels, the server side's state, a transaction in HTTP mode, and the analysers still to
-//! run. [`Session::process`] changes only the session itself and says what it wants; `engine/` moves the
-//! bytes, opens and closes connections, and calls again.
+//! It holds two channels, the server side's state, a transaction in HTTP mode, and the analysers
+//! still to run. [`Session::process`] changes only the session itself and says what it wants;
+//! `engine/` moves the bytes, opens and closes connections, and calls again.
 //!
 //! ```text
 //!   client ──► req: input ─ analysers ─ output ──► server

@@ -1,5 +1,6 @@
 //! The server side of a session as a state machine: from no server to a connection and to its end.
-//! (HAProxy's stream interface. The client side has no states worth a table: it is open, then closed.)
+//! (HAProxy's stream interface. The client side has no states worth a table: it is open, then
+//! closed.)
 //!
 //! ```text
 //!            want          queue           grant

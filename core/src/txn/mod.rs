@@ -126,9 +126,10 @@ impl Txn {
         self.flags = TxnFlags::NONE;
     }
 
-    /// Counts a response head, as the server sent it, the way HAProxy's `%B` does: 20, the lengths of version,
-    /// status and reason, of all names and values, and 1 for the end. What it has removed by then does not
-    /// count: `close` and `keep-alive`, and lengths beyond the one that holds.
+    /// Counts a response head, as the server sent it, the way HAProxy's `%B` does: 20, the lengths
+    /// of version, status and reason, of all names and values, and 1 for the end. What it has
+    /// removed by then does not count: `close` and `keep-alive`, and lengths beyond the one that
+    /// holds.
     pub fn count_head(&mut self, body: Body) {
         let head = &self.response;
         let mut sum: usize = head.fields().map(|(n, v)| n.len() + v.len()).sum();

@@ -127,7 +127,7 @@ impl Walk {
                     true => self.rig.net.connect_to(0, engine as u32),
                     false => self.rig.net.connect(0),
                 };
-                self.clients.push(Peer::new(wire, says(true)));
+                self.clients.push(Peer::new(wire, &says(true)));
             }
             Step::Push(who, n) => {
                 if let Some((rig, peer)) = self.peer(who) {
@@ -169,7 +169,7 @@ impl Walk {
                 let wire = self.dialled.remove(who.index(self.dialled.len()));
                 if self.rig.net.closed(wire).is_none() {
                     self.rig.net.establish(wire);
-                    self.servers.push(Peer::new(wire, says(false)));
+                    self.servers.push(Peer::new(wire, &says(false)));
                 }
             }
             Step::Refuse(who) if !self.dialled.is_empty() => {
@@ -206,7 +206,7 @@ impl Walk {
 }
 
 impl Peer {
-    fn new(wire: Wire, messages: Vec<Vec<u8>>) -> Peer {
+    fn new(wire: Wire, messages: &[Vec<u8>]) -> Peer {
         let lens = messages.iter().scan(0, |sum, message| {
             *sum += message.len();
             Some(*sum)

@@ -91,7 +91,13 @@ impl Difference {
     }
 
     pub fn allowed<'a>(&self, allowed: &'a [Allowed]) -> Option<&'a Allowed> {
-        allowed.iter().find(|allowed| self.place.starts_with(allowed.place))
+        allowed.iter().find(|allowed| allowed.covers(self))
+    }
+}
+
+impl Allowed {
+    pub fn covers(&self, difference: &Difference) -> bool {
+        difference.place.starts_with(self.place)
     }
 }
 

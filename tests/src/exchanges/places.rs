@@ -40,6 +40,11 @@ pub struct Places {
 impl Places {
     /// Opens what `config` names, and returns it with the text in which every place is filled.
     pub fn open(config: &Config) -> io::Result<(Self, String)> {
+        Self::of(&config.text(), &config.files)
+    }
+
+    /// The same for a text and the files beside it.
+    pub fn of(text: &str, files: &[(&str, &str)]) -> io::Result<(Self, String)> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("exchanges-{}-{number}", std::process::id()));
@@ -54,12 +59,11 @@ impl Places {
             _held: Vec::new(),
             _plugs: Vec::new(),
         };
-        for (name, text) in &config.files {
+        for (name, text) in files {
             fs::write(places.dir.join(name), text)?;
         }
         let mut filled = String::new();
-        let text = config.text();
-        let mut left = text.as_str();
+        let mut left = text;
         while let Some((before, after)) = left.split_once('{') {
             let (place, after) = after.split_once('}').ok_or_else(|| {
                 io::Error::new(io::ErrorKind::InvalidInput, "a place without its closing brace")

@@ -146,7 +146,7 @@ impl Drop for Proxy {
 
 /// True if every address has a listening socket, found without touching its queue: an address
 /// that is merely bound can be bound again with SO_REUSEADDR, one that is listened on can't.
-fn listening(binds: &[SocketAddr]) -> bool {
+pub fn listening(binds: &[SocketAddr]) -> bool {
     binds.iter().all(|bind| {
         Socket::new(Domain::for_address(*bind), Type::STREAM, None)
             .and_then(|socket| {

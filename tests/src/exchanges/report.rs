@@ -121,6 +121,9 @@ pub fn verdicts(scenarios: &[Scenario], verdicts: &[Verdict]) -> bool {
                     println!("  haproxy itself: {}", indented(fault));
                 }
                 print!("{found}");
+                for Allowed { place, reason, .. } in verdict.spare(scenario) {
+                    println!("  allowed, but equal: \"{place}\", {reason}");
+                }
                 for line in verdict.stderr.lines() {
                     println!("  stderr: {line}");
                 }

@@ -22,6 +22,8 @@ pub struct Scenario {
 pub struct Allowed {
     pub place: &'static str,
     pub reason: &'static str,
+    /// It is there in every run: one without it says that the allowance is not needed any more.
+    pub always: bool,
 }
 
 /// The lines that a scenario adds to a template of `configs/exchanges/`.
@@ -179,8 +181,15 @@ impl Scenario {
         self
     }
 
+    /// Accepts a deliberate difference, and expects it.
     pub fn allow(mut self, place: &'static str, reason: &'static str) -> Self {
-        self.allowed.push(Allowed { place, reason });
+        self.allowed.push(Allowed { place, reason, always: true });
+        self
+    }
+
+    /// Accepts a difference that comes and goes with the machine.
+    pub fn tolerate(mut self, place: &'static str, reason: &'static str) -> Self {
+        self.allowed.push(Allowed { place, reason, always: false });
         self
     }
 }

@@ -1,3 +1,5 @@
+//! Log lines on their way: headers, batches, what a full arena or sink drops, reopening.
+
 use super::*;
 use crate::poller::Address;
 use crate::proxy::spec::{Sink, WireFormat::*};

@@ -1,6 +1,6 @@
 //! Every keyword of HAProxy 2.6, where it may stand, and what becomes of it here.
 //!
-//! This is the only list: the parser asks it, "did you mean" searches it, the table in the README
+//! This is the only list: the parser asks it, "did you mean" searches it, and `docs/keywords.md`
 //! is written from it.
 
 mod action;

@@ -15,6 +15,10 @@ pub enum Gauge {
     Frontend(ProxyId),
     /// Sessions that a backend serves or holds in its queues: `beconn` of the log.
     Backend(ProxyId),
+    /// Connections that a frontend has accepted since the start.
+    Accepted(ProxyId),
+    /// Sessions that a backend has got since the start.
+    Received(ProxyId),
     /// Sessions that have this server, from its choice to their end: what `leastconn` compares.
     Served(ServerId),
     /// Sessions on this server, from the connection attempt on: `srv_conn` of the log.
@@ -23,7 +27,7 @@ pub enum Gauge {
     Idle(ServerId),
 }
 
-const PER_PROXY: u32 = 2;
+const PER_PROXY: u32 = 4;
 const PER_SERVER: u32 = 3;
 const LINE: usize = 16;
 
@@ -67,6 +71,8 @@ impl Gauges {
         let index = match gauge {
             Gauge::Frontend(id) => proxy(id, 0),
             Gauge::Backend(id) => proxy(id, 1),
+            Gauge::Accepted(id) => proxy(id, 2),
+            Gauge::Received(id) => proxy(id, 3),
             Gauge::Served(id) => server(id, 0),
             Gauge::Sessions(id) => server(id, 1),
             Gauge::Idle(id) => server(id, 2),
@@ -82,7 +88,9 @@ mod tests {
     #[test]
     fn every_gauge_is_its_own_cell_and_engines_add_up() {
         let gauges = Gauges::new(3, 7, 2);
-        let proxies = (0..3).flat_map(|id| [Gauge::Frontend(id), Gauge::Backend(id)]);
+        let proxies = (0..3).flat_map(|id| {
+            [Gauge::Frontend(id), Gauge::Backend(id), Gauge::Accepted(id), Gauge::Received(id)]
+        });
         let servers =
             (0..7).flat_map(|id| [Gauge::Served(id), Gauge::Sessions(id), Gauge::Idle(id)]);
         let all: Vec<Gauge> = proxies.chain(servers).collect();

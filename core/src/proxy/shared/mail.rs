@@ -121,8 +121,8 @@ impl Mail {
         Mail((0..engines).map(|_| Mailbox::default()).collect())
     }
 
-    /// Returns the engine if its box was empty: otherwise whoever filled it wakes it. An engine that is done
-    /// has nothing to resume; nobody waits there any more.
+    /// Returns the engine if its box was empty: otherwise whoever filled it wakes it. An engine
+    /// that is done has nothing to resume; nobody waits there any more.
     pub(super) fn post(&self, engine: u32, message: Message) -> Wake {
         self.offer(engine, message).unwrap_or_else(|| {
             invariant!(matches!(message, Message::Resume(_)), "{message:?} to one who is done");

@@ -250,13 +250,14 @@ impl Shared {
         self.mail.post(engine, message)
     }
 
-    /// Leaves a message for an engine, unless it is done: then what the message owns stays the caller's.
+    /// Leaves a message for an engine, unless it is done: then what the message owns stays the
+    /// caller's.
     pub fn offer(&self, engine: u32, message: Message) -> Option<Wake> {
         self.mail.offer(engine, message)
     }
 
-    /// Says that the engine is done and will not read again. False if it has mail to read first. Only
-    /// `engine` itself calls it, once nothing of it waits for anything.
+    /// Says that the engine is done and will not read again. False if it has mail to read first.
+    /// Only `engine` itself calls it, once nothing of it waits for anything.
     pub fn retire(&self, engine: u32) -> bool {
         self.mail.close(engine)
     }

@@ -25,7 +25,6 @@ const TRAILERS: &str = "trailers are dropped, as the http module says";
 const CHUNKS: &str = "HAProxy cuts chunks anew where bytes came apart";
 const PORT: &str = "HAProxy removes a default port from Host";
 const ABORT: &str = "an exchange that ends in the middle resets its server's connection";
-const LAZY: &str = "HAProxy looks at the first chunk before it makes anything of the head";
 const KERNEL: &str = "depends on how much the kernel holds";
 const SILENT: &str = "HAProxy resets a connection to a server that nothing was sent on";
 
@@ -38,7 +37,6 @@ pub const ALLOWED: &[(&str, What, &str)] = &[
     ("post-length-and-chunked", All, STRICT),
     ("headers-folded", All, STRICT),
     ("headers-bare-lf", All, STRICT),
-    ("length-twice", Socket("c"), "the one length stands last"),
     ("connection-listed", Socket("c"), HOP),
     ("connection-listed", Socket("o"), HOP),
     ("connection-close-listed", Socket("o"), HOP),
@@ -75,9 +73,7 @@ pub const ALLOWED: &[(&str, What, &str)] = &[
     ("bad-chunk", End("o"), ABORT),
     ("bad-chunk-answered", End("o"), ABORT),
     ("bad-chunk-answering", End("o"), ABORT),
-    ("bad-chunk-at-once", All, LAZY),
     ("response-chunk", End("o"), ABORT),
-    ("response-chunk-at-once", All, LAZY),
     ("client-body-chunked", Socket("o"), CHUNKS),
     ("client-data", End("o"), ABORT),
     ("client-data-close", End("o"), ABORT),
@@ -98,6 +94,8 @@ const HOST: What = Line(r"o < host: www:443\r\n", r"o < host: www\r\n");
 /// Scenarios in which it matters what has arrived when: in pieces they are others.
 pub const CUT: &[&str] = &[
     "bad-chunk",
+    "bad-chunk-at-once",
+    "response-chunk-at-once",
     "bad-chunk-answered",
     "bad-chunk-answering",
     "deny-post-whole",

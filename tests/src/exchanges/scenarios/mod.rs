@@ -43,6 +43,15 @@ fn asked(request: &str) -> Vec<Step> {
     vec![open("c"), send("c", request), accept("o", "s1"), head("o")]
 }
 
+/// haproxy takes the scheme's default port away.
+const PORT: &str = "a default port is passed on as received";
+
+/// Why the server hears a reset.
+const CUT_SHORT: &str = "what was cut short ends in a reset: a FIN could pass for its end";
+
+/// A tunnel whose both ways time out at once: haproxy resets the server in some and ends others.
+const BOTH_WAYS: &str = "a tunnel that timed out ends both ways, whatever passed through it";
+
 /// The origin answers on `o`, and the client has the whole answer.
 fn answered(response: &str, len: usize) -> Vec<Step> {
     let mut steps = vec![send("o", response), head("c")];

@@ -183,7 +183,8 @@ fn dying() -> Vec<Scenario> {
                 close("o"),
                 rest("c"),
             ])
-            .codes(["--"]),
+            .codes(["--"])
+            .allow("log lines", "the request that failed is logged too"),
         http("reuse-dies-shared", "another's connection closes under a first request")
             .backend("http-reuse always")
             .steps(idle_first())

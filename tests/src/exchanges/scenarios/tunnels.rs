@@ -1,6 +1,6 @@
 //! CONNECT and 101: what comes behind the heads is no longer HTTP.
 
-use super::{GET, OK, answered, asked};
+use super::{BOTH_WAYS, CUT_SHORT, GET, OK, PORT, answered, asked};
 use crate::exchanges::scenario::{Scenario, http};
 use crate::exchanges::script::*;
 
@@ -38,80 +38,98 @@ fn connect() -> Vec<Scenario> {
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 200 Established\r\n\r\n", 0))
             .steps(talked())
-            .codes(["--"]),
+            .codes(["--"])
+            .allow("o 2 header", PORT),
         http("connect-server-ends", "a tunnel; the server ends first")
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 200 Established\r\n\r\n", 0))
             .steps([send("o", "hello"), body("c", 5), shut_write("o"), rest("c")])
             .steps([close("c"), rest("o")])
-            .codes(["--"]),
+            .codes(["--"])
+            .allow("o 2 header", PORT),
         http("connect-length", "a length in the answer to CONNECT means nothing")
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 200 Established\r\nContent-Length: 5\r\n\r\n", 0))
             .steps(talked())
-            .codes(["--"]),
+            .codes(["--"])
+            .allow("o 2 header", PORT)
+            .allow("c 1 header", "a length means nothing here (RFC 9110 section 9.3.6)"),
         http("connect-refused", "CONNECT is answered by 403: no tunnel")
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 403 No\r\nContent-Length: 5\r\n\r\nhello", 5))
             .steps([quiet("c", 50), close("c")])
-            .codes(["--"]),
+            .codes(["--"])
+            .allow("o 2 header", PORT),
         http("connect-early", "bytes behind the request wait for the answer")
             .steps([open("c"), send("c", format!("{CONNECT}early")), accept("o", "s1"), head("o")])
             .steps([quiet("o", 50)])
             .steps(answered("HTTP/1.1 200 Established\r\n\r\n", 0))
             .steps([body("o", 5), close("c"), rest("o"), close("o")])
-            .codes(["--"]),
+            .codes(["--"])
+            .allow("o 2 header", PORT),
         http("connect-timeout-tunnel", "an idle tunnel")
             .backend("timeout tunnel 300ms")
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 200 Established\r\n\r\n", 0))
             .steps([send("c", "ping"), body("o", 4), send("o", "pong"), body("c", 4)])
             .steps([rest("c"), rest("o")])
-            .codes(["cD"]),
+            .codes(["cD"])
+            .allow("o 2 header", PORT),
         http("connect-timeout-silent", "a tunnel that never carried a byte")
             .backend("timeout tunnel 300ms")
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 200 Established\r\n\r\n", 0))
             .steps([rest("c"), rest("o")])
-            .codes(["cD"]),
+            .codes(["cD"])
+            .allow("o 2 header", PORT)
+            .allow("o 3", BOTH_WAYS),
         http("connect-timeout-client", "without timeout tunnel, timeout client applies")
             .frontend("timeout client 300ms")
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 200 Established\r\n\r\n", 0))
             .steps([send("c", "ping"), body("o", 4), send("o", "pong"), body("c", 4)])
             .steps([rest("o"), close("o"), rest("c")])
-            .codes(["cD"]),
+            .codes(["cD"])
+            .allow("o 2 header", PORT),
         http("connect-timeout-server", "or timeout server")
             .backend("timeout server 300ms")
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 200 Established\r\n\r\n", 0))
             .steps([send("c", "ping"), body("o", 4), send("o", "pong"), body("c", 4)])
             .steps([rest("c"), close("c"), rest("o")])
-            .codes(["sD"]),
+            .codes(["sD"])
+            .allow("o 2 header", PORT),
         http("connect-client-reset", "the client resets a tunnel")
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 200 Established\r\n\r\n", 0))
             .steps([send("c", "ping"), body("o", 4), reset("c"), rest("o")])
-            .codes(["CD"]),
+            .codes(["CD"])
+            .allow("o 2 header", PORT),
         http("connect-server-reset", "the server resets a tunnel")
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 200 Established\r\n\r\n", 0))
             .steps([send("c", "ping"), body("o", 4), reset("o"), rest("c")])
-            .codes(["SD"]),
+            .codes(["SD"])
+            .allow("o 2 header", PORT),
         http("connect-timeout-server-fin", "the client ended a tunnel, the server does not")
             .backend("timeout server-fin 300ms")
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 200 Established\r\n\r\n", 0))
             .steps([send("c", "ping"), body("o", 4), shut_write("c"), rest("o"), rest("c")])
-            .codes(["sD"]),
+            .codes(["sD"])
+            .allow("o 2 header", PORT),
         http("connect-timeout-client-fin", "the server ended a tunnel, the client does not")
             .frontend("timeout client-fin 300ms")
             .steps(asked(CONNECT))
             .steps(answered("HTTP/1.1 200 Established\r\n\r\n", 0))
             .steps([send("c", "ping"), body("o", 4), shut_write("o"), rest("c"), rest("o")])
-            .codes(["cD"]),
+            .codes(["cD"])
+            .allow("o 2 header", PORT),
     ]
 }
+
+/// A hop's own `connection` header: after the others, in lower case.
+const ANEW: &str = "`connection: upgrade` is written anew (RFC 9110 section 7.6.1)";
 
 fn upgrade() -> Vec<Scenario> {
     vec![
@@ -119,29 +137,34 @@ fn upgrade() -> Vec<Scenario> {
             .steps(asked(UPGRADE))
             .steps(answered(SWITCHED, 0))
             .steps(talked())
-            .codes(["--"]),
+            .codes(["--"])
+            .allow("o 2 header", ANEW),
         http("upgrade-early", "the server's bytes come with its 101")
             .steps(asked(UPGRADE))
             .steps([send("o", format!("{SWITCHED}hello")), head("c"), body("c", 5)])
             .steps([send("c", "ping"), body("o", 4), close("c"), rest("o"), close("o")])
-            .codes(["--"]),
+            .codes(["--"])
+            .allow("o 2 header", ANEW),
         http("upgrade-declined", "200 in place of 101: the exchange goes on as HTTP")
             .steps(asked(UPGRADE))
             .steps(answered(OK, 5))
             .steps([send("c", GET), head("o")])
             .steps(answered(OK, 5))
             .steps([close("c")])
-            .codes(["--", "--"]),
+            .codes(["--", "--"])
+            .allow("o 2 header", ANEW),
         http("upgrade-http10", "an HTTP/1.0 request cannot upgrade")
             .steps(asked("GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"))
             .steps([send("o", OK), rest("c")])
-            .codes(["--"]),
+            .codes(["--"])
+            .allow("o 2 header", ANEW),
         http("upgrade-server-close", "an upgrade with http-server-close")
             .defaults("option http-server-close")
             .steps(asked(UPGRADE))
             .steps(answered(SWITCHED, 0))
             .steps(talked())
-            .codes(["--"]),
+            .codes(["--"])
+            .allow("o 2 header", ANEW),
         http("upgrade-unasked", "101 without a request to upgrade")
             .steps(asked(GET))
             .steps([send("o", SWITCHED), rest("c"), rest("o")])
@@ -152,7 +175,9 @@ fn upgrade() -> Vec<Scenario> {
             .steps(answered(SWITCHED, 0))
             .steps([send("c", "ping"), body("o", 4), send("o", "pong"), body("c", 4)])
             .steps([rest("c"), rest("o")])
-            .codes(["cD"]),
+            .codes(["cD"])
+            .allow("o 2 header", ANEW)
+            .allow("o 4", BOTH_WAYS),
         http("websocket", "a WebSocket handshake, its answer checked against its key")
             .steps(asked(WEBSOCKET))
             .steps(answered(
@@ -161,7 +186,8 @@ fn upgrade() -> Vec<Scenario> {
                 0,
             ))
             .steps(talked())
-            .codes(["--"]),
+            .codes(["--"])
+            .allow("o 2 header", ANEW),
         http("websocket-key-missing", "a WebSocket handshake without its key")
             .steps([
                 open("c"),
@@ -183,7 +209,9 @@ fn upgrade() -> Vec<Scenario> {
                 rest("c"),
                 rest("o"),
             ])
-            .codes(["PH"]),
+            .codes(["PH"])
+            .allow("o 2 header", ANEW)
+            .allow("o 3", CUT_SHORT),
         http("websocket-accept-wrong", "a WebSocket answer whose accept header is wrong")
             .steps(asked(WEBSOCKET))
             .steps(answered(
@@ -192,6 +220,7 @@ fn upgrade() -> Vec<Scenario> {
                 0,
             ))
             .steps(talked())
-            .codes(["--"]),
+            .codes(["--"])
+            .allow("o 2 header", ANEW),
     ]
 }
