@@ -224,7 +224,8 @@ impl<P: Poller> Receiver<'_, P> {
     }
 }
 
-/// The channel's buffer with room worth a receive beyond `reserve`; none if what it holds has to leave first.
+/// The channel's buffer with room worth a receive beyond `reserve`; none if what it holds has to
+/// leave first.
 fn make_room<'a>(
     channel: &'a mut Channel,
     pools: &mut Pools,

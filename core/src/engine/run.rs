@@ -46,8 +46,8 @@ impl Engine {
                     let client = self.clients[s.client as usize].sock;
                     let connected = !matches!(s.back.state, State::Connecting | State::Queued);
                     if connected || (wants_request(s) && self.is_readable(client)) {
-                        // There is something to decide before there is something to send, or a body to be
-                        // read meanwhile.
+                        // There is something to decide before there is something to send, or a
+                        // body to be read meanwhile.
                         woken = Woken::IO;
                         continue;
                     }
