@@ -77,6 +77,10 @@ pub struct Script {
     pub no_pipes: bool,
     /// Most bytes that one receive gives: cuts what arrives into pieces.
     pub piece_max: usize,
+    /// Every so many receives and sends one is `Blocked` for no reason, and announced again; 0 is none.
+    pub balk_every: u32,
+    /// Hands out events in the reverse order (P9), and each of them twice.
+    pub backwards: bool,
     /// How many calls of each kind were made.
     pub calls: Calls,
     /// Counts up whenever a call changed something: bytes moved, a socket was opened, ended or
@@ -340,6 +344,17 @@ impl Script {
         }
     }
 
+    /// Whether this call finds nothing although there is something.
+    fn balks(&mut self, sock: Sock, ready: Ready) -> bool {
+        let calls = self.calls.recv + self.calls.send;
+        if self.balk_every == 0 || !calls.is_multiple_of(self.balk_every) {
+            return false;
+        }
+        let wire = self.socks[sock.index as usize];
+        self.announce(wire, ready);
+        true
+    }
+
     fn at(&mut self, sock: Sock) -> &mut Line {
         let wire = *self.socks.get(sock.index as usize).expect("an open socket");
         let line = &mut self.lines[wire];
@@ -353,6 +368,10 @@ impl Poller for Script {
         for event in core::mem::take(&mut self.events) {
             let mine = self.is_for(event, self.engine);
             if mine { events.push(event) } else { self.events.push(event) }
+        }
+        if self.backwards {
+            events.reverse();
+            events.extend_from_within(..);
         }
     }
 
@@ -400,6 +419,10 @@ impl Poller for Script {
     fn recv(&mut self, sock: Sock, into: &mut [u8]) -> Io {
         assert!(!into.is_empty(), "P7: receiving into nothing");
         self.calls.recv += 1;
+        let pending = self.pending(self.socks[sock.index as usize]);
+        if !pending.is_empty() && self.balks(sock, pending) {
+            return Io::Blocked;
+        }
         let most = if self.piece_max == 0 { usize::MAX } else { self.piece_max };
         let line = self.at(sock);
         let io = match line.inbox.front_mut() {
@@ -437,6 +460,9 @@ impl Poller for Script {
         let offered: usize = from.iter().map(|s| s.len()).sum();
         assert!(offered > 0, "P7: sending nothing");
         self.calls.send += 1;
+        if self.balks(sock, Ready::WRITE) {
+            return Io::Blocked;
+        }
         let line = self.at(sock);
         assert!(!line.shut, "A12: sending after shut_write");
         if let Some(fault) = line.dead {

@@ -36,7 +36,7 @@ impl Engine {
                 self.run_session(net, session, Woken::INIT);
             }
             Io::Blocked => {
-                self.fds.used_up(sock, Ready::READ.with(Ready::HUP));
+                self.fds.used_up(sock, Ready::READ.with(Ready::HUP).with(Ready::ERR));
                 self.pools.give(buf);
             }
             Io::Eof => {
@@ -225,7 +225,7 @@ impl Engine {
                     }
                 }
                 Io::Blocked => {
-                    self.fds.used_up(sock, Ready::READ.with(Ready::HUP));
+                    self.fds.used_up(sock, Ready::READ.with(Ready::HUP).with(Ready::ERR));
                     break;
                 }
                 Io::Eof | Io::Failed(_) => {

@@ -202,7 +202,7 @@ impl<P: Poller> Receiver<'_, P> {
                     }
                 }
                 Io::Blocked => {
-                    self.fds.used_up(sock, Ready::READ.with(Ready::HUP));
+                    self.fds.used_up(sock, Ready::READ.with(Ready::HUP).with(Ready::ERR));
                     break;
                 }
                 Io::Eof => {

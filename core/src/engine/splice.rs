@@ -61,7 +61,7 @@ impl Engine {
             Io::Blocked => {
                 // A pipe may be full of slots although not of bytes; an empty one never is (P8).
                 if channel.piped == 0 {
-                    self.fds.used_up(sock, Ready::READ.with(Ready::HUP));
+                    self.fds.used_up(sock, Ready::READ.with(Ready::HUP).with(Ready::ERR));
                 }
                 false
             }

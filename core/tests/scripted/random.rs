@@ -60,18 +60,24 @@ struct World {
     pipe_max: usize,
     tiny: bool,
     engines: u32,
+    balk_every: u32,
+    backwards: bool,
 }
 
 fn world(lines: &'static [&'static str]) -> impl Strategy<Value = World> {
     let lines = proptest::sample::subsequence(lines, 0..=lines.len());
     let pieces = select(vec![0, 1, 2, 7, 1_000]);
-    (lines, pieces, select(vec![0, 100, 5_000]), any::<bool>(), 1u32..3).prop_map(
-        |(lines, piece_max, pipe_max, tiny, engines)| World {
+    let pipes = select(vec![0, 100, 5_000]);
+    let odd = (select(vec![0, 3, 10]), any::<bool>());
+    (lines, pieces, pipes, any::<bool>(), 1u32..3, odd).prop_map(
+        |(lines, piece_max, pipe_max, tiny, engines, (balk_every, backwards))| World {
             lines,
             piece_max,
             pipe_max,
             tiny,
             engines,
+            balk_every,
+            backwards,
         },
     )
 }
@@ -115,6 +121,8 @@ impl Walk {
         let knobs = Knobs { piece_max, engines, tunables, ..Knobs::default() };
         let mut rig = Rig::with(config, &knobs);
         rig.net.pipe_max = world.pipe_max;
+        rig.net.balk_every = world.balk_every;
+        rig.net.backwards = world.backwards;
         Walk { rig, clients: Vec::new(), servers: Vec::new(), dialled: Vec::new() }
     }
 
