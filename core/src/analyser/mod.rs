@@ -61,7 +61,7 @@ fn sweep(
             Analysers::PROCESS_FRONTEND => process_frontend::run(s, cx),
             Analysers::SWITCHING => switching::run(s, cx),
             Analysers::PROCESS_BACKEND => process_backend::run(s, cx),
-            Analysers::TARPIT => Verdict::Wait,
+            Analysers::TARPIT => tarpit::run(s, cx),
             Analysers::FORWARD_REQUEST => forward::request(s, cx),
             Analysers::WAIT_RESPONSE => wait_response::run(s, cx),
             Analysers::PROCESS_RESPONSE => process_response::run(s, cx),

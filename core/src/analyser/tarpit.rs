@@ -1,7 +1,7 @@
 //! The tarpit: a request is held for a while, then refused.
 
-use super::answer;
-use crate::channel::Analysers;
+use super::{Verdict, answer};
+use crate::channel::{Analysers, Facts};
 use crate::fault::{Cause, Phase};
 use crate::proxy::spec::ProxyId;
 use crate::session::{Cx, Session};
@@ -15,6 +15,15 @@ pub(super) fn hold(s: &mut Session, status: u16, proxy: ProxyId, cx: &mut Cx<'_>
     let timeouts = &cx.site.proxy(proxy).timeouts;
     let time = timeouts.tarpit.or(timeouts.connect).unwrap_or(Duration::ZERO);
     s.request_expiry = Deadline::after(cx.now.mono, Some(time));
+}
+
+/// A client that left need not be held.
+pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    if !s.req.is(Facts::SHUTR) {
+        return Verdict::Wait;
+    }
+    release(s, cx);
+    Verdict::Stop
 }
 
 /// The time is over: refuse it.

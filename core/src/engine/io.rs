@@ -58,9 +58,10 @@ impl Engine {
             }
         } else if !s.req.is(Facts::SHUTR) {
             let ready = rx.fds.ready(client_sock);
-            // Who left is not looked for unless `option abortonclose` says so.
+            // Who left is not looked for, unless `option abortonclose` says so or in the tarpit.
             if ready.any(Ready::HUP.with(Ready::ERR))
-                && self.site.proxy(s.backend).options.has(Options::ABORT_ON_CLOSE)
+                && (s.req.analysers.any(Analysers::TARPIT)
+                    || self.site.proxy(s.backend).options.has(Options::ABORT_ON_CLOSE))
             {
                 let reset = ready.has(Ready::ERR);
                 s.req.shut_read(if reset { Facts::READ_ERROR } else { Facts::EOF });

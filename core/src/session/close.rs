@@ -238,8 +238,8 @@ impl Session {
             }
             return;
         }
-        if self.req.facts.has(Facts::READ_ERROR) && !self.req.analysers.any(Analysers::WAIT_REQUEST)
-        {
+        let judged = Analysers::WAIT_REQUEST.with(Analysers::TARPIT);
+        if self.req.facts.has(Facts::READ_ERROR) && !self.req.analysers.any(judged) {
             let established = self.back.state == State::Established;
             self.ends_in(Cause::Client, if established { Phase::Data } else { self.phase() });
             self.abort(cx);

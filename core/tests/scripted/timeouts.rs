@@ -397,6 +397,24 @@ fn tarpit() {
     }
 }
 
+/// Who leaves the tarpit need not be held there.
+#[test]
+fn a_client_leaves_the_tarpit() {
+    for reset in [false, true] {
+        let mut rig =
+            rig("http", " timeout tarpit 300\n", &format!(" http-request tarpit\n{S1}"));
+        let c = rig.ask(GET);
+        rig.advance(100);
+        if reset { rig.reset(c) } else { rig.end(c) }
+        assert_eq!(
+            rig.log(),
+            "l l/<NOSRV> -1/100/-1/-1/100 500 208 - - PT-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\""
+        );
+        assert_eq!((rig.sessions(), rig.clients()), (0, 0));
+        rig.finish();
+    }
+}
+
 /// Each wait that a session can be in, with every timeout set: whatever it waits for, it ends by itself.
 #[test]
 fn nothing_waits_for_ever() {
