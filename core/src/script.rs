@@ -77,7 +77,8 @@ pub struct Script {
     pub no_pipes: bool,
     /// Most bytes that one receive gives: cuts what arrives into pieces.
     pub piece_max: usize,
-    /// Every so many receives and sends one is `Blocked` for no reason, and announced again; 0 is none.
+    /// Every so many receives and sends one is `Blocked` for no reason, and announced again; 0 is
+    /// none.
     pub balk_every: u32,
     /// Hands out events in the reverse order (P9), and each of them twice.
     pub backwards: bool,

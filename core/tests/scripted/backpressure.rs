@@ -88,7 +88,8 @@ fn a_body_before_there_is_a_server() {
     rig.finish();
 }
 
-/// What the engine holds for a session, as the difference between what one side sent and the other got.
+/// What the engine holds for a session, as the difference between what one side sent and the other
+/// got.
 #[test]
 fn held_bytes_are_bounded() {
     let mut rig = Rig::tcp(S1);

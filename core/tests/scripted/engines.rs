@@ -1,5 +1,5 @@
-//! Two engines that share a door: limits, queues and sockets across them. Each is turned only when it has a
-//! reason of its own or was notified.
+//! Two engines that share a door: limits, queues and sockets across them. Each is turned only when
+//! it has a reason of its own or was notified.
 
 use tidegate_core::engine::{Park, Signal};
 
@@ -79,7 +79,8 @@ fn a_grant_that_comes_too_late_is_given_on() {
     rig.send(c1, GET);
     let c2 = rig.net.connect_to(0, 0);
     rig.send(c2, GET);
-    // The answer comes in engine 0, which grants the slot to engine 1; there the client left just now.
+    // The answer comes in engine 0, which grants the slot to engine 1; there the client left just
+    // now.
     rig.net.push(o0, OK.as_bytes());
     rig.net.reset(c1);
     rig.turn(0);

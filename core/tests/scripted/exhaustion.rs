@@ -1,5 +1,5 @@
-//! No descriptors: accepting and connecting fail, wait, and go on when one is free or after 100 ms; the engine
-//! never spins (the rig counts turns in which nothing moves).
+//! No descriptors: accepting and connecting fail, wait, and go on when one is free or after 100 ms;
+//! the engine never spins (the rig counts turns in which nothing moves).
 
 use tidegate_core::engine::Park;
 use tidegate_core::fault::Fault;

@@ -1,5 +1,5 @@
-//! The engine without sockets: every exchange is played against the scripted poller, with time by hand
-//! and an audit after each turn.
+//! The engine without sockets: every exchange is played against the scripted poller, with time by
+//! hand and an audit after each turn.
 
 mod backpressure;
 mod engines;

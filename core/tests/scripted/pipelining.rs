@@ -71,7 +71,8 @@ fn a_server_that_closes_between_them() {
     });
 }
 
-/// It said keep-alive by silence, and then closed under the next request: that goes elsewhere unseen.
+/// It said keep-alive by silence, and then closed under the next request: that goes elsewhere
+/// unseen.
 #[test]
 fn a_server_that_closes_without_a_word() {
     in_pieces(|knobs| {

@@ -1,6 +1,6 @@
-//! Random walks: peers that send, stop, end, reset and take what they like, cut anywhere, while time goes by
-//! in leaps, through engines with tiny buffers. The audits hold after every turn, no byte is lost, changed or
-//! made up, and when all have left nothing remains.
+//! Random walks: peers that send, stop, end, reset and take what they like, cut anywhere, while
+//! time goes by in leaps, through engines with tiny buffers. The audits hold after every turn, no
+//! byte is lost, changed or made up, and when all have left nothing remains.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,4 +1,5 @@
-//! Attempts that fail: pauses, other servers, and what is tried again after a failure of another kind.
+//! Attempts that fail: pauses, other servers, and what is tried again after a failure of another
+//! kind.
 
 use crate::rig::{Ended, Rig, S1, S12};
 
@@ -63,7 +64,8 @@ fn refused_in_tcp_mode() {
     rig.finish();
 }
 
-/// Where the algorithm does not care and there is another server, the first refusal leads there at once.
+/// Where the algorithm does not care and there is another server, the first refusal leads there at
+/// once.
 #[test]
 fn redispatch_at_once() {
     let mut rig = Rig::http(&format!(" option redispatch\n{S12}"));
@@ -162,7 +164,8 @@ fn no_server_at_all() {
     }
 }
 
-/// What `retry-on` names is tried again, as long as there are attempts and the request can be repeated.
+/// What `retry-on` names is tried again, as long as there are attempts and the request can be
+/// repeated.
 #[test]
 fn retry_on() {
     let garbage = "garbage\r\n\r\n";

@@ -7,7 +7,8 @@ use crate::rig::{Ended, Knobs, Rig, S1, S12, http_config};
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// One exchange of a client; gives the connection that it went on: a new one if one is dialled, else `old`.
+/// One exchange of a client; gives the connection that it went on: a new one if one is dialled,
+/// else `old`.
 fn exchange(rig: &mut Rig, c: Wire, old: &[Wire]) -> Wire {
     rig.send(c, GET);
     let o = match rig.dialled() {
@@ -24,7 +25,8 @@ fn exchange(rig: &mut Rig, c: Wire, old: &[Wire]) -> Wire {
     o
 }
 
-/// Two clients, two requests each, in turn; each request's connection, numbered in the order of dialling.
+/// Two clients, two requests each, in turn; each request's connection, numbered in the order of
+/// dialling.
 fn walk(lines: &str) -> Vec<usize> {
     let mut rig = Rig::http(&format!("{lines}{S1}"));
     let (c1, c2) = (rig.client(), rig.client());

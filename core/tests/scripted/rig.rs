@@ -1,9 +1,9 @@
-//! The fixture: a configuration in text becomes engines on a [`Script`], time goes by hand, every turn is
-//! audited, and at the end everything must be back where it began.
+//! The fixture: a configuration in text becomes engines on a [`Script`], time goes by hand, every
+//! turn is audited, and at the end everything must be back where it began.
 //!
-//! The rig is as strict a host as there can be: it turns an engine only if there is an event for it, if
-//! another engine notified it, if it was sent a signal, or if the time has come that it asked for. A wakeup
-//! that the engine forgot is lost here.
+//! The rig is as strict a host as there can be: it turns an engine only if there is an event for
+//! it, if another engine notified it, if it was sent a signal, or if the time has come that it
+//! asked for. A wakeup that the engine forgot is lost here.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -194,7 +194,8 @@ impl Rig {
         while self.step_to(end) {}
     }
 
-    /// Goes to the next moment that an engine asked for, at most to `end`, and turns. False at the end.
+    /// Goes to the next moment that an engine asked for, at most to `end`, and turns. False at the
+    /// end.
     pub fn step_to(&mut self, end: Instant) -> bool {
         let asked = self.parks.iter().filter_map(|park| match park {
             Park::Until(at) => Some(*at),
@@ -439,8 +440,8 @@ impl Rig {
         self.engines.iter().map(Engine::clients).sum()
     }
 
-    /// Every peer ends, takes whatever comes, and time passes: then nothing may be left but listeners and
-    /// sinks; and after a soft stop, not even listeners.
+    /// Every peer ends, takes whatever comes, and time passes: then nothing may be left but
+    /// listeners and sinks; and after a soft stop, not even listeners.
     #[track_caller]
     pub fn finish(mut self) {
         for _ in 0..100 {

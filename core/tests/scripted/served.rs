@@ -1,6 +1,7 @@
-//! Random exchanges that make sense: clients whose requests are numbered, servers that answer each with its
-//! number, in any framing, cut and slowed down at random. Whatever happens, a client gets the answers to its
-//! own requests, in their order, each whole or visibly broken off; and where nobody fails, it gets all.
+//! Random exchanges that make sense: clients whose requests are numbered, servers that answer each
+//! with its number, in any framing, cut and slowed down at random. Whatever happens, a client gets
+//! the answers to its own requests, in their order, each whole or visibly broken off; and where
+//! nobody fails, it gets all.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -301,8 +302,8 @@ fn unchunked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-/// The number of a whole request at the start of what a server heard, and its length. Its body must be what
-/// the client sent.
+/// The number of a whole request at the start of what a server heard, and its length. Its body must
+/// be what the client sent.
 fn whole(heard: &[u8]) -> Option<(usize, usize)> {
     let head = head_len(heard)?;
     let text = std::str::from_utf8(&heard[..head]).expect("text");
@@ -322,8 +323,8 @@ fn whole(heard: &[u8]) -> Option<(usize, usize)> {
     Some((number, head + len))
 }
 
-/// Reads a client's answers: each must be the next one's, and whole unless it is the last and `broken` says
-/// that it may break off. Returns how many were whole.
+/// Reads a client's answers: each must be the next one's, and whole unless it is the last and
+/// `broken` says that it may break off. Returns how many were whole.
 fn check(client: &Client, ended: bool) -> usize {
     let mut rest = &client.heard[..];
     let mut count = 0;
@@ -363,7 +364,8 @@ fn check(client: &Client, ended: bool) -> usize {
 proptest! {
     #![proptest_config(cases(100))]
 
-    /// Nobody fails, so every request is served exactly once, unless its connection had to close before it.
+    /// Nobody fails, so every request is served exactly once, unless its connection had to close
+    /// before it.
     #[test]
     fn every_request_gets_its_answer(
         requests in vec(vec(request(), 1..5), 1..4),

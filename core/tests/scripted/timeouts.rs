@@ -1,5 +1,6 @@
-//! Every timeout: it fires neither early nor late, the peers see what they should, the log says why, and
-//! where a timeout is set nothing ever waits without a deadline (the audit's A5 looks after each turn).
+//! Every timeout: it fires neither early nor late, the peers see what they should, the log says
+//! why, and where a timeout is set nothing ever waits without a deadline (the audit's A5 looks
+//! after each turn).
 
 use crate::rig::{Ended, GLOBAL, Rig, S1, S12};
 
@@ -401,11 +402,14 @@ fn tarpit() {
 #[test]
 fn a_client_leaves_the_tarpit() {
     for reset in [false, true] {
-        let mut rig =
-            rig("http", " timeout tarpit 300\n", &format!(" http-request tarpit\n{S1}"));
+        let mut rig = rig("http", " timeout tarpit 300\n", &format!(" http-request tarpit\n{S1}"));
         let c = rig.ask(GET);
         rig.advance(100);
-        if reset { rig.reset(c) } else { rig.end(c) }
+        if reset {
+            rig.reset(c)
+        } else {
+            rig.end(c)
+        }
         assert_eq!(
             rig.log(),
             "l l/<NOSRV> -1/100/-1/-1/100 500 208 - - PT-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\""
@@ -415,7 +419,8 @@ fn a_client_leaves_the_tarpit() {
     }
 }
 
-/// Each wait that a session can be in, with every timeout set: whatever it waits for, it ends by itself.
+/// Each wait that a session can be in, with every timeout set: whatever it waits for, it ends by
+/// itself.
 #[test]
 fn nothing_waits_for_ever() {
     let all =

@@ -1,5 +1,5 @@
-//! Where Tidegate differs from HAProxy on purpose, or where the reference depends on the machine it was
-//! made on.
+//! Where Tidegate differs from HAProxy on purpose, or where the reference depends on the machine it
+//! was made on.
 
 /// What is not compared, or compared otherwise.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,12 +1,13 @@
-//! Compares two transcripts line by line: chunk sizes have no meaning, and timers may be a little apart.
+//! Compares two transcripts line by line: chunk sizes have no meaning, and timers may be a little
+//! apart.
 
 use super::allowed::What;
 
 /// What a scenario gives in which the engine panicked.
 pub const PANICKED: &str = "it panicked";
 
-/// How much longer and shorter a timer may be than the reference's, in milliseconds: that was made on a real
-/// machine, which may be late and never early.
+/// How much longer and shorter a timer may be than the reference's, in milliseconds: that was made
+/// on a real machine, which may be late and never early.
 const SLACK_MS: [i64; 2] = [50, 250];
 /// Which word of a log line has the timers: behind priority, client, date, frontend and backend.
 const TIMERS: usize = 5;
@@ -84,7 +85,8 @@ fn close(theirs: &str, ours: &str) -> bool {
     }
 }
 
-/// A log message as the reference shows it: date and tag gone, the client's port and the dates masked.
+/// A log message as the reference shows it: date and tag gone, the client's port and the dates
+/// masked.
 pub fn masked(line: &str) -> String {
     let (priority, rest) = line.split_once('>').unwrap_or(("", line));
     let message = rest.split_once("]: ").map_or(rest, |(_, message)| message);

@@ -1,9 +1,10 @@
-//! HAProxy's exchanges, played without sockets: every scenario of the reference file `tests/exchanges.md` goes
-//! through the engine as it is there, and then with everything cut into pieces, and must give the same bytes
-//! and the same log lines.
+//! HAProxy's exchanges, played without sockets: every scenario of the reference file
+//! `tests/exchanges.md` goes through the engine as it is there, and then with everything cut into
+//! pieces, and must give the same bytes and the same log lines.
 //!
-//! The other test of these scenarios runs them over real sockets against a real haproxy. This one needs
-//! neither, takes a second, cuts what real networks rarely cut, and audits the engine all the way.
+//! The other test of these scenarios runs them over real sockets against a real haproxy. This one
+//! needs neither, takes a second, cuts what real networks rarely cut, and audits the engine all the
+//! way.
 
 mod allowed;
 mod compare;

@@ -151,8 +151,8 @@ fn number(text: &str) -> usize {
     word.parse().unwrap_or_else(|_| panic!("a number: {text}"))
 }
 
-/// The bytes of a literal. Of a long one the file has the beginning, the length and a digest: it is made
-/// again, and must have that digest.
+/// The bytes of a literal. Of a long one the file has the beginning, the length and a digest: it is
+/// made again, and must have that digest.
 fn unquoted(literal: &str) -> Vec<u8> {
     let (text, cut) = match literal.split_once("\" … ") {
         Some((text, cut)) => (&text[1..], Some(cut)),

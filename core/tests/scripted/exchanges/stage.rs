@@ -1,4 +1,5 @@
-//! Plays a script on a rig: clients, origins, the little of a kernel that they need, and what each receives.
+//! Plays a script on a rig: clients, origins, the little of a kernel that they need, and what each
+//! receives.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -303,8 +304,8 @@ impl Stage {
         }
     }
 
-    /// Lets the engine and the network settle: connections arrive or fail, sockets that are gone answer with
-    /// resets, origins that answer by themselves do.
+    /// Lets the engine and the network settle: connections arrive or fail, sockets that are gone
+    /// answer with resets, origins that answer by themselves do.
     fn pump(&mut self) {
         loop {
             self.rig.turns();
