@@ -76,7 +76,7 @@ fn world(lines: &'static [&'static str]) -> impl Strategy<Value = World> {
     )
 }
 
-fn tiny(t: &mut Tunables) {
+pub fn tiny(t: &mut Tunables) {
     t.bufsize = 1_024;
     t.maxrewrite = 256;
     t.recv_size = 1_024;
@@ -332,7 +332,7 @@ fn talk(choices: &[Index], at: &mut usize, texts: &[&str]) -> Vec<Vec<u8>> {
     (0..5).map(message).collect()
 }
 
-fn cases(n: u32) -> ProptestConfig {
+pub fn cases(n: u32) -> ProptestConfig {
     let config = ProptestConfig::with_cases(n);
     // The same walks every time, unless told otherwise.
     let rng_seed = match option_env!("WALKS") {
