@@ -71,7 +71,8 @@ fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         s.req.facts.clear(Facts::READ_TIMEOUT);
         return refuse(s, 408, Cause::ClientTimeout, cx);
     }
-    if held > limit {
+    // What is held and still not whole would have to become longer than that.
+    if held >= limit {
         return refuse(s, 400, Cause::Proxy, cx);
     }
     sometimes!(PartialHead, held > 0);

@@ -83,7 +83,7 @@ fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         return ended(s, cx);
     }
     let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
-    if s.res.input().len() > limit {
+    if s.res.input().len() >= limit {
         return junk(s, cx);
     }
     Verdict::Wait

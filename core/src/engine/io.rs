@@ -25,6 +25,8 @@ struct Receiver<'a, P> {
     fds: &'a mut Fds,
     pools: &'a mut Pools,
     reads_max: u32,
+    /// Bytes left free behind what analysers may still make longer (`tune.maxrewrite`).
+    reserve: usize,
     now: Instant,
 }
 
@@ -39,6 +41,7 @@ impl Engine {
             fds: &mut self.fds,
             pools: &mut self.pools,
             reads_max,
+            reserve: self.site.tunables.maxrewrite as usize,
             now: self.now.mono,
         };
         let mut moved = false;
@@ -82,6 +85,7 @@ impl Engine {
             fds: &mut self.fds,
             pools: &mut self.pools,
             reads_max,
+            reserve: self.site.tunables.maxrewrite as usize,
             now: self.now.mono,
         };
         let before = s.res.received;
@@ -176,9 +180,11 @@ impl<P: Poller> Receiver<'_, P> {
                 channel.buf =
                     Some(self.pools.take(if bulk { Class::Forward } else { Class::Large }));
             }
-            let Some(buf) = make_room(channel, self.pools) else { break };
-            let offered = buf.room().len();
-            match self.net.recv(sock, buf.room()) {
+            let only_forwards = channel.to_forward >= self.pools.size(Class::Forward) as u64;
+            let reserve = if only_forwards { 0 } else { self.reserve };
+            let Some(buf) = make_room(channel, self.pools, reserve) else { break };
+            let offered = buf.room().len() - reserve;
+            match self.net.recv(sock, &mut buf.room()[..offered]) {
                 Io::Done(n) => {
                     buf.commit(n);
                     channel.arrived(n, self.now);
@@ -218,8 +224,13 @@ impl<P: Poller> Receiver<'_, P> {
     }
 }
 
-/// The channel's buffer with room worth a receive; none if what it holds has to leave first.
-fn make_room<'a>(channel: &'a mut Channel, pools: &mut Pools) -> Option<&'a mut crate::buf::Buf> {
+/// The channel's buffer with room worth a receive beyond `reserve`; none if what it holds has to
+/// leave first.
+fn make_room<'a>(
+    channel: &'a mut Channel,
+    pools: &mut Pools,
+    reserve: usize,
+) -> Option<&'a mut crate::buf::Buf> {
     let held = channel.buf.take()?;
     // A small buffer holds what was left at the end of a turn: more comes now.
     let mut buf = if held.capacity() < pools.size(Class::Large) {
@@ -227,11 +238,14 @@ fn make_room<'a>(channel: &'a mut Channel, pools: &mut Pools) -> Option<&'a mut 
     } else {
         held
     };
-    let little = buf.capacity() / 4;
-    if buf.room().len() < little && !buf.is_empty() && buf.len() <= buf.capacity() / 2 {
+    let little = buf.capacity() / 4 + reserve;
+    // Nothing will leave by itself what only analysers hold.
+    let worth_moving = buf.len() <= buf.capacity() / 2 || buf.output_len() == 0;
+    if buf.room().len() < little && !buf.is_empty() && worth_moving {
         buf.compact();
     }
-    let enough = !buf.room().is_empty() && (buf.room().len() >= little || buf.output_len() == 0);
+    let room = buf.room().len();
+    let enough = room > reserve && (room >= little || buf.output_len() == 0);
     let buf = channel.buf.insert(buf);
     enough.then_some(buf)
 }
@@ -240,7 +254,7 @@ fn make_room<'a>(channel: &'a mut Channel, pools: &mut Pools) -> Option<&'a mut 
 /// for the audit.
 pub(super) fn has_room(channel: &Channel) -> bool {
     !channel.has_output()
-        && channel.buf.as_ref().is_none_or(|buf| buf.input_len() < buf.capacity() / 2)
+        && channel.buf.as_ref().is_none_or(|buf| buf.input_len() < buf.capacity() / 4)
 }
 
 /// Sends a channel's output: the buffer, then the pipe. True if all of it left, or the socket

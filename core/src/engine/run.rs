@@ -1,6 +1,7 @@
 //! One session's turn: receive, let it decide, do what it wants, send; as long as that moves
 //! something.
 
+use super::io::wants_request;
 use super::{Engine, Note, SPARE_SESSIONS};
 use crate::channel::{Channel, Facts};
 use crate::conn::{ClientFlags, NO_CONN};
@@ -41,12 +42,15 @@ impl Engine {
                 }
                 Want::Server => {
                     self.find_server(net, id);
-                    let state = self.sessions[id as usize].back.state;
-                    if state != State::Connecting && state != State::Queued {
+                    let s = &self.sessions[id as usize];
+                    if !matches!(s.back.state, State::Connecting | State::Queued) {
                         // There is something to decide before there is something to send.
                         woken = Woken::IO;
                         continue;
                     }
+                    // A body may be read meanwhile.
+                    moved |=
+                        wants_request(s) && self.is_readable(self.clients[s.client as usize].sock);
                 }
                 Want::Wait => {}
             }

@@ -117,6 +117,8 @@ impl Session {
     /// The time in a queue counts even if nothing came of it.
     fn leaves_queue(&mut self, cx: &Cx<'_>) {
         if self.back.state == State::Queued {
+            let client = self.end.is_some_and(|end| end.cause == Cause::Client);
+            sometimes!(QueueAbort, client);
             self.times.queued = Some(cx.now.mono);
         }
     }

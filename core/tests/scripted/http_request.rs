@@ -224,6 +224,50 @@ fn a_head_that_does_not_fit() {
     }
 }
 
+/// The same with buffers that are no larger than what may be held, and behind another request.
+#[test]
+fn large_heads_in_large_buffers() {
+    for (bufsize, recv_size) in [(16_384, 16_384), (131_072, 65_536)] {
+        let mut knobs = Knobs::default();
+        knobs.tunables = match bufsize {
+            16_384 => |t| t.recv_size = 16_384,
+            _ => |t| t.bufsize = 131_072,
+        };
+        let limit = bufsize - 1_024;
+        for (len, fits) in
+            [(limit - 100, true), (limit, true), (limit + 1, false), (bufsize * 2, false)]
+        {
+            for first in ["", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"] {
+                for piece_max in [0, 5_000] {
+                    knobs.piece_max = piece_max;
+                    let mut rig = Rig::with(&http_config(S1), &knobs);
+                    let start = "GET /long HTTP/1.1\r\nHost: a\r\nX: ";
+                    let x = "x".repeat(len - start.len() - 4);
+                    let c = rig.ask(format!("{first}{start}{x}\r\n\r\n"));
+                    let mut o = None;
+                    if !first.is_empty() {
+                        let wire = rig.server("s1");
+                        rig.net.sent(wire);
+                        rig.send(wire, "HTTP/1.1 204 No Content\r\n\r\n");
+                        o = Some(wire);
+                    }
+                    let what = format!("{bufsize} {recv_size} {len} {first:?} {piece_max}");
+                    if fits {
+                        let o = o.unwrap_or_else(|| rig.server("s1"));
+                        assert!(rig.text(o).starts_with("GET /long "), "{what}");
+                        rig.send(o, OK);
+                        assert!(rig.text(c).ends_with("ok"), "{what}");
+                    } else {
+                        let text = rig.text(c);
+                        assert!(text.contains("HTTP/1.1 400 Bad request\r\n"), "{what}: {text}");
+                    }
+                    rig.finish();
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn rules() {
     for (rules, status, code) in [
@@ -395,8 +439,8 @@ fn probes_may_be_ignored() {
         let c = rig.client();
         rig.end(c);
         assert_eq!(rig.logs().len(), logged, "{lines}");
-        assert_eq!(rig.text(c).starts_with(said), true, "{lines}");
-        assert_eq!(rig.text(c).is_empty(), true);
+        assert!(rig.text(c).starts_with(said), "{lines}");
+        assert!(rig.text(c).is_empty());
         rig.finish();
 
         let mut rig = Rig::http(&format!("{lines}{S1}"));

@@ -70,8 +70,7 @@ fn a_rejected_client_gives_its_place_back() {
 
 #[test]
 fn accepting_in_small_steps() {
-    let mut knobs = Knobs::default();
-    knobs.tunables = |t| t.maxaccept = 1;
+    let knobs = Knobs { tunables: |t| t.maxaccept = 1, ..Knobs::default() };
     let mut rig = Rig::with(&tcp_config(S1), &knobs);
     let clients: Vec<_> = (0..10).map(|_| rig.net.connect(0)).collect();
     let turns = rig.turns;

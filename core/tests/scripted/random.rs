@@ -19,6 +19,8 @@ enum Step {
     Connect,
     /// A peer sends so many bytes of what it has to say.
     Push(Index, usize),
+    /// A peer sends the rest of its message, or the next one.
+    Say(Index),
     End(Index),
     Reset(Index),
     Window(Index, usize),
@@ -35,11 +37,12 @@ fn steps(max: usize) -> impl Strategy<Value = Vec<Step>> {
     let size = prop_oneof![1usize..4, 1usize..200, 200usize..6_000];
     let step = prop_oneof![
         3 => Just(Step::Connect),
-        16 => (who(), size.clone()).prop_map(|(who, n)| Step::Push(who, n)),
+        8 => (who(), size.clone()).prop_map(|(who, n)| Step::Push(who, n)),
+        16 => who().prop_map(Step::Say),
         2 => who().prop_map(Step::End),
         1 => who().prop_map(Step::Reset),
-        5 => (who(), prop_oneof![Just(0), size]).prop_map(|(who, n)| Step::Window(who, n)),
-        5 => who().prop_map(Step::Establish),
+        3 => (who(), prop_oneof![Just(0), size]).prop_map(|(who, n)| Step::Window(who, n)),
+        8 => who().prop_map(Step::Establish),
         1 => who().prop_map(Step::Refuse),
         4 => prop_oneof![1u64..30, 30u64..700].prop_map(Step::Wait),
         1 => any::<bool>().prop_map(Step::Shortage),
@@ -73,7 +76,7 @@ fn world(lines: &'static [&'static str]) -> impl Strategy<Value = World> {
     )
 }
 
-fn tiny(t: &mut Tunables) {
+pub fn tiny(t: &mut Tunables) {
     t.bufsize = 1_024;
     t.maxrewrite = 256;
     t.recv_size = 1_024;
@@ -87,10 +90,11 @@ fn tiny(t: &mut Tunables) {
     t.idle_max = 2;
 }
 
-/// A peer: the wire, and what it still has to say.
+/// A peer: the wire, what it has to say, and where its messages end.
 struct Peer {
     wire: Wire,
     says: Vec<u8>,
+    ends: Vec<usize>,
     said: usize,
     heard: Vec<u8>,
     ended: bool,
@@ -115,7 +119,7 @@ impl Walk {
     }
 
     /// Takes one step; `says` makes what a client and a server have to say.
-    fn take(&mut self, step: &Step, says: &mut impl FnMut(bool) -> Vec<u8>) {
+    fn take(&mut self, step: &Step, says: &mut impl FnMut(bool) -> Vec<Vec<u8>>) {
         match step {
             Step::Connect if self.clients.len() < 6 => {
                 let engine = self.clients.len() % self.rig.engines.len();
@@ -123,15 +127,18 @@ impl Walk {
                     true => self.rig.net.connect_to(0, engine as u32),
                     false => self.rig.net.connect(0),
                 };
-                self.clients.push(Peer::new(wire, says(true)));
+                self.clients.push(Peer::new(wire, &says(true)));
             }
             Step::Push(who, n) => {
                 if let Some((rig, peer)) = self.peer(who) {
-                    let n = (*n).min(peer.says.len() - peer.said);
-                    if n > 0 && !peer.ended && !peer.reset && rig.net.closed(peer.wire).is_none() {
-                        rig.net.push(peer.wire, &peer.says[peer.said..peer.said + n]);
-                        peer.said += n;
-                    }
+                    peer.push(rig, *n);
+                }
+            }
+            Step::Say(who) => {
+                if let Some((rig, peer)) = self.peer(who) {
+                    let end = peer.ends.iter().find(|end| **end > peer.said);
+                    let n = end.map_or(0, |end| end - peer.said);
+                    peer.push(rig, n);
                 }
             }
             Step::End(who) => {
@@ -162,7 +169,7 @@ impl Walk {
                 let wire = self.dialled.remove(who.index(self.dialled.len()));
                 if self.rig.net.closed(wire).is_none() {
                     self.rig.net.establish(wire);
-                    self.servers.push(Peer::new(wire, says(false)));
+                    self.servers.push(Peer::new(wire, &says(false)));
                 }
             }
             Step::Refuse(who) if !self.dialled.is_empty() => {
@@ -199,8 +206,22 @@ impl Walk {
 }
 
 impl Peer {
-    fn new(wire: Wire, says: Vec<u8>) -> Peer {
-        Peer { wire, says, said: 0, heard: Vec::new(), ended: false, reset: false }
+    fn new(wire: Wire, messages: &[Vec<u8>]) -> Peer {
+        let lens = messages.iter().scan(0, |sum, message| {
+            *sum += message.len();
+            Some(*sum)
+        });
+        let (ends, says) = (lens.collect(), messages.concat());
+        Peer { wire, says, ends, said: 0, heard: Vec::new(), ended: false, reset: false }
+    }
+
+    /// Sends at most `n` bytes more, if it still can.
+    fn push(&mut self, rig: &mut Rig, n: usize) {
+        let n = n.min(self.says.len() - self.said);
+        if n > 0 && !self.ended && !self.reset && rig.net.closed(self.wire).is_none() {
+            rig.net.push(self.wire, &self.says[self.said..self.said + n]);
+            self.said += n;
+        }
     }
 }
 
@@ -297,23 +318,21 @@ const ANSWERS: &[&str] = &[
     "garbage\r\n\r\n",
 ];
 
-fn talk(choices: &[Index], at: &mut usize, texts: &[&str]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for _ in 0..4 {
-        let text = *choices[*at % choices.len()].get(texts);
+/// The next few of `texts`. The first are the likeliest.
+fn talk(choices: &[Index], at: &mut usize, texts: &[&str]) -> Vec<Vec<u8>> {
+    let message = |_| {
+        let choice = choices[*at % choices.len()];
         *at += 1;
+        let text = if choice.index(2) == 0 { choice.get(&texts[..4]) } else { choice.get(texts) };
         match text.strip_suffix("BODY") {
-            Some(head) => {
-                out.extend_from_slice(head.as_bytes());
-                out.extend(numbered(3, 3_000));
-            }
-            None => out.extend_from_slice(text.as_bytes()),
+            Some(head) => [head.as_bytes(), &numbered(3, 3_000)].concat(),
+            None => text.as_bytes().to_vec(),
         }
-    }
-    out
+    };
+    (0..5).map(message).collect()
 }
 
-fn cases(n: u32) -> ProptestConfig {
+pub fn cases(n: u32) -> ProptestConfig {
     let config = ProptestConfig::with_cases(n);
     // The same walks every time, unless told otherwise.
     let rng_seed = match option_env!("WALKS") {
@@ -345,7 +364,7 @@ proptest! {
         let mut streams = 0;
         let mut says = |_: bool| {
             streams += 1;
-            numbered(streams, 8_000)
+            numbered(streams, 8_000).chunks(1_000).map(<[u8]>::to_vec).collect()
         };
         for step in &steps {
             walk.take(step, &mut says);

@@ -137,8 +137,7 @@ fn it_breaks_off_while_bytes_are_in_the_pipe() {
 
 #[test]
 fn pipes_are_few_and_used_again() {
-    let mut knobs = Knobs::default();
-    knobs.tunables = |t| t.pipes_max = 2;
+    let knobs = Knobs { tunables: |t| t.pipes_max = 2, ..Knobs::default() };
     let mut rig = Rig::with(&tcp_config(&format!(" option splice-auto\n{S1}")), &knobs);
     let pairs: Vec<_> = (0..4).map(|_| (rig.client(), rig.server("s1"))).collect();
     for (c, o) in &pairs {
