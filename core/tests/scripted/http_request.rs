@@ -1,5 +1,7 @@
 //! HTTP requests: what the server sees of them, and which never get there.
 
+use tidegate_core::proxy::spec::Tunables;
+
 use crate::rig::{Ended, Knobs, Rig, S1, http_config, in_pieces};
 use crate::tcp::pattern;
 
@@ -228,11 +230,11 @@ fn a_head_that_does_not_fit() {
 #[test]
 fn large_heads_in_large_buffers() {
     for (bufsize, recv_size) in [(16_384, 16_384), (131_072, 65_536)] {
-        let mut knobs = Knobs::default();
-        knobs.tunables = match bufsize {
+        let tunables: fn(&mut Tunables) = match bufsize {
             16_384 => |t| t.recv_size = 16_384,
             _ => |t| t.bufsize = 131_072,
         };
+        let mut knobs = Knobs { tunables, ..Knobs::default() };
         let limit = bufsize - 1_024;
         for (len, fits) in
             [(limit - 100, true), (limit, true), (limit + 1, false), (bufsize * 2, false)]
