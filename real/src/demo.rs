@@ -91,6 +91,7 @@ fn configuration(port: u16, origins: &Origins) -> String {
         "global\n    \
            log stdout format raw local0\n    \
            maxconn 1000\n    \
+           nbthread 1\n    \
            hard-stop-after 3s\n\n\
          defaults\n    \
            mode http\n    \

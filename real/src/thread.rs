@@ -180,7 +180,7 @@ impl Worker {
                 self.engine.signal(signal);
             }
             let park = self.engine.turn(&mut self.net, &mut (), now);
-            self.tidy.turned(self.engine.counters.sessions);
+            self.tidy.turned(self.engine.counters.sessions, self.engine.clients());
             for notice in self.engine.take_notices() {
                 (self.notify)(&notice);
             }
@@ -205,10 +205,13 @@ impl Worker {
 /// that there is time for it, and not too often.
 #[derive(Debug, Default)]
 struct Tidy {
-    /// Turns and sessions since the last time: one turn of a busy engine begins many sessions.
+    /// Turns, sessions and departures of clients since the last time: one turn of a busy engine sees
+    /// many.
     work: u64,
     /// Sessions that the engine has begun.
     sessions: u64,
+    /// Its clients.
+    clients: usize,
     last: Instant,
     woke: Instant,
     /// The last wait was a long one.
@@ -231,10 +234,11 @@ impl Tidy {
         self.woke = now;
     }
 
-    /// A turn is over; so many sessions were begun up to now.
-    fn turned(&mut self, sessions: u64) {
-        self.work += 1 + (sessions - self.sessions);
+    /// A turn is over; so many sessions were begun up to now, and so many clients are there.
+    fn turned(&mut self, sessions: u64, clients: usize) {
+        self.work += 1 + (sessions - self.sessions) + self.clients.saturating_sub(clients) as u64;
         self.sessions = sessions;
+        self.clients = clients;
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -275,13 +279,13 @@ mod tests {
         let mut tidy = Tidy::default();
         // Few turns: nothing to tidy, and no need to wake for it.
         tidy.woke(at(10_000));
-        tidy.turned(0);
+        tidy.turned(0, 0);
         assert!(!tidy.is_due(at(10_000)));
         assert_eq!(tidy.cap(at(10_000), forever), forever);
         // A burst: turn after turn.
         for _ in 0..Tidy::WORK {
             tidy.woke(at(10_001));
-            tidy.turned(0);
+            tidy.turned(0, 0);
             assert!(!tidy.is_due(at(10_001)));
         }
         // Then silence: looked at after a second, tidied up, and left alone.
@@ -295,8 +299,9 @@ mod tests {
         assert_eq!(tidy.cap(at(11_001), forever), forever);
         // Another burst soon after, of few turns with many sessions each, waits for its turn.
         tidy.woke(at(11_002));
-        tidy.turned(Tidy::WORK);
-        assert_eq!(tidy.work, Tidy::WORK + 1);
+        tidy.turned(Tidy::WORK / 2, Tidy::WORK as usize / 2);
+        tidy.turned(Tidy::WORK / 2, 0);
+        assert_eq!(tidy.work, Tidy::WORK + 2);
         tidy.woke(at(12_002));
         assert!(!tidy.is_due(at(12_002)));
         assert_eq!(tidy.cap(at(12_002), forever), Some(Duration::from_millis(3_999)));

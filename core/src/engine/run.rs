@@ -43,14 +43,14 @@ impl Engine {
                 Want::Server => {
                     self.find_server(net, id);
                     let s = &self.sessions[id as usize];
-                    let client = self.clients[s.client as usize].sock;
-                    let connected = !matches!(s.back.state, State::Connecting | State::Queued);
-                    if connected || (wants_request(s) && self.is_readable(client)) {
-                        // There is something to decide before there is something to send, or a
-                        // body to be read meanwhile.
+                    if !matches!(s.back.state, State::Connecting | State::Queued) {
+                        // There is something to decide before there is something to send.
                         woken = Woken::IO;
                         continue;
                     }
+                    // A body may be read meanwhile.
+                    moved |=
+                        wants_request(s) && self.is_readable(self.clients[s.client as usize].sock);
                 }
                 Want::Wait => {}
             }
