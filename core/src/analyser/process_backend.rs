@@ -86,20 +86,17 @@ fn add_forwarded(head: &mut crate::http::Head, rule: &ForwardFor, peer: Peer) {
 /// request's way.
 fn write_ip(ip: IpAddr, out: &mut [u8; 45]) -> usize {
     use std::io::Write;
-    let mut at = 0;
     match ip {
         IpAddr::V4(v4) => {
-            for (i, octet) in v4.octets().into_iter().enumerate() {
-                if i > 0 {
-                    out[at] = b'.';
-                    at += 1;
-                }
-                let mut digits = itoa::Buffer::new();
-                let text = digits.format(octet).as_bytes();
-                out[at..at + text.len()].copy_from_slice(text);
-                at += text.len();
+            let mut at = 0;
+            for octet in v4.octets() {
+                let [digits @ .., len] = OCTETS[usize::from(octet)];
+                // Three digits and a dot; what is too much is written over.
+                out[at..at + digits.len()].copy_from_slice(&digits);
+                at += usize::from(len) + 1;
+                out[at - 1] = b'.';
             }
-            at
+            at - 1
         }
         IpAddr::V6(v6) => {
             let mut rest = &mut out[..];
@@ -109,6 +106,22 @@ fn write_ip(ip: IpAddr, out: &mut [u8; 45]) -> usize {
         }
     }
 }
+
+/// Every octet in decimal, and how many digits that has.
+static OCTETS: [[u8; 4]; 256] = {
+    let mut table = [[0; 4]; 256];
+    let mut octet = 0;
+    while octet < table.len() {
+        let n = octet as u8;
+        table[octet] = match n {
+            0..10 => [b'0' + n, 0, 0, 1],
+            10..100 => [b'0' + n / 10, b'0' + n % 10, 0, 2],
+            100.. => [b'0' + n / 100, b'0' + n / 10 % 10, b'0' + n % 10, 3],
+        };
+        octet += 1;
+    }
+    table
+};
 
 fn contains(network: IpAddr, bits: u8, ip: IpAddr) -> bool {
     let mask = |value: u128, width: u32| value >> (width.saturating_sub(u32::from(bits)).min(127));
@@ -148,7 +161,7 @@ mod tests {
 
     #[test]
     fn addresses_in_text() {
-        for text in ["1.2.3.4", "255.255.255.255", "::1", "2001:db8::ffff:1"] {
+        for text in ["1.2.3.4", "0.10.99.100", "255.255.255.255", "::1", "2001:db8::ffff:1"] {
             let mut out = [0; 45];
             let Ok(ip) = text.parse() else { panic!("{text}") };
             let len = write_ip(ip, &mut out);

@@ -256,7 +256,6 @@ impl Engine {
         if !s.flags.has(SessionFlags::COUNTED_SERVER) {
             s.flags.set(SessionFlags::COUNTED_SERVER);
             self.shared.gauge_add(self.id, Gauge::Served(server), 1);
-            self.shared.gauge_add(self.id, Gauge::Sessions(server), 1);
             self.balancer_moved(id);
         }
         if let Some(conn) = self.idle_for(id) {

@@ -79,7 +79,7 @@ impl Engine {
                 } else {
                     self.shared.gauge(Gauge::Backend(s.backend))
                 },
-                srvconn: server.map_or(0, |server| self.shared.gauge(Gauge::Sessions(server))),
+                srvconn: server.map_or(0, |server| self.shared.gauge(Gauge::Served(server))),
                 retries: s.retries_done(),
                 redispatched: s.flags.has(SessionFlags::REDISPATCHED),
                 srv_queue: s.back.server_queue,

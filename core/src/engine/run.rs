@@ -166,7 +166,6 @@ impl Engine {
         if s.flags.has(SessionFlags::COUNTED_SERVER) {
             s.flags.clear(SessionFlags::COUNTED_SERVER);
             self.shared.gauge_add(self.id, Gauge::Served(s.back.server), -1);
-            self.shared.gauge_add(self.id, Gauge::Sessions(s.back.server), -1);
         }
         if s.flags.has(SessionFlags::SLOT) {
             s.flags.clear(SessionFlags::SLOT);

@@ -69,7 +69,12 @@ impl Connection {
 }
 
 /// Reads the Connection fields.
+#[inline]
 pub fn connection(head: &Head) -> Connection {
+    if head.has(Known::Connection) { read_connection(head) } else { Connection::default() }
+}
+
+fn read_connection(head: &Head) -> Connection {
     let mut found = Connection::default();
     for list in head.values(Known::Connection) {
         // Mostly, the list is one option.

@@ -23,35 +23,6 @@ impl Folded {
         };
         Folded { len: word.len(), first, last }
     }
-
-    /// Puts the lowered word, which is whole, in the place of the one it is of.
-    pub(super) fn put(self, word: &mut [u8]) {
-        debug_assert!(self.is_whole() && word.len() == self.len);
-        match self.len {
-            0..2 => {}
-            2..4 => {
-                put::<2>(word.first_chunk_mut(), self.first);
-                put::<2>(word.last_chunk_mut(), self.last);
-            }
-            4..8 => {
-                put::<4>(word.first_chunk_mut(), self.first);
-                put::<4>(word.last_chunk_mut(), self.last);
-            }
-            8.. => {
-                put::<8>(word.first_chunk_mut(), self.first);
-                put::<8>(word.last_chunk_mut(), self.last);
-            }
-        }
-    }
-
-    pub(super) const fn len(self) -> usize {
-        self.len
-    }
-
-    /// Do the ends hold all of the word?
-    pub(super) const fn is_whole(self) -> bool {
-        matches!(self.len, 2..=16)
-    }
 }
 
 const fn fold<const N: usize>(bytes: Option<&[u8; N]>) -> u64 {
@@ -59,12 +30,6 @@ const fn fold<const N: usize>(bytes: Option<&[u8; N]>) -> u64 {
     let mut word = [0; 8];
     word.split_at_mut(N).0.copy_from_slice(bytes);
     u64::from_le_bytes(word) | u64::from_ne_bytes([0x20; 8])
-}
-
-fn put<const N: usize>(bytes: Option<&mut [u8; N]>, folded: u64) {
-    if let Some(bytes) = bytes {
-        bytes.copy_from_slice(&folded.to_le_bytes()[..N]);
-    }
 }
 
 #[cfg(test)]
@@ -77,7 +42,6 @@ mod tests {
         for len in 2..=word.len() {
             let word = &word[..len];
             let folded = Folded::of(word);
-            assert!(folded.is_whole());
             for at in 0..len {
                 for byte in b' '..=255 {
                     let mut other = word.to_vec();
@@ -87,9 +51,6 @@ mod tests {
                 }
             }
             assert!(Folded::of(&word[1..]) != folded);
-            let mut upper = word.to_ascii_uppercase();
-            Folded::of(&upper).put(&mut upper);
-            assert_eq!(upper, word);
         }
     }
 }

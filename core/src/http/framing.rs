@@ -147,9 +147,7 @@ fn settle_length(head: &mut Head, length: u64) {
 
 /// Leaves one field of that name, with that value.
 fn settle_value(head: &mut Head, known: Known, value: &[u8]) {
-    let mut values = head.values(known);
-    let settled = values.next() == Some(value) && values.next().is_none();
-    drop(values);
+    let settled = head.lone_value(known) == Some(value);
     if !settled {
         head.settle_known(known, value);
     }
@@ -171,6 +169,12 @@ fn is_chunked(head: &Head) -> Result<bool, FramingError> {
 
 /// The one number that all Content-Lengths say. They may repeat it, in fields or in a list.
 fn content_length(head: &Head) -> Result<Option<u64>, FramingError> {
+    if !head.has(Known::ContentLength) {
+        return Ok(None);
+    }
+    if let Some(length) = head.lone_value(Known::ContentLength).and_then(plain_length) {
+        return Ok(Some(length));
+    }
     let mut length = None;
     for value in head.values(Known::ContentLength) {
         for number in value.split(|byte| *byte == b',') {
@@ -182,6 +186,16 @@ fn content_length(head: &Head) -> Result<Option<u64>, FramingError> {
         }
     }
     Ok(length)
+}
+
+/// A number as nearly all are written: digits, and so few of them that they cannot overflow.
+fn plain_length(digits: &[u8]) -> Option<u64> {
+    if !(1..=18).contains(&digits.len()) {
+        return None;
+    }
+    digits.iter().try_fold(0, |length, digit| {
+        digit.is_ascii_digit().then(|| length * 10 + u64::from(digit - b'0'))
+    })
 }
 
 fn parse_length(digits: &[u8]) -> Result<u64, FramingError> {

@@ -21,6 +21,11 @@ pub(super) struct Index {
     pub(super) fields: Vec<Field>,
     /// The known names of the fields: all of them, and no other.
     pub(super) present: KnownSet,
+    /// The known names that more than one field had; it may be one by now.
+    repeated: KnownSet,
+    /// Of so many fields at the beginning it is known that their lines lie one behind the other,
+    /// right behind the start line.
+    pub(super) in_line: usize,
 }
 
 /// A field is the line `name: value` with its CRLF, somewhere in the block.
@@ -49,9 +54,10 @@ impl Field {
 }
 
 impl Index {
-    /// Takes the line that starts `lines`, which start at `at` in the block, as the next field. It
-    /// has the form `name:?value` with CRLF, where `?` is SP or HTAB, and no control character in
-    /// the name. Says what the name is, or nothing if it is no token.
+    /// Takes the line that starts `lines`, which start at `at` of the block, as the next field.
+    /// Lowers the name, in which there is no control character. Says what it is, or nothing if it is
+    /// no token.
+    #[inline(always)]
     pub(super) fn take(
         &mut self,
         lines: &mut [u8],
@@ -59,34 +65,40 @@ impl Index {
         name_len: usize,
         value_len: usize,
     ) -> Option<Known> {
-        lines[name_len + 1] = b' ';
-        let name = &mut lines[..name_len];
-        let known = Known::recognise_and_lower(name);
-        if known == Known::Other && !lower_token(name) {
+        let known = Known::recognise_and_lower(lines, name_len);
+        if known == Known::Other && !lower_token(lines.get_mut(..name_len)?) {
             return None;
         }
-        debug_assert!(lines[name_len + COLON.len() + value_len..].starts_with(CRLF));
         self.push(at, name_len, value_len, known);
         Some(known)
     }
 
     /// Adds a line that is as it should be.
+    #[inline(always)]
     pub(super) fn push(&mut self, at: usize, name_len: usize, value_len: usize, known: Known) {
         debug_assert!(name_len <= NAME_MAX);
         let (at, name_len, value_len) = (at as u32, name_len as u16, value_len as u32);
         self.fields.push(Field { at, value_len, name_len, known });
+        if self.present.contains(known) {
+            self.repeated.insert(known);
+        }
         self.present.insert(known);
     }
 
     pub(super) fn clear(&mut self) {
         self.fields.clear();
-        self.fields.shrink_to(FIELDS_KEPT);
+        if self.fields.capacity() > FIELDS_KEPT {
+            self.fields.shrink_to(FIELDS_KEPT);
+        }
         self.present = KnownSet::EMPTY;
+        self.repeated = KnownSet::EMPTY;
+        self.in_line = 0;
     }
 
     /// Removes the fields for which `keep` says no.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(Field) -> bool) {
-        let Index { fields, present } = self;
+        let Index { fields, present, in_line, .. } = self;
+        *in_line = 0;
         *present = KnownSet::EMPTY;
         fields.retain(|field| {
             let kept = keep(*field);
@@ -95,6 +107,14 @@ impl Index {
             }
             kept
         });
+    }
+
+    /// The field of a known name, if there is one and it is told at once that there is no other.
+    pub(super) fn lone(&self, known: Known) -> Option<Field> {
+        if !self.present.contains(known) || self.repeated.contains(known) {
+            return None;
+        }
+        self.fields.iter().find(|field| field.known == known).copied()
     }
 
     /// The fields that may have that name: none, or all.

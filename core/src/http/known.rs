@@ -1,7 +1,5 @@
 //! Names with a meaning to a proxy: methods, versions and header fields, recognised once.
 
-use super::folded::Folded;
-
 /// A request method. Methods are case-sensitive (RFC 9110 section 9.1): `get` is [`Other`].
 ///
 /// [`Other`]: Method::Other
@@ -111,15 +109,11 @@ macro_rules! known {
                 }
             }
 
-            fn by_folded(name: Folded) -> Known {
-                match name.len() {
-                    $( $len => {
-                        $( if name == const { Folded::of($name.as_bytes()) } {
-                            return Known::$variant;
-                        } )+
-                        Known::Other
-                    } )+
-                    _ => Known::Other,
+            /// The name with what separates it from its value.
+            pub(super) const fn line_start(self) -> &'static str {
+                match self {
+                    $( $( Known::$variant => concat!($name, ": "), )+ )+
+                    Known::Other => "",
                 }
             }
 
@@ -167,23 +161,128 @@ known! {
 }
 
 impl Known {
-    /// Recognises a name in any case, and lowers it where it stands if it is known. It holds no
-    /// control characters, as [`Folded`] demands.
-    pub(super) fn recognise_and_lower(name: &mut [u8]) -> Known {
-        let folded = Folded::of(name);
-        let known = Known::by_folded(folded);
-        if known == Known::Other {
-            return known;
+    /// Recognises the name that is the first `len` bytes of `lines`, in any case, and lowers it
+    /// where it stands if it is known. It holds no control characters.
+    #[inline(always)]
+    pub(super) fn recognise_and_lower(lines: &mut [u8], len: usize) -> Known {
+        if let (Some(mask), Some(bytes)) = (SHORT_MASKS.get(len), lines.first_chunk_mut()) {
+            let word = u128::from_le_bytes(*bytes);
+            let lowered = (word | SPACES) & mask;
+            let slot = SLOTS[short_hash(lowered)];
+            let Some((name, known)) = SHORTS.get(usize::from(slot)) else { return Known::Other };
+            if *name != lowered {
+                return Known::Other;
+            }
+            *bytes = (word & !mask | lowered).to_le_bytes();
+            return *known;
         }
-        if folded.is_whole() {
-            folded.put(name);
-        } else if name.eq_ignore_ascii_case(known.name().as_bytes()) {
+        Known::recognise_and_lower_slowly(&mut lines[..len])
+    }
+
+    /// The same for a name that is long, or at the very end.
+    fn recognise_and_lower_slowly(name: &mut [u8]) -> Known {
+        let same = |known: &&Known| name.eq_ignore_ascii_case(known.name().as_bytes());
+        let known = Known::ALL.iter().find(same).copied().unwrap_or(Known::Other);
+        if known != Known::Other {
             name.make_ascii_lowercase();
-        } else {
-            return Known::Other;
         }
         known
     }
+}
+
+// The short names, which nearly all are, are found by one look into a table. A name is its lowered
+// bytes as a number, zeros behind them. Lowering sets one bit in every byte: what is then equal to a
+// name of letters, digits and `-` differs in nothing but case, if it held no control characters.
+
+/// The longest short name.
+const SHORT_MAX: usize = 16;
+
+const SPACES: u128 = u128::from_ne_bytes([b' '; SHORT_MAX]);
+
+/// By length: the bytes of a name.
+static SHORT_MASKS: [u128; SHORT_MAX + 1] = {
+    let mut masks = [0; SHORT_MAX + 1];
+    let mut len = 1;
+    while len <= SHORT_MAX {
+        masks[len] = u128::MAX >> (128 - 8 * len);
+        len += 1;
+    }
+    masks
+};
+
+/// The short names by their place in [`Known::ALL`], which begins with them.
+static SHORTS: [(u128, Known); SHORT_COUNT] = SHORT_NAMES;
+
+const SHORT_NAMES: [(u128, Known); SHORT_COUNT] = {
+    let mut shorts = [(0, Known::Other); SHORT_COUNT];
+    let mut at = 0;
+    while at < SHORT_COUNT {
+        let known = Known::ALL[at];
+        let name = known.name().as_bytes();
+        let mut i = name.len();
+        while i > 0 {
+            i -= 1;
+            shorts[at].0 = shorts[at].0 << 8 | name[i] as u128;
+        }
+        shorts[at].1 = known;
+        at += 1;
+    }
+    shorts
+};
+
+const SHORT_COUNT: usize = {
+    let mut count = 0;
+    while count < Known::ALL.len() && Known::ALL[count].name().len() <= SHORT_MAX {
+        count += 1;
+    }
+    count
+};
+
+/// By hash: the place of a short name; of none, beyond all.
+static SLOTS: [u8; 256] = slots(HASH_FACTOR);
+
+/// Chosen so that no two short names have the same hash, which is checked.
+const HASH_FACTOR: u64 = {
+    let mut factor = 0x9e37_79b9_7f4a_7c15_u64;
+    while !is_perfect(factor) {
+        factor = factor.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(2);
+    }
+    factor
+};
+
+const fn is_perfect(factor: u64) -> bool {
+    let mut seen = [false; 256];
+    let mut at = 0;
+    while at < SHORT_COUNT {
+        let hash = hash_with(factor, SHORT_NAMES[at].0);
+        if seen[hash] {
+            return false;
+        }
+        seen[hash] = true;
+        at += 1;
+    }
+    true
+}
+
+const fn slots(factor: u64) -> [u8; 256] {
+    let mut slots = [u8::MAX; 256];
+    let mut at = 0;
+    while at < SHORT_COUNT {
+        slots[hash_with(factor, SHORT_NAMES[at].0)] = at as u8;
+        at += 1;
+    }
+    slots
+}
+
+#[inline(always)]
+fn short_hash(name: u128) -> usize {
+    hash_with(HASH_FACTOR, name)
+}
+
+#[inline(always)]
+const fn hash_with(factor: u64, name: u128) -> usize {
+    let word = name as u64 ^ ((name >> 64) as u64).rotate_left(5);
+    (word.wrapping_mul(factor) >> 56) as usize
 }
 
 const _: () = assert!(Known::ALL.len() < 64, "KnownSet is 64 bits, one of them for Other");
@@ -249,18 +348,22 @@ mod tests {
             assert_eq!(Known::recognise(&name[1..]), Known::Other, "{known:?}");
             assert_eq!(Known::recognise(&name.to_ascii_uppercase()), Known::Other);
             let mut upper = name.to_ascii_uppercase();
-            assert_eq!(Known::recognise_and_lower(&mut upper), known);
+            assert_eq!(Known::recognise_and_lower(&mut upper, name.len()), known);
             assert_eq!(upper, name);
+            let mut upper = [&name.to_ascii_uppercase()[..], b": SOMETHING ELSE"].concat();
+            assert_eq!(Known::recognise_and_lower(&mut upper, name.len()), known);
+            assert_eq!(upper, [name, b": SOMETHING ELSE"].concat());
             for at in 0..name.len() {
                 for byte in (b' '..=255).filter(|byte| *byte != name[at]) {
                     let mut near = name.to_vec();
                     near[at] = byte;
                     assert_ne!(Known::recognise(&near), known);
                     if !byte.eq_ignore_ascii_case(&name[at]) {
-                        assert_eq!(
-                            Known::recognise_and_lower(&mut near.clone()),
-                            Known::recognise(&near)
-                        );
+                        for behind in [&b""[..], b": SOMETHING ELSE"] {
+                            let mut line = [&near, behind].concat();
+                            let found = Known::recognise_and_lower(&mut line, near.len());
+                            assert_eq!(found, Known::recognise(&near));
+                        }
                     }
                 }
             }

@@ -20,7 +20,7 @@ use core::ops::Range;
 use itoa::Buffer;
 
 use super::HeadError;
-use super::find::find_control;
+use super::find::{WIDTH, find_control};
 use super::index::{COLON, CRLF, Field, Index, NAME_MAX};
 use super::known::{Known, KnownSet, Method, VERSION_LEN, Version};
 use super::token::{elements, is_target_byte, is_token, is_value_byte};
@@ -31,6 +31,9 @@ pub(super) const BLOCK_MAX: usize = 1 << 26;
 
 /// A cleared head keeps at most so many bytes.
 const BLOCK_KEPT: usize = 32 << 10;
+
+/// What stands behind loaded bytes, so that a search ends within a whole word of them.
+const PADDING: &[u8; WIDTH] = &[0; WIDTH];
 
 /// A block of more bytes is tidied when most of them are dead.
 const TIDY_MIN: usize = 64 << 10;
@@ -81,7 +84,9 @@ impl Head {
     /// it large.
     pub fn clear(&mut self) {
         self.block.clear();
-        self.block.shrink_to(BLOCK_KEPT);
+        if self.block.capacity() > BLOCK_KEPT {
+            self.block.shrink_to(BLOCK_KEPT);
+        }
         self.index.clear();
         self.line = Line::default();
         self.method_len = 0;
@@ -163,9 +168,14 @@ impl Head {
     /// Appends a field whose name is known.
     pub fn push_known(&mut self, known: Known, value: &[u8]) {
         assert!(known != Known::Other, "a field has a name");
-        let name = known.name().as_bytes();
-        let at = self.append_field(name, value);
-        self.index.push(at, name.len(), value.len(), known);
+        let start = known.line_start().as_bytes();
+        let at = self.block.len();
+        self.reserve(start.len() + value.len() + CRLF.len());
+        self.block.extend_from_slice(start);
+        self.block.extend_from_slice(value);
+        self.block.extend_from_slice(CRLF);
+        mend(&mut self.block[at + start.len()..at + start.len() + value.len()]);
+        self.index.push(at, start.len() - COLON.len(), value.len(), known);
     }
 
     /// Appends a field after every other of its name is removed; `http-request set-header`. `name`
@@ -188,6 +198,7 @@ impl Head {
             return self.push_known(known, value);
         };
         let mut others = false;
+        self.index.in_line = 0;
         self.index
             .fields
             .retain(|field| field.known != known || !core::mem::replace(&mut others, true));
@@ -202,6 +213,7 @@ impl Head {
         let field = Field { at: at as u32, value_len: value.len() as u32, ..old };
         mend(&mut self.block[field.value()]);
         self.index.fields[index] = field;
+        self.index.in_line = self.index.in_line.min(index);
         self.tidy();
     }
 
@@ -214,6 +226,7 @@ impl Head {
     pub fn remove_all(&mut self, names: KnownSet) -> bool {
         let found = self.index.present.intersects(names);
         if found {
+            self.index.in_line = 0;
             self.index.fields.retain(|field| !names.contains(field.known));
             self.index.present.remove_all(names);
             self.tidy();
@@ -330,6 +343,24 @@ impl Head {
         self.index.fields.len()
     }
 
+    /// The value of the field of that name, if it is told at once that there is only one.
+    pub(super) fn lone_value(&self, known: Known) -> Option<&[u8]> {
+        self.index.lone(known).map(|field| &self.block[field.value()])
+    }
+
+    /// The bytes of all names and values together.
+    pub fn fields_len(&self) -> usize {
+        if self.index.in_line == self.index.fields.len() {
+            let lines = self.lines_in_line().len() - self.line.range().len();
+            return lines - self.index.fields.len() * (COLON.len() + CRLF.len());
+        }
+        self.index
+            .fields
+            .iter()
+            .map(|field| field.name_len as usize + field.value_len as usize)
+            .sum()
+    }
+
     /// The `index`-th field, name and value.
     pub fn field(&self, index: usize) -> Option<(&[u8], &[u8])> {
         let field = self.index.fields.get(index)?;
@@ -355,8 +386,9 @@ impl Head {
     /// The lines of the head in order, in as few pieces as they lie in the block. The final empty
     /// line is not among them.
     pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        let mut lines = self.index.fields.iter().map(|field| field.line());
-        let mut next = Some(self.line.range());
+        let others = &self.index.fields[self.index.in_line..];
+        let mut lines = others.iter().map(|field| field.line());
+        let mut next = Some(self.lines_in_line());
         iter::from_fn(move || {
             let mut piece = next.take()?;
             next = lines.find(|line| {
@@ -370,11 +402,20 @@ impl Head {
         })
     }
 
+    /// The start line and the fields right behind it.
+    fn lines_in_line(&self) -> Range<usize> {
+        let line = self.line.range();
+        let fields = &self.index.fields[..self.index.in_line];
+        line.start..fields.last().map_or(line.end, |last| last.line().end)
+    }
+
     /// Starts over with received bytes as the block, at most [`BLOCK_MAX`]. Its lines are then to
     /// be taken one by one, and what follows them unloaded.
     pub(super) fn load(&mut self, lines: &[u8]) {
         self.clear();
-        self.append(&[lines]);
+        self.reserve(lines.len() + PADDING.len());
+        self.block.extend_from_slice(lines);
+        self.block.extend_from_slice(PADDING);
     }
 
     /// Appends a status line, whatever else the block holds.
@@ -417,12 +458,14 @@ impl Head {
         self.status = status;
     }
 
-    /// Drops from the block all that follows its first `len` bytes.
+    /// Drops from the block all that follows its first `len` bytes, which are the start line and the
+    /// fields that were taken, one behind the other.
     pub(super) fn unload(&mut self, len: usize) {
         self.block.truncate(len);
+        self.index.in_line = self.index.fields.len();
     }
 
-    /// All that the head was loaded with, and the index that its lines are to be taken into.
+    /// All that the head was loaded with and some padding, and the index that its lines are to be taken into.
     pub(super) fn loaded(&mut self) -> (&mut [u8], &mut Index) {
         (&mut self.block, &mut self.index)
     }
@@ -430,7 +473,8 @@ impl Head {
     /// Removes the Connection fields and the unknown fields that they name, of which no more than
     /// `names_max` are looked up.
     pub(super) fn remove_nominated(&mut self, mut names_max: usize) {
-        let Head { block, index: Index { fields, present }, .. } = self;
+        let Head { block, index: Index { fields, present, in_line, .. }, .. } = self;
+        *in_line = 0;
         while let Some(index) = fields.iter().position(|field| field.known == Known::Connection) {
             let list = &block[fields.remove(index).value()];
             for name in elements(list).take(names_max) {
@@ -452,6 +496,7 @@ impl Head {
         let mut block = Vec::with_capacity(self.wire_len());
         block.extend_from_slice(&self.block[self.line.range()]);
         self.line.at = 0;
+        self.index.in_line = 0;
         for field in &mut self.index.fields {
             let line = field.line();
             field.at = block.len() as u32;
@@ -462,6 +507,7 @@ impl Head {
 
     fn take_line(&mut self, at: usize, len: usize, version_at: usize, version: Version) {
         self.line = Line { at: at as u32, len: len as u32 };
+        self.index.in_line = 0;
         self.version = version;
         self.block[version_at..version_at + VERSION_LEN].copy_from_slice(Version::V11.as_bytes());
         debug_assert!(self.block[self.line.range()].ends_with(CRLF));

@@ -311,7 +311,9 @@ fn take_fields(
         }
         let known = if rest.starts_with(b"\r\n") && value_at == at + name.len() + 2 {
             let (lines, index) = into.loaded();
-            index.take(&mut lines[at..], at, name.len(), value.len()).ok_or(Refusal::Syntax)?
+            let line = &mut lines[at..];
+            line[name.len() + 1] = b' ';
+            index.take(line, at, name.len(), value.len()).ok_or(Refusal::Syntax)?
         } else if ends_line(rest) {
             into.push(name, value)
         } else {

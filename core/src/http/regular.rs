@@ -3,8 +3,8 @@
 //! a head that it does not take is not bad, but left to httparse, and one that it takes becomes
 //! what httparse would have made of it, for a third of the instructions. Both are tests.
 
-use super::find::{find_control, find_name_end, find_target_end};
-use super::index::{Index, NAME_MAX};
+use super::find::{find_control, find_target_end, padded_control, padded_name_end};
+use super::index::{COLON, CRLF, Index, NAME_MAX};
 use super::known::{Known, Version};
 use super::model::Head;
 use super::scan::Kind;
@@ -18,13 +18,16 @@ pub(super) fn take_regular(kind: Kind, head: &mut Head, fields_max: usize) -> Op
         Kind::Response => take_status_line(head)?,
     };
     let (lines, index) = head.loaded();
-    let mut at = start;
-    while !lines[at..].starts_with(b"\r\n") {
+    let all = lines.len();
+    let mut rest = lines.get_mut(start..)?;
+    while !rest.starts_with(b"\r\n") {
         if index.fields.len() == fields_max {
             return None;
         }
-        at += take_field(&mut lines[at..], at, index)?;
+        let len = take_field(rest, all - rest.len(), index)?;
+        rest = rest.get_mut(len..)?;
     }
+    let at = all - rest.len();
     head.unload(at);
     Some(at + 2)
 }
@@ -64,19 +67,19 @@ fn take_status_line(head: &mut Head) -> Option<usize> {
 }
 
 /// Takes the line that starts `lines`, which are at `at` in the head, and says how long it is.
+#[inline(always)]
 fn take_field(lines: &mut [u8], at: usize, index: &mut Index) -> Option<usize> {
-    let name_len = find_name_end(lines)?;
-    let rest = lines[name_len..].strip_prefix(b": ")?;
-    let value_len = find_control(rest)?;
-    let (value, rest) = rest.split_at(value_len);
+    let name_len = padded_name_end(lines)?;
+    let [b':', b' ', rest @ ..] = lines.get(name_len..)? else { return None };
+    let value_len = padded_control(rest)?;
+    let (value, [b'\r', b'\n', ..]) = rest.split_at_checked(value_len)? else { return None };
     // HTAB is a control, so only SP is left of the blanks.
-    if value.starts_with(b" ") || value.ends_with(b" ") || name_len > NAME_MAX {
+    if value.first() == Some(&b' ') || value.last() == Some(&b' ') || name_len > NAME_MAX {
         return None;
     }
-    let len = lines.len() - rest.strip_prefix(b"\r\n")?.len();
     let again = index.present.contains(Known::Host);
     match index.take(lines, at, name_len, value_len)? {
         Known::Host if again => None,
-        _ => Some(len),
+        _ => Some(name_len + COLON.len() + value_len + CRLF.len()),
     }
 }

@@ -132,21 +132,14 @@ impl Txn {
     /// holds.
     pub fn count_head(&mut self, body: Body) {
         let head = &self.response;
-        let mut sum: usize = head.fields().map(|(n, v)| n.len() + v.len()).sum();
-        if head.has(Known::Connection) {
-            for value in head.values(Known::Connection) {
-                sum -= value.len();
-                sum += left_of_connection(value).map_or(0, |len| len + CONNECTION.len());
-                sum -= CONNECTION.len();
-            }
+        let mut sum = head.fields_len();
+        for value in head.values(Known::Connection) {
+            sum -= value.len();
+            sum += left_of_connection(value).map_or(0, |len| len + CONNECTION.len());
+            sum -= CONNECTION.len();
         }
         if head.has(Known::ContentLength) {
-            let all: usize =
-                head.values(Known::ContentLength).map(|v| LENGTH.len() + v.len()).sum();
-            let first = head.values(Known::ContentLength).next().unwrap_or_default();
-            let first = first.split(|b| *b == b',').next().unwrap_or(first).trim_ascii();
-            sum -= all;
-            sum += if body == Body::Chunked { 0 } else { LENGTH.len() + first.len() };
+            sum -= spare_lengths(head, body);
         }
         self.head_bytes += 20 + 8 + 3 + head.reason().len() as u64 + sum as u64 + 1;
     }
@@ -159,6 +152,18 @@ impl Txn {
 
 const CONNECTION: &str = "connection";
 const LENGTH: &str = "content-length";
+
+/// How many bytes of the Content-Length fields are not of the one number that holds.
+fn spare_lengths(head: &Head, body: Body) -> usize {
+    let mut values = head.values(Known::ContentLength);
+    let Some(first) = values.next() else { return 0 };
+    let holds = first.split(|b| *b == b',').next().unwrap_or(first).trim_ascii().len();
+    let others: usize = values.map(|value| LENGTH.len() + value.len()).sum();
+    match body {
+        Body::Chunked => LENGTH.len() + first.len() + others,
+        _ => first.len() - holds + others,
+    }
+}
 
 /// How long a Connection field is without `close` and `keep-alive`; none if nothing is left.
 fn left_of_connection(value: &[u8]) -> Option<usize> {

@@ -462,7 +462,7 @@ impl Rig {
         assert_eq!(self.net.open(), self.net.standing(), "sockets left");
         assert!(self.shared.is_idle(), "something is held: {:#?}", self.shared);
         for server in 0..self.site.servers.len() as u32 {
-            for gauge in [Gauge::Served(server), Gauge::Sessions(server), Gauge::Idle(server)] {
+            for gauge in [Gauge::Served(server), Gauge::Idle(server)] {
                 assert_eq!(self.shared.gauge(gauge), 0, "{gauge:?}");
             }
         }

@@ -19,16 +19,15 @@ pub enum Gauge {
     Accepted(ProxyId),
     /// Sessions that a backend has got since the start.
     Received(ProxyId),
-    /// Sessions that have this server, from its choice to their end: what `leastconn` compares.
+    /// Sessions that have this server, from its choice to their end: what `leastconn` compares, and
+    /// `srv_conn` of the log.
     Served(ServerId),
-    /// Sessions on this server, from the connection attempt on: `srv_conn` of the log.
-    Sessions(ServerId),
     /// Idle connections kept to this server.
     Idle(ServerId),
 }
 
 const PER_PROXY: u32 = 4;
-const PER_SERVER: u32 = 3;
+const PER_SERVER: u32 = 2;
 const LINE: usize = 16;
 
 /// A cache line of counters.
@@ -74,8 +73,7 @@ impl Gauges {
             Gauge::Accepted(id) => proxy(id, 2),
             Gauge::Received(id) => proxy(id, 3),
             Gauge::Served(id) => server(id, 0),
-            Gauge::Sessions(id) => server(id, 1),
-            Gauge::Idle(id) => server(id, 2),
+            Gauge::Idle(id) => server(id, 1),
         } as usize;
         &self.blocks[engine][index / LINE].0[index % LINE]
     }
@@ -91,8 +89,7 @@ mod tests {
         let proxies = (0..3).flat_map(|id| {
             [Gauge::Frontend(id), Gauge::Backend(id), Gauge::Accepted(id), Gauge::Received(id)]
         });
-        let servers =
-            (0..7).flat_map(|id| [Gauge::Served(id), Gauge::Sessions(id), Gauge::Idle(id)]);
+        let servers = (0..7).flat_map(|id| [Gauge::Served(id), Gauge::Idle(id)]);
         let all: Vec<Gauge> = proxies.chain(servers).collect();
         for (n, gauge) in all.iter().enumerate() {
             gauges.add(0, *gauge, n as i32 + 1);
