@@ -127,6 +127,7 @@ impl Buf {
     }
 
     /// Drops `n` bytes of the input from its front. Only without output, else see [`Buf::replace`].
+    #[inline]
     pub fn skip(&mut self, n: usize) {
         invariant!(n <= self.input_len());
         if self.start == self.mid {
@@ -145,6 +146,7 @@ impl Buf {
     /// Replaces the first `old` bytes of the input by `new`, which becomes output. False (and
     /// nothing changed) if the block is too small.
     #[must_use]
+    #[inline]
     pub fn replace(&mut self, old: usize, new: &[u8]) -> bool {
         invariant!(old <= self.input_len());
         let (start, mid, end) = (self.start as usize, self.mid as usize, self.end as usize);

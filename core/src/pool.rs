@@ -45,6 +45,7 @@ impl Pools {
     }
 
     /// An empty buffer.
+    #[inline]
     pub fn take(&mut self, class: Class) -> Buf {
         let c = class as usize;
         self.live[c] += 1;
@@ -58,6 +59,7 @@ impl Pools {
     }
 
     /// Takes a buffer back; what is in it is lost.
+    #[inline]
     pub fn give(&mut self, buf: Buf) {
         let block = buf.into_block();
         let c = self.class_of(block.len());

@@ -127,6 +127,7 @@ impl Tasks {
     }
 
     /// Puts a task on the run queue for a reason.
+    #[inline]
     pub fn wake(&mut self, id: TaskId, why: Woken) {
         let task = &mut self.table[id as usize];
         invariant!(task.work.is_some(), "task {id} is gone");
@@ -159,6 +160,7 @@ impl Tasks {
 
     /// Sets a task's deadline. Earlier re-links it; later is lazy: when the old one fires, the real
     /// one is looked at.
+    #[inline]
     pub fn set_deadline(&mut self, id: TaskId, deadline: Deadline) {
         let task = &mut self.table[id as usize];
         invariant!(task.work.is_some(), "task {id} is gone");

@@ -13,6 +13,7 @@ use crate::time::Deadline;
 use crate::txn::{Flow, Recoder, TxnFlags};
 
 /// Passes the request's head, once per connection, then its body.
+#[inline]
 pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if s.back.state != State::Established {
         return Verdict::Wait;
@@ -89,6 +90,7 @@ pub(super) fn begins_badly(bytes: &[u8]) -> bool {
 }
 
 /// Writes the request's head in front of what is there of its body.
+#[inline]
 fn queue_head(s: &mut Session, cx: &mut Cx<'_>) -> bool {
     cx.scratch.clear();
     write_request(&s.txn.request, cx.scratch);
@@ -110,6 +112,7 @@ fn queue_head(s: &mut Session, cx: &mut Cx<'_>) -> bool {
 }
 
 /// Passes the response's body until its end, or as far as the server sends it.
+#[inline]
 pub(super) fn response(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let unchunk = s.txn.is(TxnFlags::UNCHUNK);
     match s.txn.response_flow {

@@ -13,6 +13,7 @@ use crate::sometimes;
 use crate::txn::{Flow, TxnFlags};
 
 /// Rewrites the head and starts the body.
+#[inline]
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let len = s.txn.head_len as usize;
     decide_connections(s);

@@ -11,6 +11,7 @@ use crate::time::Deadline;
 use crate::txn::{Flow, TxnFlags};
 
 /// Reads the request's head once it is complete.
+#[inline]
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let input = s.req.buf.as_ref().map_or(&[][..], |b| b.input());
     let limits = HeadLimits::of(cx.site.tunables.maxhdr);

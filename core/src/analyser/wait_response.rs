@@ -17,6 +17,7 @@ use crate::time::Deadline;
 use crate::txn::{Flow, TxnFlags};
 
 /// Reads the response's head once it is complete.
+#[inline]
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     loop {
         let input = s.res.buf.as_ref().map_or(&[][..], |b| b.input());
@@ -211,6 +212,7 @@ fn interim(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
 }
 
 /// Puts the head in `cx.scratch` in the place of the first `len` bytes of the response's input.
+#[inline]
 pub(super) fn put_head(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
     let Some(mut buf) = s.res.buf.take() else { return false };
     let mut fits = buf.replace(len, cx.scratch);

@@ -225,6 +225,7 @@ impl ServerConns {
         self.table.is_empty()
     }
 
+    #[inline]
     fn unlink(&mut self, id: ConnId) {
         let conn = &mut self.table[id as usize];
         let Some(kind) = conn.idle.take() else { return };

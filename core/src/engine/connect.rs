@@ -97,6 +97,7 @@ impl Engine {
     }
 
     /// The load of the session's server changed.
+    #[inline]
     pub(super) fn balancer_moved(&mut self, id: u32) {
         let s = &self.sessions[id as usize];
         if s.back.server == NO_SERVER {

@@ -32,6 +32,7 @@ struct Receiver<'a, P> {
 
 impl Engine {
     /// Receives on both sides what the session has use and room for. True if something came.
+    #[inline]
     pub(super) fn receive<P: Poller>(&mut self, net: &mut P, id: u32) -> bool {
         let s = &mut *self.sessions[id as usize];
         let client_sock = self.clients[s.client as usize].sock;
@@ -227,6 +228,7 @@ impl<P: Poller> Receiver<'_, P> {
 
 /// The channel's buffer with room worth a receive beyond `reserve`; none if what it holds has to
 /// leave first.
+#[inline]
 fn make_room<'a>(
     channel: &'a mut Channel,
     pools: &mut Pools,
@@ -260,6 +262,7 @@ pub(super) fn has_room(channel: &Channel) -> bool {
 
 /// Sends a channel's output: the buffer, then the pipe. True if all of it left, or the socket
 /// failed.
+#[inline]
 fn send_channel<P: Poller>(
     net: &mut P,
     fds: &mut Fds,

@@ -80,6 +80,7 @@ impl Engine {
     }
 
     /// Before the session sleeps: buffers only while there are bytes, and its deadline.
+    #[inline]
     fn rest(&mut self, id: u32) {
         let s = &mut self.sessions[id as usize];
         for channel in [&mut s.req, &mut s.res] {
@@ -112,6 +113,7 @@ impl Engine {
     }
 
     /// The session has its server connection.
+    #[inline]
     pub(super) fn established(&mut self, id: u32, reused: bool) {
         let s = &mut self.sessions[id as usize];
         s.connected(reused, &self.site, self.now);
@@ -153,6 +155,7 @@ impl Engine {
     }
 
     /// Gives back what the session holds of its server: the slot, the place in a queue, the counts.
+    #[inline]
     pub(super) fn release_server<P: Poller>(&mut self, net: &mut P, id: u32) {
         let s = &mut self.sessions[id as usize];
         if let Some(ticket) = s.back.ticket.take()
@@ -330,6 +333,7 @@ impl Engine {
 }
 
 /// Gives an empty buffer back; moves a small rest out of a large one.
+#[inline]
 fn tidy(channel: &mut Channel, pools: &mut crate::pool::Pools) {
     let Some(buf) = channel.buf.take() else { return };
     if buf.is_empty() {

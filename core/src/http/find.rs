@@ -25,11 +25,18 @@ pub(super) fn find_break(text: &[u8]) -> Option<usize> {
     find(text, |word| below(word, b' '), |byte| byte < b' ')
 }
 
-/// Where a field name ends: at the first colon, blank or other byte up to SP. Needs a whole word
-/// behind what matters, and finds nothing without.
+/// Where a field name ends: at the first colon, blank or other byte up to SP.
+pub(super) fn find_name_end(text: &[u8]) -> Option<usize> {
+    let ends = |byte| byte <= b' ' || byte == b':';
+    find(text, |word| below(word, b' ' + 1) | equal(word, b':'), ends)
+}
+
+/// [`find_name_end`] for the first bytes of a line.
 #[inline(always)]
-pub(super) fn padded_name_end(text: &[u8]) -> Option<usize> {
-    find_padded(text, |word| below(word, b' ' + 1) | equal(word, b':'))
+pub(super) fn name_end(text: &[u8; WIDTH]) -> Option<usize> {
+    let word = u8x16::new(*text);
+    let marks = (below(word, b' ' + 1) | equal(word, b':')).to_bitmask();
+    (marks != 0).then(|| marks.trailing_zeros() as usize)
 }
 
 /// [`find_control`] for a text that goes on for a whole word behind what matters.
@@ -128,9 +135,13 @@ mod tests {
                         assert_eq!(find_control(&text), control, "{byte:#x} in {fill:#x}");
                         assert_eq!(find_break(&text), line_end, "{byte:#x} in {fill:#x}");
                         let name_end = (byte <= b' ' || byte == b':').then_some(at);
+                        if let Some(word) = text.first_chunk() {
+                            let found = super::name_end(word);
+                            assert_eq!(found, name_end.filter(|at| *at < WIDTH), "{byte:#x}");
+                        }
                         let padded = [&text[..], &[b'x'; WIDTH]].concat();
                         assert_eq!(padded_control(&padded), control, "{byte:#x} in {fill:#x}");
-                        assert_eq!(padded_name_end(&padded), name_end, "{byte:#x} in {fill:#x}");
+                        assert_eq!(find_name_end(&text), name_end, "{byte:#x} in {fill:#x}");
                         let target_end = (!is_target_byte(byte)).then_some(at);
                         assert!(!ascii || find_target_end(&text) == target_end, "{byte:#x}");
                     }

@@ -116,6 +116,7 @@ pub fn response_body(head: &Head, request_method: Method) -> Result<Body, Framin
 /// Makes the head say that its body is `body`, once, and nothing else. What is written then cannot
 /// be read in two ways. In an answer to HEAD or a 304 the fields are about a body that is not sent,
 /// and stay; in a 1xx or 204 they are forbidden (RFC 9110 section 8.6, RFC 9112 section 6.1).
+#[inline]
 pub fn settle(head: &mut Head, body: Body) {
     match body {
         Body::Length(length) => settle_length(head, length),
@@ -140,12 +141,14 @@ pub fn settle(head: &mut Head, body: Body) {
     }
 }
 
+#[inline]
 fn settle_length(head: &mut Head, length: u64) {
     head.remove(Known::TransferEncoding);
     settle_value(head, Known::ContentLength, Buffer::new().format(length).as_bytes());
 }
 
 /// Leaves one field of that name, with that value.
+#[inline]
 fn settle_value(head: &mut Head, known: Known, value: &[u8]) {
     let settled = head.lone_value(known) == Some(value);
     if !settled {
@@ -154,6 +157,7 @@ fn settle_value(head: &mut Head, known: Known, value: &[u8]) {
 }
 
 /// Is there a Transfer-Encoding? If so, it must be `chunked` and no more.
+#[inline]
 fn is_chunked(head: &Head) -> Result<bool, FramingError> {
     let mut codings = head.values(Known::TransferEncoding);
     let Some(coding) = codings.next() else { return Ok(false) };
@@ -168,6 +172,7 @@ fn is_chunked(head: &Head) -> Result<bool, FramingError> {
 }
 
 /// The one number that all Content-Lengths say. They may repeat it, in fields or in a list.
+#[inline]
 fn content_length(head: &Head) -> Result<Option<u64>, FramingError> {
     if !head.has(Known::ContentLength) {
         return Ok(None);

@@ -53,26 +53,13 @@ impl Field {
     }
 }
 
-impl Index {
-    /// Takes the line that starts `lines`, which start at `at` of the block, as the next field.
-    /// Lowers the name, in which there is no control character. Says what it is, or nothing if it is
-    /// no token.
-    #[inline(always)]
-    pub(super) fn take(
-        &mut self,
-        lines: &mut [u8],
-        at: usize,
-        name_len: usize,
-        value_len: usize,
-    ) -> Option<Known> {
-        let known = Known::recognise_and_lower(lines, name_len);
-        if known == Known::Other && !lower_token(lines.get_mut(..name_len)?) {
-            return None;
-        }
-        self.push(at, name_len, value_len, known);
-        Some(known)
-    }
+/// Lowers a field name, in which there is no control character. Says what it is, or nothing if it
+/// is no token.
+pub(super) fn recognise(name: &mut [u8]) -> Option<Known> {
+    lower_token(name).then(|| Known::recognise(name))
+}
 
+impl Index {
     /// Adds a line that is as it should be.
     #[inline(always)]
     pub(super) fn push(&mut self, at: usize, name_len: usize, value_len: usize, known: Known) {

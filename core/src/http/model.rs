@@ -21,7 +21,7 @@ use itoa::Buffer;
 
 use super::HeadError;
 use super::find::{WIDTH, find_control};
-use super::index::{COLON, CRLF, Field, Index, NAME_MAX};
+use super::index::{COLON, CRLF, Field, Index, NAME_MAX, recognise};
 use super::known::{Known, KnownSet, Method, VERSION_LEN, Version};
 use super::token::{elements, is_target_byte, is_token, is_value_byte};
 
@@ -160,12 +160,14 @@ impl Head {
     pub fn push(&mut self, name: &[u8], value: &[u8]) -> Known {
         assert!(name.len() <= NAME_MAX, "a field name is not that long");
         let at = self.append_field(name, value);
-        self.index
-            .take(&mut self.block[at..], at, name.len(), value.len())
-            .expect("a field name is a token")
+        let known =
+            recognise(&mut self.block[at..at + name.len()]).expect("a field name is a token");
+        self.index.push(at, name.len(), value.len(), known);
+        known
     }
 
     /// Appends a field whose name is known.
+    #[inline]
     pub fn push_known(&mut self, known: Known, value: &[u8]) {
         assert!(known != Known::Other, "a field has a name");
         let start = known.line_start().as_bytes();
@@ -411,6 +413,7 @@ impl Head {
 
     /// Starts over with received bytes as the block, at most [`BLOCK_MAX`]. Its lines are then to
     /// be taken one by one, and what follows them unloaded.
+    #[inline]
     pub(super) fn load(&mut self, lines: &[u8]) {
         self.clear();
         self.reserve(lines.len() + PADDING.len());
@@ -430,6 +433,7 @@ impl Head {
     }
 
     /// Makes the line at `at` of the block the request line.
+    #[inline]
     pub(super) fn take_request_line(
         &mut self,
         at: usize,
@@ -445,6 +449,7 @@ impl Head {
     }
 
     /// Makes the line at `at` of the block the status line.
+    #[inline]
     pub(super) fn take_status_line(
         &mut self,
         at: usize,

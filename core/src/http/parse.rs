@@ -15,7 +15,7 @@ use memchr::memchr;
 use super::authority::check_target;
 use super::diagnose::diagnose;
 use super::error::{BadHead, HeadError};
-use super::index::NAME_MAX;
+use super::index::{NAME_MAX, recognise};
 use super::known::{Known, VERSION_LEN, Version};
 use super::model::{BLOCK_MAX, Head};
 use super::regular::take_regular;
@@ -89,6 +89,7 @@ impl HeadScan {
         found
     }
 
+    #[inline]
     fn look_and_parse(
         &mut self,
         start: &Start,
@@ -165,6 +166,7 @@ pub(super) fn parse_irregular(
 }
 
 /// Whether what the lines say goes together.
+#[inline]
 fn check(kind: Kind, head: &Head) -> Result<(), BadHead> {
     match kind {
         Kind::Request => {
@@ -313,7 +315,9 @@ fn take_fields(
             let (lines, index) = into.loaded();
             let line = &mut lines[at..];
             line[name.len() + 1] = b' ';
-            index.take(line, at, name.len(), value.len()).ok_or(Refusal::Syntax)?
+            let known = recognise(&mut line[..name.len()]).ok_or(Refusal::Syntax)?;
+            index.push(at, name.len(), value.len(), known);
+            known
         } else if ends_line(rest) {
             into.push(name, value)
         } else {

@@ -3,12 +3,12 @@
 //! a head that it does not take is not bad, but left to httparse, and one that it takes becomes
 //! what httparse would have made of it, for a third of the instructions. Both are tests.
 
-use super::find::{find_control, find_target_end, padded_control, padded_name_end};
-use super::index::{COLON, CRLF, Index, NAME_MAX};
+use super::find::{WIDTH, find_control, find_name_end, find_target_end, name_end, padded_control};
+use super::index::{COLON, CRLF, Index, NAME_MAX, recognise};
 use super::known::{Known, Version};
 use super::model::Head;
 use super::scan::Kind;
-use super::token::is_token_byte;
+use super::token::{is_token_byte, lower_token};
 
 /// Makes a model of the head that starts what `head` was loaded with, and says how long it is. If
 /// that says `None`, `head` is in no particular state.
@@ -69,7 +69,38 @@ fn take_status_line(head: &mut Head) -> Option<usize> {
 /// Takes the line that starts `lines`, which are at `at` in the head, and says how long it is.
 #[inline(always)]
 fn take_field(lines: &mut [u8], at: usize, index: &mut Index) -> Option<usize> {
-    let name_len = padded_name_end(lines)?;
+    let start = lines.first_chunk_mut()?;
+    let Some(name_len) = name_end(start) else { return take_long_field(lines, at, index) };
+    let known = match Known::recognise_short(start, name_len) {
+        Known::Other => recognise_unknown(start, name_len)?,
+        known => known,
+    };
+    take_value(lines, at, name_len, known, index)
+}
+
+/// A short name that is not known, if it is a token.
+#[inline(never)]
+fn recognise_unknown(start: &mut [u8; WIDTH], name_len: usize) -> Option<Known> {
+    lower_token(start.get_mut(..name_len)?).then_some(Known::Other)
+}
+
+/// A line whose name may be a long one.
+#[cold]
+fn take_long_field(lines: &mut [u8], at: usize, index: &mut Index) -> Option<usize> {
+    let name_len = find_name_end(lines)?;
+    let known = recognise(lines.get_mut(..name_len)?)?;
+    take_value(lines, at, name_len, known, index)
+}
+
+/// Takes the rest of the line, behind a name that is taken.
+#[inline(always)]
+fn take_value(
+    lines: &[u8],
+    at: usize,
+    name_len: usize,
+    known: Known,
+    index: &mut Index,
+) -> Option<usize> {
     let [b':', b' ', rest @ ..] = lines.get(name_len..)? else { return None };
     let value_len = padded_control(rest)?;
     let (value, [b'\r', b'\n', ..]) = rest.split_at_checked(value_len)? else { return None };
@@ -77,9 +108,7 @@ fn take_field(lines: &mut [u8], at: usize, index: &mut Index) -> Option<usize> {
     if value.first() == Some(&b' ') || value.last() == Some(&b' ') || name_len > NAME_MAX {
         return None;
     }
-    let again = index.present.contains(Known::Host);
-    match index.take(lines, at, name_len, value_len)? {
-        Known::Host if again => None,
-        _ => Some(name_len + COLON.len() + value_len + CRLF.len()),
-    }
+    let twice = known == Known::Host && index.present.contains(Known::Host);
+    index.push(at, name_len, value_len, known);
+    (!twice).then_some(name_len + COLON.len() + value_len + CRLF.len())
 }

@@ -102,6 +102,7 @@ impl HeadScan {
     }
 
     /// Steps over empty lines until the head has started, or says what that leads to instead.
+    #[inline]
     pub(super) fn start(&mut self, input: &[u8]) -> Result<Start, Scan> {
         let skip_max = match self.kind {
             Kind::Request => SKIP_MAX,

@@ -26,6 +26,7 @@ pub fn write_response(head: &Head, version: Version, out: &mut Vec<u8>) {
     }
 }
 
+#[inline]
 fn write(head: &Head, out: &mut Vec<u8>) {
     out.reserve(head.wire_len_max());
     for piece in head.pieces() {

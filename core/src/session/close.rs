@@ -338,6 +338,7 @@ impl Session {
     }
 
     /// Whether the exchange is over and everything is delivered that can be.
+    #[inline]
     pub fn is_over(&self) -> bool {
         let tunnel = self.txn.is(TxnFlags::TUNNEL);
         if self.mode == Mode::Tcp || tunnel {
@@ -382,6 +383,7 @@ impl Session {
 
     /// Whether the server's connection may carry another request: the answer is complete, nothing
     /// came behind it, and our request was sent whole.
+    #[inline]
     pub fn keeps_server(&self) -> bool {
         self.back.state == State::Established
             && self.back.server != NO_SERVER

@@ -130,6 +130,7 @@ impl Txn {
     /// of version, status and reason, of all names and values, and 1 for the end. What it has
     /// removed by then does not count: `close` and `keep-alive`, and lengths beyond the one that
     /// holds.
+    #[inline]
     pub fn count_head(&mut self, body: Body) {
         let head = &self.response;
         let mut sum = head.fields_len();
