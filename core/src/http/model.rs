@@ -478,7 +478,8 @@ impl Head {
     /// Removes the Connection fields and the unknown fields that they name, of which no more than
     /// `names_max` are looked up.
     pub(super) fn remove_nominated(&mut self, mut names_max: usize) {
-        let Head { block, index: Index { fields, present, in_line, .. }, .. } = self;
+        let Head { block, index, .. } = self;
+        let Index { fields, present, in_line, .. } = index;
         *in_line = 0;
         while let Some(index) = fields.iter().position(|field| field.known == Known::Connection) {
             let list = &block[fields.remove(index).value()];
