@@ -179,9 +179,9 @@ impl Known {
     }
 }
 
-// The short names, which nearly all are, are found by one look into a table. A name is its
-// lowered bytes as a number, zeros behind them. Lowering sets one bit in every byte: what is then equal to a
-// name of letters, digits and `-` differs in nothing but case, if it held no control characters.
+// The short names, which nearly all are, are found by one look into a table. A name is its lowered
+// bytes as a number, zeros behind them. Lowering sets one bit in every byte: what is then equal to
+// a name of letters, digits and `-` differs in nothing but case, if it held no control characters.
 
 /// The longest short name.
 const SHORT_MAX: usize = 16;

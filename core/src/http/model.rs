@@ -463,14 +463,15 @@ impl Head {
         self.status = status;
     }
 
-    /// Drops from the block all that follows its first `len` bytes, which are the start line and the
-    /// fields that were taken, one behind the other.
+    /// Drops from the block all that follows its first `len` bytes, which are the start line and
+    /// the fields that were taken, one behind the other.
     pub(super) fn unload(&mut self, len: usize) {
         self.block.truncate(len);
         self.index.in_line = self.index.fields.len();
     }
 
-    /// All that the head was loaded with and some padding, and the index that its lines are to be taken into.
+    /// All that the head was loaded with and some padding, and the index that its lines are to be
+    /// taken into.
     pub(super) fn loaded(&mut self) -> (&mut [u8], &mut Index) {
         (&mut self.block, &mut self.index)
     }
