@@ -5,4 +5,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod actor;
+pub mod auditor;
+pub mod chaos;
+pub mod digest;
+pub mod ledger;
 pub mod memnet;
+pub mod scenario;
+pub mod site;
+pub mod strict;
+pub mod sweep;
+pub mod trace;
+pub mod world;

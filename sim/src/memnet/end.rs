@@ -431,5 +431,5 @@ impl State {
 }
 
 fn doubled(first: Duration, tries: u32) -> Duration {
-    Duration::from_nanos(first.as_nanos() << tries.min(8))
+    Duration::from_nanos(first.as_nanos() << tries.min(5))
 }

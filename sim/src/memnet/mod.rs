@@ -115,6 +115,22 @@ pub struct Counts {
     pub datagrams_lost: u64,
 }
 
+impl Counts {
+    /// Adds another's.
+    pub fn add(&mut self, other: Counts) {
+        self.events += other.events;
+        self.connections += other.connections;
+        self.bytes += other.bytes;
+        self.syn_lost += other.syn_lost;
+        self.refused += other.refused;
+        self.resets += other.resets;
+        self.retransmissions += other.retransmissions;
+        self.crashes += other.crashes;
+        self.shortages += other.shortages;
+        self.datagrams_lost += other.datagrams_lost;
+    }
+}
+
 /// The network. A clone is another handle of the same one.
 #[derive(Clone, Debug)]
 pub struct Net(Rc<RefCell<State>>);
@@ -286,6 +302,13 @@ impl Net {
     /// Cuts the way from one host to another; what is sent is tried again until it is healed.
     pub fn cut(&self, from: HostId, to: HostId) {
         self.0.borrow_mut().cut.insert((from, to), ());
+    }
+
+    /// Nothing is scarce any more.
+    pub fn provide(&self) {
+        let limits = &mut self.0.borrow_mut().limits;
+        limits.descriptors = 0;
+        limits.ports = 0;
     }
 
     /// Mends every link, and wakes up every silent host.

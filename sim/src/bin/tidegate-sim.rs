@@ -1,0 +1,287 @@
+//! `tidegate-sim`: runs Tidegate's engine in simulated networks, replays what fails, and makes it
+//! smaller. The program, and not the library, measures time, uses threads and reads files.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use lexopt::prelude::*;
+use tidegate_core::check::{MARKS, reached};
+use tidegate_sim::scenario::{Knobs, Profile, Scenario};
+use tidegate_sim::sweep::{Sum, digest_of, shrink};
+use tidegate_sim::world::{Outcome, Watch, run};
+
+const HELP: &str = "\
+tidegate-sim: Tidegate's engine in simulated networks
+
+  tidegate-sim run [--seeds A..B] [--profile P] [--jobs N] [--minutes M] [--quiet]
+      runs every seed of A..B (0..256), at most for M minutes, and says what they came to
+  tidegate-sim replay SEED [--profile P] [--trace] [--json]
+  tidegate-sim replay --scenario FILE [--trace] [--json]
+      runs one again, with --trace as a timeline
+  tidegate-sim shrink SEED [--profile P] [--runs N]
+      looks for a smaller scenario that breaks the same promise, and prints it
+  tidegate-sim show SEED [--profile P]
+      prints the scenario of a seed, as --scenario reads it
+  tidegate-sim list-marks
+      prints the rare situations that a sweep should reach
+
+Profiles: calm (nothing goes wrong), swarm (some of it; the default), storm (all of it).
+It ends with 1 if a promise was broken, with 2 if it was asked for nonsense.
+";
+
+fn main() -> ExitCode {
+    match parse() {
+        Ok(Command::Help) => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Run(sweep)) => sweep.run(),
+        Ok(Command::Replay { scenario, name, trace, json }) => {
+            replay(&scenario, &name, trace, json)
+        }
+        Ok(Command::Shrink { scenario, runs }) => shrink_one(scenario, runs),
+        Ok(Command::Show(scenario)) => {
+            print!("{scenario}");
+            ExitCode::SUCCESS
+        }
+        Ok(Command::ListMarks) => {
+            MARKS.iter().for_each(|mark| println!("{mark:?}"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("tidegate-sim: {error}\nTry tidegate-sim --help.");
+            ExitCode::from(2)
+        }
+    }
+}
+
+enum Command {
+    Help,
+    Run(Sweep),
+    Replay { scenario: Scenario, name: String, trace: bool, json: bool },
+    Shrink { scenario: Scenario, runs: u32 },
+    Show(Scenario),
+    ListMarks,
+}
+
+fn parse() -> Result<Command, lexopt::Error> {
+    let mut args = lexopt::Parser::from_env();
+    let mut words = Vec::new();
+    let mut profile = Profile::Swarm;
+    let (mut seeds, mut jobs, mut minutes) = (0..256, 1, None);
+    let (mut trace, mut json, mut quiet) = (false, false, false);
+    let (mut file, mut runs) = (None, 2_000);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("help") | Short('h') => return Ok(Command::Help),
+            Long("profile") => {
+                let name = args.value()?.string()?;
+                profile = Profile::named(&name).ok_or(format!("no profile is called {name:?}"))?;
+            }
+            Long("seeds") => {
+                let text = args.value()?.string()?;
+                let bad = || format!("--seeds takes A..B, not {text:?}");
+                let (from, to) = text.split_once("..").ok_or_else(bad)?;
+                let number = |text: &str| text.parse::<u64>().map_err(|_| bad());
+                seeds = number(from)?..number(to)?;
+            }
+            Long("jobs") => jobs = args.value()?.parse::<usize>()?.clamp(1, 256),
+            Long("minutes") => minutes = Some(args.value()?.parse::<f64>()?),
+            Long("scenario") => file = Some(args.value()?.string()?),
+            Long("runs") => runs = args.value()?.parse()?,
+            Long("trace") => trace = true,
+            Long("json") => json = true,
+            Long("quiet") => quiet = true,
+            Value(word) => words.push(word.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let seed =
+        |text: &str| text.parse().map_err(|_| lexopt::Error::from(format!("{text:?} is no seed")));
+    let named = |text: &str| format!("{text} --profile {}", profile.name());
+    Ok(match (&words[..], file) {
+        ([], None) => Command::Help,
+        (["run"], None) => Command::Run(Sweep { seeds, jobs, minutes, profile, quiet }),
+        (["replay"], Some(file)) => {
+            let text = std::fs::read_to_string(&file).map_err(|e| format!("{file}: {e}"))?;
+            let scenario = Scenario::parse(&text).map_err(|e| format!("{file}: {e}"))?;
+            Command::Replay { scenario, name: format!("--scenario {file}"), trace, json }
+        }
+        (["replay", n], None) => {
+            let scenario = Scenario::draw(seed(n)?, profile);
+            Command::Replay { scenario, name: named(n), trace, json }
+        }
+        (["shrink", n], None) => {
+            Command::Shrink { scenario: Scenario::draw(seed(n)?, profile), runs }
+        }
+        (["show", n], None) => Command::Show(Scenario::draw(seed(n)?, profile)),
+        (["list-marks"], None) => Command::ListMarks,
+        (other, _) => return Err(format!("{:?} makes no sense", other.join(" ")).into()),
+    })
+}
+
+/// Many seeds.
+struct Sweep {
+    seeds: std::ops::Range<u64>,
+    jobs: usize,
+    minutes: Option<f64>,
+    profile: Profile,
+    quiet: bool,
+}
+
+impl Sweep {
+    fn run(self) -> ExitCode {
+        std::panic::set_hook(Box::new(|_| {}));
+        let began = Instant::now();
+        let end = self.minutes.map(|minutes| began + Duration::from_secs_f64(minutes * 60.0));
+        let (next, over) = (AtomicU64::new(self.seeds.start), AtomicBool::new(false));
+        let (send, outcomes) = mpsc::channel::<(u64, Outcome)>();
+        let mut sum = Sum::default();
+        let digests = Mutex::new(BTreeMap::new());
+        std::thread::scope(|scope| {
+            for _ in 0..self.jobs {
+                let send = send.clone();
+                let (next, over, sweep) = (&next, &over, &self);
+                scope.spawn(move || {
+                    while !over.load(Ordering::Relaxed) {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= sweep.seeds.end || end.is_some_and(|end| Instant::now() > end) {
+                            break;
+                        }
+                        let outcome = run(&Scenario::draw(seed, sweep.profile), Watch::default());
+                        if send.send((seed, outcome)).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(send);
+            let mut told = Instant::now();
+            for (seed, outcome) in outcomes {
+                if let Ok(mut digests) = digests.lock() {
+                    digests.insert(seed, outcome.digest);
+                }
+                sum.add(seed, &outcome);
+                if let Some(violation) = &outcome.violation {
+                    println!("seed {seed}: {} at {:?}", violation.invariant, violation.at);
+                    println!("    {}", violation.detail.replace('\n', "\n    "));
+                    println!(
+                        "    again: tidegate-sim replay {seed} --profile {} --trace",
+                        self.profile.name()
+                    );
+                    over.store(sum.failures.len() >= 10, Ordering::Relaxed);
+                }
+                if !self.quiet && told.elapsed() > Duration::from_secs(5) {
+                    told = Instant::now();
+                    eprintln!("{} seeds, {} broken", sum.runs, sum.failures.len());
+                }
+            }
+        });
+        let digests = digests.into_inner().unwrap_or_default();
+        self.tell(&sum, began.elapsed(), digest_of(digests.into_values()));
+        if sum.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    fn tell(&self, sum: &Sum, took: Duration, digest: u64) {
+        let rate = |n: u64| n as f64 / took.as_secs_f64();
+        println!(
+            "{} seeds of {} ({}), {} broken, in {:.1} s: {:.0} seeds/s, {:.0} requests/s",
+            sum.runs,
+            self.seeds.end - self.seeds.start,
+            self.profile.name(),
+            sum.failures.len(),
+            took.as_secs_f64(),
+            rate(sum.runs),
+            rate(sum.requests),
+        );
+        println!(
+            "simulated: {} requests ({} answered), {} h {:02} min, {} turns, {} network events",
+            sum.requests,
+            sum.answered,
+            sum.seconds / 3600,
+            sum.seconds / 60 % 60,
+            sum.turns,
+            sum.net.events
+        );
+        let (i, n) = (sum.injected, sum.net);
+        println!(
+            "injected: short reads {}, short writes {}, balks {}, duplicates {}, late events {}, \
+             accept failures {}, connect failures {}",
+            i.short_reads,
+            i.short_writes,
+            i.balks,
+            i.duplicates,
+            i.late,
+            i.accept_failures,
+            i.connect_failures
+        );
+        println!(
+            "network: {} connections, {} refused, {} SYNs lost, {} resets, {} retransmissions, {} \
+             crashes, {} shortages, {} datagrams lost",
+            n.connections,
+            n.refused,
+            n.syn_lost,
+            n.resets,
+            n.retransmissions,
+            n.crashes,
+            n.shortages,
+            n.datagrams_lost
+        );
+        if cfg!(debug_assertions) {
+            let missed: Vec<_> = MARKS.iter().filter(|mark| reached(**mark) == 0).collect();
+            println!("marks: {} of {} reached", MARKS.len() - missed.len(), MARKS.len());
+            if !missed.is_empty() {
+                println!("    never: {missed:?}");
+            }
+        }
+        println!("digest {digest:016x}");
+    }
+}
+
+fn replay(scenario: &Scenario, name: &str, trace: bool, json: bool) -> ExitCode {
+    let outcome = run(scenario, Watch { turns: false, timeline: trace || json });
+    for (at, text) in &outcome.timeline {
+        let ms = at.as_nanos() as f64 / 1e6;
+        if json {
+            println!("{}", serde_json::json!({ "ms": ms, "event": text }));
+        } else {
+            println!("{ms:>14.3} ms  {text}");
+        }
+    }
+    println!(
+        "{} of {} requests answered in {:.3} s of virtual time, {} turns, digest {:016x}",
+        outcome.answered,
+        outcome.requests,
+        outcome.time.as_nanos() as f64 / 1e9,
+        outcome.turns_count,
+        outcome.digest
+    );
+    match outcome.violation {
+        None => ExitCode::SUCCESS,
+        Some(violation) => {
+            println!("{} broken at {:?}: {}", violation.invariant, violation.at, violation.detail);
+            println!("again: tidegate-sim replay {name} --trace");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn shrink_one(scenario: Scenario, runs: u32) -> ExitCode {
+    std::panic::set_hook(Box::new(|_| {}));
+    let Some(violation) = run(&scenario, Watch::default()).violation else {
+        eprintln!("nothing is broken in that scenario");
+        return ExitCode::from(2);
+    };
+    let count = |scenario: &Scenario| scenario.to_string().lines().count() - 1;
+    eprintln!("{}, {} of {} knobs", violation.invariant, count(&scenario), Knobs::NAMES.len());
+    let small = shrink(scenario, violation.invariant, runs, |smaller| {
+        eprintln!("still broken with {} knobs", count(smaller));
+    });
+    print!("# breaks {}\n{small}", violation.invariant);
+    ExitCode::FAILURE
+}

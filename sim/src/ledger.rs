@@ -1,0 +1,156 @@
+//! What every request was meant to be and what became of it, kept apart from the proxy: the actors
+//! write into it what they sent and saw, and the auditor reads it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use tidegate_core::time::Instant;
+
+use crate::digest::Digest;
+
+/// The direction of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From the client.
+    Request,
+    /// From the server.
+    Response,
+}
+
+/// What a client means by a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meant {
+    /// `GET`, `HEAD` or `POST`; TCP streams have none.
+    pub method: &'static str,
+    /// Bytes of its body.
+    pub body: u64,
+    /// The body comes in chunks.
+    pub chunked: bool,
+    /// Asked once everything is calm again: it must be answered.
+    pub finale: bool,
+    /// The client itself means to give it up, or sends it so that it may fail.
+    pub spoilt: bool,
+}
+
+/// What became of a request, as its client saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was not sent, or the client is still waiting.
+    Open,
+    /// It was answered whole.
+    Answered(u16),
+    /// The connection ended before that, or within the answer.
+    Cut,
+    /// The client gave it up by itself.
+    Abandoned,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// What it is.
+    pub meant: Meant,
+    /// How it ended.
+    pub fate: Fate,
+    /// How often a server has read it whole.
+    pub served: u32,
+    /// How often a server began to answer it.
+    pub begun: u32,
+    /// Log lines about it, and the last one's status.
+    pub logged: u32,
+    /// The status in the log.
+    pub logged_status: u16,
+}
+
+/// A broken promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which: `A1` to `A14`, as the auditor's table has them.
+    pub invariant: &'static str,
+    /// When it was noticed.
+    pub at: Instant,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// All requests of a run.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// By number.
+    pub entries: BTreeMap<u64, Entry>,
+    /// What was found to be wrong, in order.
+    pub violations: Vec<Violation>,
+    /// What happened, to be read by a person.
+    pub timeline: Option<Vec<(Instant, String)>>,
+    /// The time.
+    pub now: Instant,
+    /// What the actors saw, hashed.
+    pub digest: Digest,
+    next: u64,
+}
+
+/// The ledger as the actors hold it.
+pub type Shared = Rc<RefCell<Ledger>>;
+
+impl Ledger {
+    /// Enters a request and says its number.
+    pub fn enter(&mut self, meant: Meant) -> u64 {
+        self.next += 1;
+        let fate = Fate::Open;
+        let entry = Entry { meant, fate, served: 0, begun: 0, logged: 0, logged_status: 0 };
+        self.entries.insert(self.next, entry);
+        self.next
+    }
+
+    /// The entry of that number.
+    pub fn entry(&mut self, id: u64) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
+    }
+
+    /// Says how a request ended; the first word stays.
+    pub fn settle(&mut self, id: u64, fate: Fate) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if entry.fate == Fate::Open {
+            entry.fate = fate;
+            self.digest.number(id);
+            self.digest.bytes(format!("{fate:?}").as_bytes());
+            self.note(|| format!("request {id}: {fate:?}"));
+        }
+    }
+
+    /// Notes a broken promise.
+    pub fn violated(&mut self, invariant: &'static str, detail: String) {
+        self.note(|| format!("{invariant} VIOLATED: {detail}"));
+        self.violations.push(Violation { invariant, at: self.now, detail });
+    }
+
+    /// Notes something in the timeline, if there is one.
+    pub fn note(&mut self, text: impl FnOnce() -> String) {
+        let now = self.now;
+        if let Some(timeline) = &mut self.timeline {
+            timeline.push((now, text()));
+        }
+    }
+}
+
+/// A byte of a body: of which, which way, where.
+pub fn byte(id: u64, way: Way, at: u64) -> u8 {
+    let word = (id << 1 | u64::from(way == Way::Response)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ (at >> 3).wrapping_mul(0xd134_2543_de82_ef95);
+    let word = (word ^ (word >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (word >> (8 * (at & 7))) as u8
+}
+
+/// Part of a body.
+pub fn stream(id: u64, way: Way, at: u64, len: usize) -> impl Iterator<Item = u8> {
+    (at..at + len as u64).map(move |at| byte(id, way, at))
+}
+
+/// A number that follows from a request's and a purpose, for what is decided about it.
+pub fn lot(seed: u64, id: u64, purpose: u64) -> u64 {
+    let mut digest = Digest::default();
+    [seed, id, purpose].into_iter().for_each(|n| digest.number(n));
+    digest.number(0);
+    digest.value()
+}

@@ -1,0 +1,120 @@
+//! The configuration that a scenario's knobs describe, in HAProxy's own words: the whole way from
+//! the text to the engine is part of the run.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tidegate_core::build::{CliOverrides, build};
+use tidegate_core::config::{MapHost, Source};
+use tidegate_core::poller::Address;
+use tidegate_core::proxy::spec::Site;
+
+use crate::scenario::Knobs;
+
+/// The proxy's host.
+pub const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+/// The host that the log goes to.
+pub const LOGS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 9, 9));
+
+const ALGORITHMS: [&str; 7] =
+    ["roundrobin", "static-rr", "leastconn", "first", "source", "uri", "random"];
+const REUSE: [&str; 4] = ["safe", "never", "aggressive", "always"];
+
+/// Where server number `n` listens.
+pub fn server_address(n: u64) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 1, n as u8)), 80)
+}
+
+/// Where the clients of host number `n` are.
+pub fn client_address(n: u64) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, 2, n as u8))
+}
+
+/// Where the proxy listens.
+pub fn entrance(knobs: &Knobs) -> Address {
+    match knobs.unix {
+        0 => Address::Inet(SocketAddr::new(PROXY, 8080)),
+        _ => Address::Unix("/run/sim.sock".into()),
+    }
+}
+
+/// The text.
+pub fn config(knobs: &Knobs) -> String {
+    let k = knobs;
+    let mut lines = vec![
+        "global".to_owned(),
+        format!(" log {LOGS}:514 local0"),
+        format!(" tune.bufsize {}", k.bufsize),
+        " tune.maxrewrite 512".to_owned(),
+        format!(" tune.maxaccept {}", k.maxaccept),
+        format!(" tune.runqueue-depth {}", k.runqueue_depth),
+        format!(" tune.pipesize {}", k.pipesize),
+        "defaults".to_owned(),
+        format!(" mode {}", if k.tcp == 1 { "tcp" } else { "http" }),
+        " log global".to_owned(),
+        format!(" option {}", if k.tcp == 1 { "tcplog" } else { "httplog" }),
+        " timeout connect 4s".to_owned(),
+        " timeout client 10s".to_owned(),
+        " timeout server 11s".to_owned(),
+        " timeout queue 30s".to_owned(),
+        " timeout http-request 8s".to_owned(),
+        " timeout http-keep-alive 5s".to_owned(),
+        format!(" retries {}", k.retries),
+    ];
+    let mut option = |on: bool, text: &str| {
+        if on {
+            lines.push(format!(" {text}"));
+        }
+    };
+    let http = k.tcp == 0;
+    option(k.redispatch == 1, "option redispatch");
+    option(http && k.closing == 1, "option http-server-close");
+    option(http && k.closing == 2, "option httpclose");
+    option(http && k.forwardfor == 1, "option forwardfor");
+    option(k.splice == 1, "option splice-auto");
+    option(k.abortonclose == 1, "option abortonclose");
+    lines.push("frontend f".to_owned());
+    lines.push(match entrance(k) {
+        Address::Unix(path) => format!(" bind {path}"),
+        _ => format!(" bind {PROXY}:8080"),
+    });
+    if k.frontend_maxconn > 0 {
+        lines.push(format!(" maxconn {}", k.frontend_maxconn));
+    }
+    lines.push(" default_backend b".to_owned());
+    lines.push("backend b".to_owned());
+    let uri = k.algorithm == 5 && k.tcp == 1;
+    let algorithm = if uri { "source" } else { ALGORITHMS[k.algorithm as usize % 7] };
+    lines.push(format!(" balance {algorithm}"));
+    if http {
+        lines.push(format!(" http-reuse {}", REUSE[k.reuse as usize % 4]));
+    }
+    for n in 1..=k.servers {
+        let maxconn = match k.server_maxconn {
+            0 => String::new(),
+            n => format!(" maxconn {n}"),
+        };
+        lines.push(format!(" server s{n} {}{maxconn}", server_address(n)));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// The site that the text describes, with the tunables that no keyword sets.
+///
+/// # Panics
+///
+/// If the text is refused: that is a fault of the simulator's.
+pub fn site(knobs: &Knobs) -> Arc<Site> {
+    let text = config(knobs);
+    let source = Source::new("sim.cfg", text.as_str());
+    let built = build(&[source], &CliOverrides::default(), &MapHost::default());
+    let mut site = match built {
+        Ok((site, _)) => site,
+        Err(errors) => panic!("{text}\n{errors:#?}"),
+    };
+    site.tunables.recv_size = knobs.recv_size.max(knobs.bufsize) as u32;
+    site.tunables.reads_max = knobs.reads_max as u32;
+    site.tunables.idle_max = knobs.idle_max as u32;
+    Arc::new(site)
+}
