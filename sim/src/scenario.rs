@@ -120,6 +120,12 @@ knobs! {
     idle_max: Tunables, 1_000, [0, 1, 1_000];
     pipesize: Tunables, 1_048_576, [4_096, 65_536, 1_048_576];
 
+    /// Bytes of log lines held in one turn.
+    log_arena: Tunables, 65_536, [200, 65_536];
+    /// Up to so many microseconds pass between two turns of an engine: it is busy, or its thread
+    /// is not scheduled.
+    sluggish_us: Tunables, 0, [0, 300, 50_000];
+
     latency_us: Network, 100, [1, 100, 5_000, 80_000];
     jitter_us: Network, 0, [0, 50, 3_000, 50_000];
     segment: Network, 65_536, [1, 7, 100, 1_460, 65_536];

@@ -115,6 +115,7 @@ pub fn site(knobs: &Knobs) -> Arc<Site> {
     };
     site.tunables.recv_size = knobs.recv_size.max(knobs.bufsize) as u32;
     site.tunables.reads_max = knobs.reads_max as u32;
+    site.tunables.log_arena_max = knobs.log_arena as u32;
     site.tunables.idle_max = knobs.idle_max as u32;
     Arc::new(site)
 }

@@ -128,6 +128,8 @@ struct World {
     ledger: ledger::Shared,
     shared: Arc<Shared>,
     engines: Vec<(Engine, Wire, Park)>,
+    /// Until when each is too busy to be turned.
+    busy: Vec<Instant>,
     clients: Vec<Client>,
     servers: Vec<Server>,
     proxy: HostId,
@@ -226,6 +228,7 @@ impl World {
             rng,
             ledger: Rc::clone(ledger),
             shared,
+            busy: vec![Instant::START; k.engines as usize],
             engines,
             clients,
             servers,
@@ -272,29 +275,16 @@ impl World {
         }
         self.ledger.borrow_mut().note(|| "calm".to_owned());
         let end = self.net.now() + CALM_MAX;
-        while !self.clients.iter().all(Client::is_done) {
-            if !self.step(end) || self.is_broken() {
-                if !self.is_broken() {
-                    self.violated("A14", "clients hang in the calm".to_owned());
-                }
-                return;
-            }
+        let done = |world: &World| world.clients.iter().all(Client::is_done);
+        if !self.go_on_until(end, done) {
+            return self.hangs("clients hang in the calm");
         }
         if !self.stopped {
             self.signal();
         }
-        let ended = |world: &World| world.engines.iter().all(|(.., park)| *park == Park::Done);
-        while !ended(self) {
-            if !self.step(end) || self.is_broken() {
-                if ended(self) && !self.is_broken() {
-                    break;
-                }
-                if !self.is_broken() {
-                    let detail = self.describe();
-                    self.violated("A14", format!("an engine does not end: {detail}"));
-                }
-                return;
-            }
+        let done = |world: &World| world.engines.iter().all(|(.., park)| *park == Park::Done);
+        if !self.go_on_until(end, done) {
+            return self.hangs("an engine does not end");
         }
         // The sinks stay open until the process ends.
         let sinks = self.engines.len();
@@ -304,6 +294,23 @@ impl World {
             self.violated("A3", format!("{} sockets are left:\n{list}", open - sinks));
         }
         self.shared.audit();
+    }
+
+    /// Steps until it is so. False if it never is, or something is broken.
+    fn go_on_until(&mut self, end: Instant, done: impl Fn(&World) -> bool) -> bool {
+        while !done(self) {
+            if self.is_broken() || (!self.step(end) && !done(self)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn hangs(&mut self, what: &str) {
+        if !self.is_broken() {
+            let detail = self.describe();
+            self.violated("A14", format!("{what}: {detail}"));
+        }
     }
 
     fn describe(&self) -> String {
@@ -328,7 +335,12 @@ impl World {
         });
         let clients = self.clients.iter().filter_map(Client::deadline);
         let servers = self.servers.iter().filter_map(|server| server.deadline(now));
+        let busy = (0..self.engines.len())
+            .filter(|&id| self.busy[id] > now && self.wants_turn(id, now))
+            .map(|id| self.busy[id]);
         let next = engines
+            .filter(|at| *at > now)
+            .chain(busy)
             .chain(clients)
             .chain(servers)
             .chain(self.net.next_event())
@@ -376,12 +388,20 @@ impl World {
     }
 
     fn has_reason(&self, id: usize, now: Instant) -> bool {
+        self.busy[id] <= now && self.wants_turn(id, now)
+    }
+
+    fn wants_turn(&self, id: usize, now: Instant) -> bool {
         let (_, wire, park) = &self.engines[id];
         let due = match park {
             Park::Busy => true,
             Park::Until(at) => *at <= now,
             Park::Idle | Park::Done => false,
         };
+        // Who has ended is not turned any more.
+        if *park == Park::Done {
+            return false;
+        }
         due || wire.inner().pending() || wire.inner().inner().has_events()
     }
 
@@ -390,6 +410,10 @@ impl World {
         *park = engine.turn(wire, &mut self.notes, clock(now));
         engine.audit();
         self.turns_count += 1;
+        if self.knobs.sluggish_us > 0 {
+            let nap = u64::from(self.rng.below(self.knobs.sluggish_us as u32 + 1));
+            self.busy[id] = now + Duration::from_micros(nap);
+        }
         if self.watch.turns {
             let mut digest = wire.digest();
             digest.number(self.notes.digest.value());

@@ -361,7 +361,7 @@ impl Client {
             if now < talk.next_send {
                 return Ok(false);
             }
-            most = 1 + self.rng.below(100) as usize;
+            most = 1 + self.rng.below(if talk.out.left() > 5_000 { 8_000 } else { 100 }) as usize;
             talk.next_send = now + Duration::from_millis(50);
         }
         if let Some(at) = talk.manner.abort_sent {
@@ -390,7 +390,7 @@ impl Client {
             if now < talk.next_read {
                 return Ok(false);
             }
-            most = 1 + self.rng.below(500) as usize;
+            most = 1 + self.rng.below(4_000) as usize;
             talk.next_read = now + Duration::from_millis(100);
         }
         if let Some(at) = talk.manner.abort_received {
