@@ -33,6 +33,9 @@ impl Buf {
         invariant!(u32::try_from(block.len()).is_ok());
         let mut buf = Buf { block, start: 0, mid: 0, end: 0 };
         buf.rewind();
+        if planted!(BodyOfAnother) && buf.block.len() > 2_000 && buf.block[buf.end as usize] != 0 {
+            buf.end += 1;
+        }
         buf
     }
 

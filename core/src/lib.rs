@@ -9,7 +9,7 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 0 | `time rng bits fault check` | time, chance, bit sets, typed ends, assertions |
+//! | 0 | `time rng bits fault check planted` | time, chance, bit sets, typed ends, assertions |
 //! | 1 | `poller balance` | the boundary's trait · algorithms: servers and a key in, a choice out |
 //! | 2 | `http config` | messages · lexer, statements, diagnostics: no meaning yet |
 //! | 3 | `proxy` | the compiled site, and what the engines share |
@@ -52,6 +52,9 @@
 //! | orderly release of everything | `engine/run.rs` (`finish`), `engine/client.rs` |
 //! | audit | [`audit`] |
 #![forbid(unsafe_code)]
+
+#[macro_use]
+pub mod planted;
 
 pub mod agent;
 pub mod analyser;

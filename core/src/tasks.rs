@@ -140,6 +140,14 @@ impl Tasks {
 
     /// The next task to run, with the reasons.
     pub fn pop(&mut self) -> Option<(TaskId, Work, Woken)> {
+        #[cfg(tidegate_planted)]
+        if planted!(OrderOfAddresses) {
+            // Where a fresh allocation lies is not ours to know.
+            let lies = std::boxed::Box::new([0u8; 32]);
+            let address = core::ptr::from_ref(&*lies).addr() >> 4;
+            let len = self.run.len().max(1);
+            self.run.rotate_left(address % len);
+        }
         while let Some(id) = self.run.pop_front() {
             let task = &mut self.table[id as usize];
             task.queued = false;
@@ -190,7 +198,7 @@ impl Tasks {
             if deadline.is_due(now) {
                 self.table[id as usize].deadline = Deadline::NEVER;
                 self.wake(id, Woken::TIMER);
-            } else if let Some(at) = deadline.instant() {
+            } else if let Some(at) = deadline.instant().filter(|_| !planted!(TimerLost)) {
                 sometimes!(TimerRequeued);
                 self.wheel.insert(id, at);
             }

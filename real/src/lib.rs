@@ -3,6 +3,9 @@
 //! Everything that touches the machine is here: sockets, clocks, signals, files, users, the command
 //! line. What the proxy does with a connection is not here; that is `tidegate-core`.
 
+#[cfg(tidegate_planted)]
+compile_error!("no daemon is built with bugs that were planted on purpose");
+
 pub mod bind;
 pub mod cli;
 pub mod clock;

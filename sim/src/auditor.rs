@@ -24,17 +24,29 @@ use crate::ledger::{Fate, Ledger};
 use crate::scenario::Knobs;
 
 /// A line arrived at the log's host.
-pub fn log_line(ledger: &mut Ledger, line: &str) {
+pub fn log_line(ledger: &mut Ledger, knobs: &Knobs, line: &str) {
     ledger.note(|| format!("log: {}", line.trim_end()));
+    let fields = line.split_once("] ").map(|(_, rest)| rest.split(' ').collect::<Vec<_>>());
+    let code = |at: usize| fields.as_ref().and_then(|fields| fields.get(at).copied());
+    if knobs.tcp == 1
+        && let Some(code) = code(4)
+        && is_calm(knobs)
+        && code != "--"
+    {
+        ledger.violated("A13", format!("an end for no reason: {line}"));
+    }
     let Some((_, rest)) = line.split_once(" /r/") else { return };
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     let Ok(id) = digits.parse() else { return };
     // ...] frontend backend/server TR/Tw/Tc/Tr/Ta status bytes ...
-    let status = line.split_once("] ").and_then(|(_, rest)| rest.split(' ').nth(3));
-    let status = status.and_then(|status| status.parse().ok()).unwrap_or(0);
+    let status = code(3).and_then(|status| status.parse().ok()).unwrap_or(0);
     let Some(entry) = ledger.entry(id) else {
         return ledger.violated("A13", format!("a line about what was never asked: {line}"));
     };
+    let settled = (is_calm(knobs) || entry.meant.finale) && !entry.meant.spoilt;
+    if settled && status == 200 && code(7).is_some_and(|code| !code.starts_with("--")) {
+        return ledger.violated("A13", format!("an end for no reason: {line}"));
+    }
     entry.logged += 1;
     entry.logged_status = status;
     if entry.logged > 1 {
@@ -78,7 +90,7 @@ pub fn close(ledger: &mut Ledger, knobs: &Knobs) {
             }
             _ => {}
         }
-        if meant.method == "POST" && entry.begun > 1 {
+        if meant.method == "POST" && entry.begun > 1 && (knobs.retry_on == 0 || meant.body > 0) {
             let detail = format!("request {id} was answered {} times: {entry:?}", entry.begun);
             found.push(("A9", detail));
         }

@@ -105,6 +105,8 @@ knobs! {
     server_maxconn: Shape, 0, [0, 0, 1, 2];
     frontend_maxconn: Shape, 0, [0, 0, 0, 1, 3];
     retries: Shape, 3, [0, 1, 3];
+    /// `retry-on all-retryable-errors` where 1.
+    retry_on: Shape, 0, [0, 0, 1];
     redispatch: Shape, 0, [0, 1];
     abortonclose: Shape, 0, [0, 0, 1];
     /// Listens on a unix socket, which the engines share, instead of one socket each.
@@ -163,6 +165,10 @@ knobs! {
     says_garbage: Servers, 0, [0, 50];
     /// The server ends its connections behind an answer without having said so.
     closes_idle: Servers, 0, [0, 200];
+    /// Says that it closes, and leaves that to the proxy.
+    says_close: Servers, 0, [0, 200];
+    /// Sends another answer behind the one that was asked for.
+    says_more: Servers, 0, [0, 200];
     interim: Servers, 0, [0, 200];
     /// Answers before it has read the request's body.
     answers_early: Servers, 0, [0, 100];

@@ -67,6 +67,7 @@ pub fn config(knobs: &Knobs) -> String {
         }
     };
     let http = k.tcp == 0;
+    option(http && k.retry_on == 1, "retry-on all-retryable-errors");
     option(k.redispatch == 1, "option redispatch");
     option(http && k.closing == 1, "option http-server-close");
     option(http && k.closing == 2, "option httpclose");

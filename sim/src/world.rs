@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use tidegate_core::engine::{Engine, Note, Observer, Park, Setup, Signal};
 use tidegate_core::poller::Address;
-use tidegate_core::proxy::shared::Shared;
+use tidegate_core::proxy::shared::{Gauge, Shared};
 use tidegate_core::rng::{Rng, Seed};
 use tidegate_core::time::{Duration, Instant, Now, Wall};
 
@@ -294,6 +294,21 @@ impl World {
             self.violated("A3", format!("{} sockets are left:\n{list}", open - sinks));
         }
         self.shared.audit();
+        if !self.shared.is_idle() {
+            self.violated(
+                "A11",
+                format!("limits or queues are held at the end: {:?}", self.shared),
+            );
+        }
+        let servers =
+            (0..self.knobs.servers as u32).flat_map(|id| [Gauge::Served(id), Gauge::Idle(id)]);
+        let proxies = [Gauge::Frontend(0), Gauge::Backend(1)];
+        for gauge in servers.chain(proxies) {
+            let left = self.shared.gauge(gauge);
+            if left != 0 {
+                self.violated("A4", format!("{gauge:?} is {left} at the end"));
+            }
+        }
     }
 
     /// Steps until it is so. False if it never is, or something is broken.
@@ -428,7 +443,7 @@ impl World {
         if !lines.is_empty() {
             let mut ledger = self.ledger.borrow_mut();
             for line in lines {
-                auditor::log_line(&mut ledger, &String::from_utf8_lossy(&line));
+                auditor::log_line(&mut ledger, &self.knobs, &String::from_utf8_lossy(&line));
             }
         }
         if let Err(detail) = auditor::limits(&self.shared, &self.knobs) {

@@ -25,7 +25,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     s.body_begins();
     match s.txn.response_flow {
-        Flow::Length(n) => s.res.to_forward = n,
+        Flow::Length(n) => s.res.to_forward = n + u64::from(planted!(ForwardTooFar)),
         Flow::UntilClose => s.res.to_forward = FOREVER,
         Flow::Head | Flow::Chunked(_) | Flow::Done => {}
     }
@@ -37,7 +37,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 /// Decides which connections outlive this exchange.
 fn decide_connections(s: &mut Session) {
     let txn = &mut s.txn;
-    if !keep_alive_wanted(&txn.response) {
+    if !keep_alive_wanted(&txn.response) && !planted!(ReusedAfterClose) {
         txn.flags.set(TxnFlags::SERVER_CLOSE);
     }
     if txn.response.has(Known::ContentLength) && matches!(txn.response_flow, Flow::Chunked(_)) {

@@ -45,7 +45,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         match s.txn.response.status() {
             101 if s.txn.is(TxnFlags::UPGRADE) => return tunnel(s, len, cx),
             101 => return junk(s, cx),
-            100..=199 => {
+            100..=199 if !planted!(InterimFinal) => {
                 if !interim(s, len, cx) {
                     return junk(s, cx);
                 }
@@ -151,7 +151,8 @@ fn can_resend(s: &Session) -> bool {
         Flow::Done => s.txn.is(TxnFlags::BODY_STARTED),
         _ => s.txn.is(TxnFlags::BODY_RELEASED),
     };
-    !released && !s.txn.is(TxnFlags::BODY_RELEASED.with(TxnFlags::INTERIM))
+    planted!(RetryAnswered)
+        || !released && !s.txn.is(TxnFlags::BODY_RELEASED.with(TxnFlags::INTERIM))
 }
 
 /// Whether sending it twice does no more than sending it once (RFC 9110 section 9.2.2).

@@ -145,7 +145,8 @@ impl Channel {
             let n = (buf.input_len() as u64).min(self.to_forward);
             buf.release(n as usize);
             if self.to_forward != FOREVER {
-                self.to_forward -= n;
+                let twice = planted!(LengthTwice) && n < self.to_forward && n > 0;
+                self.to_forward -= if twice { (2 * n).min(self.to_forward) } else { n };
             }
         }
     }
@@ -216,7 +217,7 @@ impl Channel {
     pub fn owes_shut_write(&self) -> bool {
         self.is(Facts::SHUTR.with(Facts::AUTO_CLOSE))
             && !self.is(Facts::SHUTW)
-            && self.is_drained()
+            && (self.is_drained() || planted!(EarlyFin))
             && self.analysers.is_empty()
     }
 

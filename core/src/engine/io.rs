@@ -198,8 +198,10 @@ impl<P: Poller> Receiver<'_, P> {
                         // Send first what is here.
                         break;
                     }
-                    if !ready.any(Ready::HUP.with(Ready::ERR)) {
-                        self.fds.used_up(sock, Ready::READ);
+                    if !ready.any(Ready::HUP.with(Ready::ERR)) || planted!(MissedEof) {
+                        let all = Ready::READ.with(Ready::HUP).with(Ready::ERR);
+                        let used = if planted!(MissedEof) { all } else { Ready::READ };
+                        self.fds.used_up(sock, used);
                         break;
                     }
                 }
@@ -210,6 +212,12 @@ impl<P: Poller> Receiver<'_, P> {
                 Io::Eof => {
                     sometimes!(EofWithUnreadData, !channel.is_drained());
                     channel.shut_read(Facts::EOF);
+                    if planted!(ShutForgotten) && channel.has_output() {
+                        channel.facts.clear(Facts::AUTO_CLOSE);
+                    }
+                    if planted!(HalfCloseAsClose) {
+                        channel.shut_write(Facts::NONE);
+                    }
                     self.fds.used_up(sock, Ready::READ.with(Ready::HUP));
                     moved = true;
                     break;
@@ -278,7 +286,8 @@ fn send_channel<P: Poller>(
         let offered = output.len();
         match net.send(sock, &[IoSlice::new(output)], More::No) {
             Io::Done(n) => {
-                channel.left(n, now);
+                let again = usize::from(planted!(ByteRepeated) && n < offered && n > 1);
+                channel.left(n - again, now);
                 if n < offered {
                     sometimes!(ShortWrite);
                     fds.used_up(sock, Ready::WRITE);

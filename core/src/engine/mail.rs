@@ -19,6 +19,7 @@ impl Engine {
         self.shared.collect(self.id, &mut mail);
         for message in mail.drain(..) {
             match message {
+                Message::Resume(_) if planted!(PausedForever) => {}
                 Message::Resume(limit) => self.resume(limit),
                 Message::Granted { session, serial, server, position } => {
                     self.granted(net, (session, serial), server, position);
@@ -44,6 +45,9 @@ impl Engine {
             .filter(|s| s.serial == serial && s.back.state == State::Queued);
         let Some(s) = waiting else {
             sometimes!(GrantTooLate);
+            if planted!(GrantLost) {
+                return;
+            }
             let wake = self.shared.free(server);
             self.wake_engines(net, wake);
             return;
@@ -54,6 +58,9 @@ impl Engine {
         s.back.expiry = Deadline::NEVER;
         s.flags.set(SessionFlags::SLOT);
         s.back.state.step(Step::Grant);
+        if planted!(LostWakeup) {
+            return;
+        }
         self.tasks.wake(s.task, Woken::MESSAGE);
     }
 

@@ -377,7 +377,8 @@ impl Engine {
                 self.tasks.wake(task, Woken::IO);
             }
             Owner::IdleServer(conn) => {
-                if ready.any(Ready::READ.with(Ready::HUP).with(Ready::ERR)) {
+                if ready.any(Ready::READ.with(Ready::HUP).with(Ready::ERR)) && !planted!(DeadReused)
+                {
                     crate::sometimes!(IdleServerClosed);
                     self.close_idle(net, conn);
                 }

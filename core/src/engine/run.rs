@@ -149,8 +149,13 @@ impl Engine {
     /// Forgets and closes a server connection.
     pub(super) fn close_conn<P: Poller>(&mut self, net: &mut P, conn: u32, how: Close) {
         let conn = self.conns.remove(conn);
-        self.fds.remove(conn.sock);
+        if !planted!(StaleOwner) {
+            self.fds.remove(conn.sock);
+        }
         net.close(conn.sock, how);
+        if planted!(DoubleClose) {
+            net.close(conn.sock, how);
+        }
         self.descriptor_freed();
     }
 
@@ -170,7 +175,8 @@ impl Engine {
             s.flags.clear(SessionFlags::COUNTED_SERVER);
             self.shared.gauge_add(self.id, Gauge::Served(s.back.server), -1);
         }
-        if s.flags.has(SessionFlags::SLOT) {
+        let keeps = planted!(SlotLeaked) && s.end.is_some();
+        if s.flags.has(SessionFlags::SLOT) && !keeps {
             s.flags.clear(SessionFlags::SLOT);
             let wake = self.shared.free(s.back.server);
             self.wake_engines(net, wake);
@@ -185,14 +191,21 @@ impl Engine {
             let s = &mut self.sessions[id as usize];
             let counted = s.flags.has(SessionFlags::COUNTED_BACKEND);
             s.flags.clear(SessionFlags::COUNTED_BACKEND);
-            counted.then_some(s.backend)
+            let kept = planted!(CounterKept) && s.flags.has(SessionFlags::REDISPATCHED);
+            counted.then_some(s.backend).filter(|_| !kept)
         };
         self.part_with_server(net, id);
         self.release_server(net, id);
         if let Some(backend) = backend_counted {
             self.shared.gauge_add(self.id, Gauge::Backend(backend), -1);
         }
-        if !self.sessions[id as usize].flags.has(SessionFlags::LOGGED) {
+        let again = self.sessions[id as usize].retries_done() > 0;
+        if !self.sessions[id as usize].flags.has(SessionFlags::LOGGED)
+            && !(planted!(LogMissing) && again)
+        {
+            self.log_session(id, false);
+        }
+        if planted!(LogTwice) && again {
             self.log_session(id, false);
         }
         let mut s = self.sessions.remove(id as usize);
@@ -217,7 +230,7 @@ impl Engine {
             buf.sent(buf.output_len());
         }
         match s.req.buf.take() {
-            Some(rest) if keeps && !rest.is_empty() => {
+            Some(rest) if keeps && !rest.is_empty() && !planted!(PipelinedLost) => {
                 let rest = self.pools.shrink(rest);
                 self.clients[client_id as usize].rest = Some(Box::new(rest));
             }
@@ -285,7 +298,7 @@ impl Engine {
             return;
         }
         let sock = self.conns.conn(conn).sock;
-        if self.is_readable(sock) {
+        if self.is_readable(sock) && !planted!(PooledUnread) {
             // Something came behind the answer, or it ended: it is of no use any more.
             self.close_conn(net, conn, how);
             return;

@@ -66,6 +66,10 @@ impl Engine {
             .map(|(id, _)| id as u32)
             .collect();
         for id in idle {
+            if planted!(StopForgetsIdle) {
+                self.set_client_deadline(id, Deadline::NEVER);
+                continue;
+            }
             self.close_client(net, id, true);
         }
         while let Some(conn) = self.conns.any_idle() {

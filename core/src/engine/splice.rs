@@ -66,6 +66,10 @@ impl Engine {
                 false
             }
             Io::Eof => {
+                if planted!(PipeLost) {
+                    channel.added -= i64::from(channel.piped);
+                    channel.piped = 0;
+                }
                 channel.shut_read(Facts::EOF);
                 self.fds.used_up(sock, Ready::READ.with(Ready::HUP));
                 true

@@ -107,7 +107,8 @@ pub fn response_body(head: &Head, request_method: Method) -> Result<Body, Framin
     };
     Ok(match (head.status(), request_method) {
         (101, _) | (200..=299, Method::Connect) => Body::Tunnel,
-        (100..=199 | 204 | 304, _) | (_, Method::Head) => Body::None,
+        (100..=199 | 204 | 304, _) => Body::None,
+        (_, Method::Head) if !planted!(HeadWithBody) => Body::None,
         _ if chunked => Body::Chunked,
         _ => length.map_or(Body::UntilClose, Body::Length),
     })

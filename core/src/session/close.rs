@@ -396,7 +396,7 @@ impl Session {
             && self.txn.request_flow.is_done()
             && self.txn.response_flow.is_done()
             && !self.req.has_output()
-            && self.res.input().is_empty()
+            && (self.res.input().is_empty() || planted!(PooledUnread))
             && !self.res.is(Facts::SHUTR)
             && !self.req.is(Facts::SHUTW)
     }

@@ -355,6 +355,10 @@ impl Session {
                 self.req.analysers.set(Analysers::FORWARD_REQUEST);
                 self.res.analysers.set(Analysers::WAIT_RESPONSE);
                 self.res.read_expiry = Deadline::after(now.mono, self.res.read_timeout);
+                if planted!(NoServerTimeout) {
+                    self.res.read_timeout = None;
+                    self.res.read_expiry = Deadline::NEVER;
+                }
             }
         }
     }

@@ -26,6 +26,8 @@ struct Talk {
     /// TCP mode: bytes of the request's body that were checked.
     checked: u64,
     open: bool,
+    /// It said that its answer is the last.
+    last: bool,
 }
 
 /// The request that is being read.
@@ -65,6 +67,8 @@ struct Manner {
     closes_idle: bool,
     interim: bool,
     early: bool,
+    says_close: bool,
+    says_more: bool,
 }
 
 impl Server {
@@ -137,6 +141,7 @@ impl Server {
                 ended: false,
                 checked: 0,
                 open: true,
+                last: false,
             });
         }
         for key in 0..self.talks.capacity() {
@@ -242,6 +247,9 @@ impl Server {
                 };
                 talk.inbox.drain(..len);
                 let request = self.begin(&head)?;
+                if talk.last {
+                    return Err(format!("request {} came behind the last answer", request.id));
+                }
                 if self.manner(request.id).early && request.method == "POST" {
                     self.answer(talk, &request, now);
                     talk.request = Some(Request { answered: true, ..request });
@@ -330,6 +338,8 @@ impl Server {
             closes_idle: hits(knobs.closes_idle, 15),
             interim: hits(knobs.interim, 16),
             early: hits(knobs.answers_early, 17),
+            says_close: hits(knobs.says_close, 18),
+            says_more: hits(knobs.says_more, 19),
         }
     }
 
@@ -359,7 +369,12 @@ impl Server {
         }
         let size = ledger::lot(1, id, 2) % (self.knobs.body + 1);
         let mut head = format!("HTTP/1.1 200 OK\r\nX-Id: {id}\r\n");
-        let framing = ledger::lot(self.seed, id, 3) % 4;
+        let mut framing = ledger::lot(self.seed, id, 3) % 4;
+        if manner.says_close {
+            framing = 2;
+            head.push_str("Connection: close\r\n");
+            talk.last = true;
+        }
         let bodyless = request.method == "HEAD";
         let shown = if manner.closes_early || manner.resets { size / 2 } else { size };
         match framing {
@@ -391,6 +406,11 @@ impl Server {
                     talk.out.push(ledger::stream(id, Way::Response, 0, shown as usize));
                 }
             }
+        }
+        if manner.says_more && talk.ends.is_none() && request.method != "HEAD" && framing > 1 {
+            // Whoever gets this asked for something else.
+            let more = format!("HTTP/1.1 200 OK\r\nX-Id: {id}\r\nContent-Length: 0\r\n\r\n");
+            talk.out.push(more.into_bytes());
         }
         if manner.resets {
             talk.ends = Some(Close::Reset);

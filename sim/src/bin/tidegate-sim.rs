@@ -26,6 +26,9 @@ tidegate-sim: Tidegate's engine in simulated networks
       looks for a smaller scenario that breaks the same promise, and prints it
   tidegate-sim show SEED [--profile P]
       prints the scenario of a seed, as --scenario reads it
+  tidegate-sim planted [--bugs A,B | --third N] [--runs N]
+      shows that the auditor finds bugs that are put in on purpose; only in a build with
+      RUSTFLAGS=\"--cfg tidegate_planted\"
   tidegate-sim list-marks
       prints the rare situations that a sweep should reach
 
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
             print!("{scenario}");
             ExitCode::SUCCESS
         }
+        Ok(Command::Planted { which, runs }) => planted(&which, runs),
         Ok(Command::ListMarks) => {
             MARKS.iter().for_each(|mark| println!("{mark:?}"));
             ExitCode::SUCCESS
@@ -65,7 +69,16 @@ enum Command {
     Replay { scenario: Scenario, name: String, trace: bool, json: bool },
     Shrink { scenario: Scenario, runs: u32 },
     Show(Scenario),
+    Planted { which: Which, runs: u32 },
     ListMarks,
+}
+
+/// Which of the planted bugs.
+enum Which {
+    All,
+    Named(Vec<String>),
+    /// Every third, from this one on.
+    Third(usize),
 }
 
 fn parse() -> Result<Command, lexopt::Error> {
@@ -74,7 +87,7 @@ fn parse() -> Result<Command, lexopt::Error> {
     let mut profile = Profile::Swarm;
     let (mut seeds, mut jobs, mut minutes) = (0..256, 1, None);
     let (mut trace, mut json, mut quiet) = (false, false, false);
-    let (mut file, mut runs) = (None, 2_000);
+    let (mut file, mut runs, mut which) = (None, 2_000, Which::All);
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(Command::Help),
@@ -93,6 +106,11 @@ fn parse() -> Result<Command, lexopt::Error> {
             Long("minutes") => minutes = Some(args.value()?.parse::<f64>()?),
             Long("scenario") => file = Some(args.value()?.string()?),
             Long("runs") => runs = args.value()?.parse()?,
+            Long("bugs") => {
+                let text = args.value()?.string()?;
+                which = Which::Named(text.split(',').map(str::to_owned).collect());
+            }
+            Long("third") => which = Which::Third(args.value()?.parse::<usize>()? % 3),
             Long("trace") => trace = true,
             Long("json") => json = true,
             Long("quiet") => quiet = true,
@@ -120,6 +138,7 @@ fn parse() -> Result<Command, lexopt::Error> {
             Command::Shrink { scenario: Scenario::draw(seed(n)?, profile), runs }
         }
         (["show", n], None) => Command::Show(Scenario::draw(seed(n)?, profile)),
+        (["planted"], None) => Command::Planted { which, runs },
         (["list-marks"], None) => Command::ListMarks,
         (other, _) => return Err(format!("{:?} makes no sense", other.join(" ")).into()),
     })
@@ -284,4 +303,58 @@ fn shrink_one(scenario: Scenario, runs: u32) -> ExitCode {
     });
     print!("# breaks {}\n{small}", violation.invariant);
     ExitCode::FAILURE
+}
+
+#[cfg(not(tidegate_planted))]
+fn planted(which: &Which, runs: u32) -> ExitCode {
+    let asked = match which {
+        Which::All => "all".to_owned(),
+        Which::Named(names) => names.join(", "),
+        Which::Third(n) => format!("third {n}"),
+    };
+    eprintln!(
+        "tidegate-sim: there are no bugs ({asked}, {runs} runs) in this build. Build it with\n  \
+         RUSTFLAGS=\"--cfg tidegate_planted\" cargo build --profile sim -p tidegate-sim \
+         --target-dir target/planted"
+    );
+    ExitCode::from(2)
+}
+
+/// Runs seeds against each bug until its auditor notices it.
+#[cfg(tidegate_planted)]
+fn planted(which: &Which, runs: u32) -> ExitCode {
+    use tidegate_core::planted::{BUGS, choose};
+    std::panic::set_hook(Box::new(|_| {}));
+    let chosen = |(at, (bug, _)): &(usize, &(tidegate_core::planted::Bug, &str))| match which {
+        Which::All => true,
+        Which::Named(names) => names.contains(&format!("{bug:?}")),
+        Which::Third(n) => at % 3 == *n,
+    };
+    let mut missed = 0;
+    println!("| bug | what it does | found by | seeds | seconds |\n|---|---|---|---|---|");
+    for (_, (bug, what)) in BUGS.iter().enumerate().filter(chosen) {
+        choose(Some(*bug));
+        let began = Instant::now();
+        let found = (0..u64::from(runs)).find_map(|seed| {
+            let profile = [Profile::Swarm, Profile::Storm, Profile::Calm][seed as usize % 3];
+            let scenario = Scenario::draw(seed, profile);
+            let one = run(&scenario, Watch::default());
+            let differs = || {
+                let again = seed % 4 == 0 && run(&scenario, Watch::default()).digest != one.digest;
+                again.then_some("replay")
+            };
+            one.violation.map(|v| v.invariant).or_else(differs).map(|by| (by, seed + 1))
+        });
+        choose(None);
+        let took = began.elapsed().as_secs_f64();
+        let what = what.trim();
+        match found {
+            Some((by, seeds)) => println!("| {bug:?} | {what} | {by} | {seeds} | {took:.2} |"),
+            None => {
+                missed += 1;
+                println!("| {bug:?} | {what} | NOT FOUND | {runs} | {took:.2} |");
+            }
+        }
+    }
+    if missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
