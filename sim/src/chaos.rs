@@ -62,6 +62,9 @@ pub struct Chaos<P> {
     rng: Rng,
     ratios: Ratios,
     owed: Vec<Event>,
+    /// By a socket's place: its generation, and the ends that were announced for it. Whoever is
+    /// refused what was announced must hear of it whole again, the end included (P4).
+    ends: Vec<(u32, Ready)>,
     injected: Injected,
 }
 
@@ -69,7 +72,7 @@ impl<P: Poller> Chaos<P> {
     /// Wraps a poller.
     pub fn new(inner: P, seed: Seed, ratios: Ratios) -> Chaos<P> {
         let injected = Injected::default();
-        Chaos { inner, rng: Rng::new(seed), ratios, owed: Vec::new(), injected }
+        Chaos { inner, rng: Rng::new(seed), ratios, owed: Vec::new(), ends: Vec::new(), injected }
     }
 
     /// Stops doing anything.
@@ -97,7 +100,31 @@ impl<P: Poller> Chaos<P> {
     }
 
     fn owe(&mut self, sock: Sock, ready: Ready) {
-        self.owed.push(Event { sock, ready });
+        let ends = match self.ends.get(sock.index as usize) {
+            Some((generation, ends)) if *generation == sock.generation => *ends,
+            _ => Ready::NONE,
+        };
+        self.owed.push(Event { sock, ready: ready.with(ends) });
+    }
+
+    fn remember(&mut self, event: Event) {
+        let ends = Ready::HUP.with(Ready::ERR);
+        if !event.ready.any(ends) {
+            return;
+        }
+        let index = event.sock.index as usize;
+        if index >= self.ends.len() {
+            self.ends.resize(index + 1, (0, Ready::NONE));
+        }
+        let known = &mut self.ends[index];
+        if known.0 != event.sock.generation {
+            *known = (event.sock.generation, Ready::NONE);
+        }
+        for end in [Ready::HUP, Ready::ERR] {
+            if event.ready.any(end) {
+                known.1.set(end);
+            }
+        }
     }
 
     /// Whether a call is to find nothing; if so, it is announced again.
@@ -111,9 +138,6 @@ impl<P: Poller> Chaos<P> {
     }
 }
 
-/// What a socket may have to say when it is read.
-const INCOMING: Ready = Ready::READ;
-
 impl<P: Poller> Poller for Chaos<P> {
     fn harvest(&mut self, events: &mut Vec<Event>) {
         let owed = core::mem::take(&mut self.owed);
@@ -121,6 +145,7 @@ impl<P: Poller> Poller for Chaos<P> {
         self.inner.harvest(events);
         let mut at = from;
         while at < events.len() {
+            self.remember(events[at]);
             if self.hits(self.ratios.late) {
                 self.injected.late += 1;
                 self.owed.push(events.swap_remove(at));
@@ -170,14 +195,14 @@ impl<P: Poller> Poller for Chaos<P> {
     }
 
     fn recv(&mut self, sock: Sock, into: &mut [u8]) -> Io {
-        if self.balks(sock, INCOMING) {
+        if self.balks(sock, Ready::READ) {
             return Io::Blocked;
         }
         if into.len() > 1 && self.hits(self.ratios.short_read) {
             let n = 1 + self.rng.below((into.len() - 1).min(2_000) as u32) as usize;
             self.injected.short_reads += 1;
             // A short read says that there is no more; if there is, it must be announced (P4).
-            self.owe(sock, INCOMING);
+            self.owe(sock, Ready::READ);
             return self.inner.recv(sock, &mut into[..n]);
         }
         self.inner.recv(sock, into)
@@ -213,7 +238,7 @@ impl<P: Poller> Poller for Chaos<P> {
     }
 
     fn splice_in(&mut self, sock: Sock, pipe: Pipe, max: usize) -> Io {
-        if self.balks(sock, INCOMING) {
+        if self.balks(sock, Ready::READ) {
             return Io::Blocked;
         }
         if max > 1 && self.hits(self.ratios.short_read) {

@@ -57,6 +57,8 @@ pub struct Entry {
     pub served: u32,
     /// How often a server began to answer it.
     pub begun: u32,
+    /// A server has seen part of its body: it may not be sent again.
+    pub body_seen: bool,
     /// Log lines about it, and the last one's status.
     pub logged: u32,
     /// The status in the log.
@@ -98,7 +100,15 @@ impl Ledger {
     pub fn enter(&mut self, meant: Meant) -> u64 {
         self.next += 1;
         let fate = Fate::Open;
-        let entry = Entry { meant, fate, served: 0, begun: 0, logged: 0, logged_status: 0 };
+        let entry = Entry {
+            meant,
+            fate,
+            served: 0,
+            begun: 0,
+            body_seen: false,
+            logged: 0,
+            logged_status: 0,
+        };
         self.entries.insert(self.next, entry);
         self.next
     }

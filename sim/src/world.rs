@@ -182,7 +182,9 @@ impl World {
                 let host = net.host(&format!("s{n}"), site::server_address(n).ip());
                 hosts.push(host);
                 let port = net.port(host, 0);
-                port.bind(0, Address::Inet(site::server_address(n)));
+                // A full backlog is the proxy's trouble here: servers accept at once, and one that
+                // does not is for `refusals`.
+                port.bind_with_backlog(0, Address::Inet(site::server_address(n)), 128);
                 Server::new(n, port, Rc::clone(ledger), k, scenario.seed)
             })
             .collect();

@@ -269,6 +269,11 @@ impl Server {
                 }
             })?;
             talk.inbox.drain(..used);
+            if request.at > 0
+                && let Some(entry) = self.ledger.borrow_mut().entry(id)
+            {
+                entry.body_seen = true;
+            }
             if let Some(at) = wrong {
                 return Err(format!("request {id}: byte {at} of its body is another's"));
             }
@@ -307,7 +312,11 @@ impl Server {
         let mut ledger = self.ledger.borrow_mut();
         let id = head.only("x-id")?.ok_or(format!("a request of nobody's: {head:?}"))?;
         let id: u64 = id.parse().map_err(|_| format!("a bad number: {head:?}"))?;
-        let meant = ledger.entry(id).ok_or(format!("request {id} was never sent"))?.meant;
+        let entry = ledger.entry(id).ok_or(format!("request {id} was never sent"))?;
+        if entry.body_seen {
+            return Err(format!("request {id} came again, and part of its body had been sent"));
+        }
+        let meant = entry.meant;
         let lines = ["1.1", "1.0"].map(|v| format!("{} /r/{id} HTTP/{v}", meant.method));
         if !lines.contains(&head.line) || head.only("host")? != Some("sim") {
             return Err(format!("request {id} was another one: {head:?}"));
@@ -343,6 +352,15 @@ impl Server {
         }
     }
 
+    /// Whether so many bytes, sent together, are there for the proxy's next receive. Bytes that
+    /// come when the connection already carries the next request are that one's answer: no proxy
+    /// can tell.
+    fn arrives_at_once(&self, len: usize) -> bool {
+        let k = &self.knobs;
+        let least = [k.segment, k.window, k.send_buffer, 1_000].into_iter().min();
+        least.is_some_and(|least| len as u64 <= least) && k.short_read == 0
+    }
+
     fn answer(&mut self, talk: &mut Talk, request: &Request, now: Instant) {
         let id = request.id;
         let manner = self.manner(id);
@@ -367,6 +385,7 @@ impl Server {
         if manner.interim {
             talk.out.push(*b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
         }
+        let before = talk.out.left();
         let size = ledger::lot(1, id, 2) % (self.knobs.body + 1);
         let mut head = format!("HTTP/1.1 200 OK\r\nX-Id: {id}\r\n");
         let mut framing = ledger::lot(self.seed, id, 3) % 4;
@@ -407,10 +426,13 @@ impl Server {
                 }
             }
         }
-        if manner.says_more && talk.ends.is_none() && request.method != "HEAD" && framing > 1 {
+        let whole = shown == size && talk.ends.is_none() && framing > 1 && !bodyless;
+        if manner.says_more && whole {
             // Whoever gets this asked for something else.
             let more = format!("HTTP/1.1 200 OK\r\nX-Id: {id}\r\nContent-Length: 0\r\n\r\n");
-            talk.out.push(more.into_bytes());
+            if before == 0 && self.arrives_at_once(talk.out.left() + more.len()) {
+                talk.out.push(more.into_bytes());
+            }
         }
         if manner.resets {
             talk.ends = Some(Close::Reset);

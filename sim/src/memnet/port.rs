@@ -37,6 +37,12 @@ impl Port {
         state.ports[self.at].bound.insert(listener, (address, backlog));
     }
 
+    /// [`Port::bind`], with room for so many connections that nobody has accepted yet, whatever the
+    /// network's limit is.
+    pub fn bind_with_backlog(&self, listener: u32, address: Address, backlog: usize) {
+        self.state().ports[self.at].bound.insert(listener, (address, backlog));
+    }
+
     /// Says to which host the messages for log target `sink` go.
     pub fn bind_sink(&self, sink: u32, host: HostId) {
         self.state().ports[self.at].sinks.insert(sink, host);
