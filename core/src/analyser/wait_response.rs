@@ -144,15 +144,16 @@ fn asks_again(s: &mut Session, failure: RetryOn, cx: &Cx<'_>) -> bool {
     true
 }
 
-/// Whether the request can be sent once more: nothing of its body has left our hands.
+/// Whether the request can be sent once more: nothing of its body has left our hands, and the
+/// client was not told anything yet.
 fn can_resend(s: &Session) -> bool {
     let released = match s.txn.request_flow {
         Flow::Length(n) => s.txn.is(TxnFlags::BODY_STARTED) && s.req.to_forward < n,
         Flow::Done => s.txn.is(TxnFlags::BODY_STARTED),
-        _ => s.txn.is(TxnFlags::BODY_RELEASED),
+        _ => false,
     };
-    planted!(RetryAnswered)
-        || !released && !s.txn.is(TxnFlags::BODY_RELEASED.with(TxnFlags::INTERIM))
+    let told = s.txn.flags.any(TxnFlags::BODY_RELEASED.with(TxnFlags::INTERIM));
+    planted!(RetryAnswered) || !released && !told
 }
 
 /// Whether sending it twice does no more than sending it once (RFC 9110 section 9.2.2).

@@ -221,14 +221,44 @@ fn retry_on_comes_to_an_end() {
     rig.finish();
 }
 
-/// A body that has left our hands cannot be sent again.
+/// A body that has left our hands cannot be sent again: whole or in part, chunked or not.
 #[test]
 fn retry_on_needs_the_whole_request() {
-    let mut rig = Rig::http(&format!(" retry-on all-retryable-errors\n{S1}"));
-    let c = rig.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    let chunked = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    for request in [
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello".to_owned(),
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhello".to_owned(),
+        chunked.to_owned(),
+        format!("{chunked}0\r\n\r\n"),
+    ] {
+        let mut rig = Rig::http(&format!(" retry-on all-retryable-errors\n{S1}"));
+        let c = rig.ask(&request);
+        let o = rig.server("s1");
+        rig.end(o);
+        assert!(rig.text(c).starts_with("HTTP/1.1 502 "), "{request:?}");
+        rig.no_dial();
+        rig.finish();
+    }
+}
+
+/// Nor on another connection when the reused one was dead: a head that announces a body would go
+/// without it.
+#[test]
+fn a_chunked_body_is_not_lost_by_a_dead_connection() {
+    let mut rig = Rig::http(&format!(" http-reuse always\n{S1}"));
+    let c = rig.ask(GET);
     let o = rig.server("s1");
+    rig.send(o, OK);
+    assert!(rig.text(c).ends_with("ok"));
+    rig.send(
+        c,
+        "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    );
+    assert!(rig.text(o).ends_with("0\r\n\r\n"));
     rig.end(o);
-    assert!(rig.text(c).starts_with("HTTP/1.1 502 "));
+    // The client, which asked on a connection that had been used, knows whether to ask again.
+    assert_eq!(rig.text(c), "");
+    assert_ne!(rig.ended(c), Ended::Open);
     rig.no_dial();
     rig.finish();
 }
