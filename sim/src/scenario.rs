@@ -111,6 +111,8 @@ knobs! {
     abortonclose: Shape, 0, [0, 0, 1];
     /// Listens on a unix socket, which the engines share, instead of one socket each.
     unix: Shape, 0, [0, 0, 0, 1];
+    /// Many clients wait for one place, and give up all the time.
+    crowd: Shape, 0, [0, 0, 0, 0, 0, 0, 0, 1];
     /// Soft stop in the middle.
     stop: Shape, 0, [0, 0, 0, 1];
 
@@ -209,8 +211,11 @@ impl Scenario {
         let mut knobs = Knobs::draw(&mut rng, on);
         if profile == Profile::Calm {
             // What makes a client wait or an exchange end is trouble too.
-            knobs.stop = 0;
-            knobs.frontend_maxconn = 0;
+            (knobs.stop, knobs.frontend_maxconn, knobs.crowd) = (0, 0, 0);
+        }
+        if profile != Profile::Calm && knobs.crowd == 1 {
+            (knobs.clients, knobs.servers, knobs.server_maxconn) = (10, 1, 1);
+            (knobs.aborts, knobs.abortonclose, knobs.sluggish_us) = (400, 1, 50_000);
         }
         // Byte by byte, a large body is a run of its own.
         if knobs.segment < 100 || knobs.window < 1_000 || knobs.send_buffer < 1_000 {
