@@ -112,6 +112,7 @@ fn invariant_of(text: &str) -> &'static str {
         ("no deadline", "A5"),
         ("without a deadline", "A5"),
         ("parked", "A6"),
+        ("sleeps and could", "A6"),
         ("clients with a session", "A4"),
         ("in use", "A4"),
     ];

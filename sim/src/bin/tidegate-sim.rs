@@ -343,6 +343,9 @@ fn planted(which: &Which, runs: u32) -> ExitCode {
                 let again = seed % 4 == 0 && run(&scenario, Watch::default()).digest != one.digest;
                 again.then_some("replay")
             };
+            if let Some(violation) = &one.violation {
+                eprintln!("{bug:?}, seed {seed} ({}): {}", profile.name(), violation.detail);
+            }
             one.violation.map(|v| v.invariant).or_else(differs).map(|by| (by, seed + 1))
         });
         choose(None);
