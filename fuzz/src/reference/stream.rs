@@ -1,0 +1,102 @@
+//! One message after the other, as the end of a connection hears them.
+
+use super::body::{self, Framing};
+use super::{Head, Kind, Read};
+
+/// A message, as far as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its head.
+    pub head: Head,
+    /// How its body ends.
+    pub framing: Framing,
+    /// Its body so far.
+    pub body: Vec<u8>,
+    /// Whether the body is over. One that ends with the connection never is.
+    pub whole: bool,
+    /// Where it ends, or where the input does.
+    pub end: usize,
+}
+
+/// How the reading of a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Behind a message, or within one.
+    Open,
+    /// At bytes that are no message.
+    Bad,
+    /// At a message behind which there is no HTTP.
+    Tunnel,
+}
+
+/// All messages of a stream, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Messages {
+    /// In order.
+    pub list: Vec<Message>,
+    /// How it ended.
+    pub ended: Ended,
+}
+
+/// Reads what a client says, up to a request behind which there may be no HTTP.
+pub fn requests(input: &[u8]) -> Messages {
+    read(input, Kind::Request, |head, _| body::of_request(head))
+}
+
+/// Reads what a server says to requests of these methods. Interim responses are messages of their
+/// own, and take no method.
+pub fn responses(input: &[u8], methods: &[Vec<u8>]) -> Messages {
+    read(input, Kind::Response, |head, before| {
+        let finals = before.iter().filter(|m| m.head.status() / 100 != 1).count();
+        body::of_response(head, methods.get(finals)?)
+    })
+}
+
+fn read(
+    input: &[u8],
+    kind: Kind,
+    framing: impl Fn(&Head, &[Message]) -> Option<Framing>,
+) -> Messages {
+    let mut list: Vec<Message> = Vec::new();
+    let mut at = 0;
+    let ended = loop {
+        let (head, used) = match super::head(kind, &input[at..]) {
+            Read::Whole(head, used) => (head, used),
+            Read::Partial => break Ended::Open,
+            Read::Bad => break Ended::Bad,
+        };
+        let Some(framing) = framing(&head, &list) else { break Ended::Bad };
+        at += used;
+        let rest = &input[at..];
+        let (body, used, whole) = match framing {
+            Framing::None | Framing::Tunnel => (Vec::new(), 0, true),
+            Framing::UntilClose => (rest.to_vec(), rest.len(), false),
+            Framing::Length(length) => {
+                let count = rest.len().min(usize::try_from(length).unwrap_or(usize::MAX));
+                (rest[..count].to_vec(), count, count as u64 == length)
+            }
+            Framing::Chunked => {
+                let chunked = body::chunked(rest);
+                match chunked.end {
+                    Read::Whole((), used) => (chunked.body, used, true),
+                    Read::Partial => (chunked.body, rest.len(), false),
+                    Read::Bad => {
+                        let (body, end) = (chunked.body, input.len());
+                        list.push(Message { head, framing, body, whole: false, end });
+                        break Ended::Bad;
+                    }
+                }
+            }
+        };
+        at += used;
+        let asks = head.method() == b"CONNECT" || (kind == Kind::Request && head.has("upgrade"));
+        list.push(Message { head, framing, body, whole, end: at });
+        match framing {
+            Framing::Tunnel => break Ended::Tunnel,
+            _ if asks => break Ended::Tunnel,
+            _ if !whole => break Ended::Open,
+            _ => {}
+        }
+    };
+    Messages { list, ended }
+}
