@@ -20,11 +20,6 @@ pub(super) fn find_control(text: &[u8]) -> Option<usize> {
     find(text, |word| below(word, b' ') | equal(word, DEL), is_control)
 }
 
-/// Where the first byte below SP is: whatever can end a line, or break one.
-pub(super) fn find_break(text: &[u8]) -> Option<usize> {
-    find(text, |word| below(word, b' '), |byte| byte < b' ')
-}
-
 /// Where a field name ends: at the first colon, blank or other byte up to SP.
 pub(super) fn find_name_end(text: &[u8]) -> Option<usize> {
     let ends = |byte| byte <= b' ' || byte == b':';
@@ -124,16 +119,13 @@ mod tests {
             for len in [0, 1, 15, 16, 17, 32, 37] {
                 let mut text = vec![fill; len];
                 assert_eq!(find_control(&text), None);
-                assert_eq!(find_break(&text), None);
                 let ascii = fill.is_ascii();
                 assert_eq!(find_target_end(&text), (!ascii && len > 0).then_some(0));
                 for at in 0..len {
                     for byte in 0..=255 {
                         text[at] = byte;
                         let control = (byte < 0x20 || byte == 0x7f).then_some(at);
-                        let line_end = (byte < 0x20).then_some(at);
                         assert_eq!(find_control(&text), control, "{byte:#x} in {fill:#x}");
-                        assert_eq!(find_break(&text), line_end, "{byte:#x} in {fill:#x}");
                         let name_end = (byte <= b' ' || byte == b':').then_some(at);
                         if let Some(word) = text.first_chunk() {
                             let found = super::name_end(word);

@@ -454,7 +454,7 @@ mod tests {
             (b"GET /#a HTTP/1.1\r\n\r\n", Err((5, Target))),
             (b"GET /\xc3\xa9 HTTP/1.1\r\n\r\n", Err((5, Target))),
             (b"GET /\xff HTTP/1.1\r\n\r\n", Err((5, Target))),
-            (b"GET /\x7f HTTP/1.1\r\n\r\n", Err((5, Target))),
+            (b"GET /\x7f HTTP/1.1\r\n\r\n", Err((5, Control))),
             (b"GET / HTTP/1.1\r\n: a\r\n\r\n", Err((16, FieldName))),
             (b"GET / HTTP/1.1\r\nA\r\n\r\n", Err((17, FieldName))),
             (b"GET / HTTP/1.1\r\nA(: b\r\n\r\n", Err((17, FieldName))),

@@ -13,7 +13,7 @@
 //! ```
 
 use super::error::{BadHead, HeadError};
-use super::find::{END, find_break, find_end};
+use super::find::{END, find_control, find_end};
 use super::token::is_token_byte;
 
 /// How many bytes of empty lines are skipped before a request (RFC 9112 section 2.2 asks for one
@@ -142,7 +142,7 @@ pub(super) struct Start {
 /// other may stand anywhere in a head. Says how far it got, which is all of the input but for a CR
 /// at its end.
 pub(super) fn check_lines(input: &[u8], mut cursor: usize) -> Result<usize, BadHead> {
-    while let Some(found) = find_break(&input[cursor..]) {
+    while let Some(found) = find_control(&input[cursor..]) {
         let at = cursor + found;
         cursor = match input[at..] {
             [b'\t', ..] => at + 1,
@@ -229,6 +229,7 @@ mod tests {
             (b"GET / HTTP/1.1\r\nA: \rb\r\n\r\n", bad(19, HeadError::BareCr)),
             (b"GET / HTTP/1.1\r\nA: \0b\r\n\r\n", bad(19, HeadError::Nul)),
             (b"GET / HTTP/1.1\r\nA: \x01b\r\n\r\n", bad(19, HeadError::Control)),
+            (b"GET / HTTP/1.1\r\nA: \x7fb\r\n", bad(19, HeadError::Control)),
             (b"GET / HTTP/1.1\r\nA:\tb\t\r\n\r\n", complete(0, 25)),
             (b"GET / HTTP/1.1\r\nA:\rX\rX\r\n\r\n", bad(18, HeadError::BareCr)),
             (b"GET / HTTP/1.1\n\r\n\r\n", bad(14, HeadError::BareLf)),
