@@ -16,7 +16,11 @@ pub mod config;
 pub mod framing;
 pub mod head_model;
 pub mod heads;
+pub mod peer;
 pub mod reference;
+pub mod session;
+pub mod stage;
+pub mod steps;
 pub mod texts;
 
 use tidegate_core::http::Head;
@@ -44,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     config::LEXER,
     config::CONFIG,
     config::CONDITION,
+    session::TARGET,
 ];
 
 /// Some places to cut an input at, which follow from its bytes; all places if they are so few.

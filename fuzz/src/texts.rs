@@ -163,6 +163,13 @@ pub fn words() -> Vec<Vec<u8>> {
     words
 }
 
+/// What sessions are made of: whole messages as well.
+pub fn session_words() -> Vec<Vec<u8>> {
+    let short = |text: &&&str| text.len() < 64;
+    let messages = REQUESTS.iter().chain(RESPONSES).filter(short);
+    words().into_iter().chain(messages.map(|text| text.as_bytes().to_vec())).collect()
+}
+
 /// What chunks are made of.
 pub fn chunk_words() -> Vec<Vec<u8>> {
     bytes(&[

@@ -43,6 +43,18 @@ pub fn requests(input: &[u8]) -> Messages {
     read(input, Kind::Request, |head, _| body::of_request(head))
 }
 
+/// The same, as if there was always HTTP behind them.
+pub fn all_requests(input: &[u8]) -> Messages {
+    let mut all = requests(input);
+    while all.ended == Ended::Tunnel {
+        let at = all.list.last().map_or(0, |last| last.end);
+        let more = requests(&input[at..]);
+        all.ended = more.ended;
+        all.list.extend(more.list.into_iter().map(|m| Message { end: at + m.end, ..m }));
+    }
+    all
+}
+
 /// Reads what a server says to requests of these methods. Interim responses are messages of their
 /// own, and take no method.
 pub fn responses(input: &[u8], methods: &[Vec<u8>]) -> Messages {
