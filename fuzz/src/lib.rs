@@ -18,6 +18,7 @@ pub mod head_model;
 pub mod heads;
 pub mod peer;
 pub mod reference;
+pub mod reuse;
 pub mod session;
 pub mod stage;
 pub mod steps;
@@ -49,6 +50,7 @@ pub const TARGETS: &[Target] = &[
     config::CONFIG,
     config::CONDITION,
     session::TARGET,
+    reuse::TARGET,
 ];
 
 /// Some places to cut an input at, which follow from its bytes; all places if they are so few.

@@ -326,7 +326,7 @@ fn is_of(heard: &Message, said: &Message, ended: bool) -> bool {
 }
 
 /// Whether it is a page of the proxy's own.
-fn is_ours(heard: &Message) -> bool {
+pub(crate) fn is_ours(heard: &Message) -> bool {
     let status = heard.head.status();
     let page = format!("<html><body><h1>{status} ").into_bytes();
     let known = [400, 403, 408, 413, 422, 500, 501, 502, 503, 504].contains(&status);
