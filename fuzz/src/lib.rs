@@ -23,6 +23,7 @@ pub mod session;
 pub mod stage;
 pub mod steps;
 pub mod texts;
+pub mod world;
 
 use tidegate_core::http::Head;
 
@@ -51,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     config::CONDITION,
     session::TARGET,
     reuse::TARGET,
+    world::TARGET,
 ];
 
 /// Some places to cut an input at, which follow from its bytes; all places if they are so few.
