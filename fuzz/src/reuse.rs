@@ -198,7 +198,8 @@ impl Play {
             self.settle();
         }
         let Some(asker) = &self.asker else { return };
-        check_answer(&asker.heard, number);
+        let answered = check_answer(&asker.heard, number);
+        assert_eq!(answered, self.questions[number].answered, "{}", asker.heard.escape_ascii());
         let over = self.is_over(asker);
         assert!(over, "no end of question {number}: {}", asker.heard.escape_ascii());
     }
@@ -206,7 +207,8 @@ impl Play {
     /// Whether the last question is answered whole, or never will be.
     fn is_over(&self, asker: &Peer) -> bool {
         let heard = stream::responses(&asker.heard, &[b"GET".to_vec()]);
-        heard.list.last().is_some_and(|last| last.whole) || self.stage.net.is_shut(asker.wire)
+        heard.list.last().is_some_and(|last| last.whole && last.head.status() != 103)
+            || self.stage.net.is_shut(asker.wire)
     }
 
     /// Answers every question that a server has read and not answered; says whether there was one.
@@ -224,8 +226,9 @@ impl Play {
                 self.asked.insert((wire, place), number);
                 self.questions[number].answered = true;
                 let body = format!("{SECRET}, answer {number}");
+                let interim = if number % 3 == 2 { "HTTP/1.1 103 Hints\r\n\r\n" } else { "" };
                 let answer = format!(
-                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nX-Answer: {SECRET}{number}\r\n\r\n{body}",
+                    "{interim}HTTP/1.1 200 OK\r\nContent-Length: {}\r\nX-Answer: {SECRET}{number}\r\n\r\n{body}",
                     body.len()
                 );
                 self.servers[at].say(&mut self.stage.net, answer.as_bytes());
@@ -322,12 +325,15 @@ fn question_of(message: &Message) -> Option<usize> {
 }
 
 /// What was heard is the answer, as far as it came, or one page of the proxy's own.
-fn check_answer(heard: &[u8], number: usize) {
-    let responses = stream::responses(heard, &[b"GET".to_vec()]);
+/// Says whether the whole answer was.
+fn check_answer(heard: &[u8], number: usize) -> bool {
+    let mut responses = stream::responses(heard, &[b"GET".to_vec()]);
     let text = || format!("question {number} is answered {}", heard.escape_ascii());
+    responses.list.retain(|response| response.head.status() != 103);
     let Some(response) = responses.list.first() else {
         // A head may have been cut off.
-        return assert!(b"HTTP/1.1 ".starts_with(&heard[..heard.len().min(9)]), "{}", text());
+        assert!(b"HTTP/1.1 ".starts_with(&heard[..heard.len().min(9)]), "{}", text());
+        return false;
     };
     assert_eq!(responses.list.len(), 1, "{}", text());
     assert_eq!(response.end, heard.len(), "{}", text());
@@ -338,6 +344,7 @@ fn check_answer(heard: &[u8], number: usize) {
         && expected.starts_with(&response.body)
         && (!response.whole || response.body == expected);
     assert!(is_answer || crate::session::is_ours(response), "{}", text());
+    is_answer && response.whole
 }
 
 fn seeds() -> Vec<Vec<u8>> {

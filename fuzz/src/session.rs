@@ -6,7 +6,8 @@
 //! - what a client hears is responses, each ours or one that a server gave;
 //! - none is presented as complete that was not, none has a field or a byte that was not said.
 //!
-//! In TCP mode, what each end hears is a beginning of what another said.
+//! A request that may not be repeated is not. In TCP mode, what each end hears is a beginning of what
+//! another said, and all of it if nothing was done that may cut it short.
 
 use arbitrary::{Result, Unstructured};
 use tidegate_core::engine::Signal;
@@ -88,9 +89,13 @@ impl World {
         self.bit(0)
     }
 
+    /// Whether it has that one of the [`LINES`].
+    fn is_set(self, line: usize) -> bool {
+        self.lines[line / 8] >> (line % 8) & 1 == 1
+    }
+
     fn stage(self) -> Stage {
-        let set = |at: usize| self.lines[at / 8] >> (at % 8) & 1 == 1;
-        let lines: Vec<&str> = (0..24).filter(|at| set(*at)).map(|at| LINES[at]).collect();
+        let lines: Vec<&str> = (0..24).filter(|at| self.is_set(*at)).map(|at| LINES[at]).collect();
         let servers = usize::from(self.servers) % SERVERS.len();
         // Rules of HTTP are errors in TCP.
         let servers = if self.is_tcp() { SERVERS[servers % 4] } else { SERVERS[servers] };
@@ -122,6 +127,8 @@ struct Play {
     eager: bool,
     /// How much is filled in: what is received in pieces of a few bytes must not take for ever.
     said_max: usize,
+    /// Nothing was done yet that may cut a connection short.
+    calm: bool,
     clients: Vec<Peer>,
     servers: Vec<Peer>,
     dialled: Vec<Wire>,
@@ -140,6 +147,7 @@ pub fn run(data: &[u8]) {
         said_max: if (1..10).contains(&stage.net.piece_max) { 2_000 } else { 100_000 },
         stage,
         eager: world.bit(5),
+        calm: world.bit(5),
         clients: Vec::new(),
         servers: Vec::new(),
         dialled: Vec::new(),
@@ -151,13 +159,20 @@ pub fn run(data: &[u8]) {
     if world.is_tcp() {
         check_streams(&play.clients, &play.servers);
         check_streams(&play.servers, &play.clients);
+        if play.calm {
+            check_all_was_heard(&play);
+        }
     } else {
-        check_messages(&play);
+        check_messages(&play, world.is_set(14));
     }
 }
 
 impl Play {
     fn take(&mut self, step: &Step) {
+        self.calm &= matches!(
+            step,
+            Step::Say(..) | Step::Text(..) | Step::Fill(..) | Step::Connect | Step::End(_)
+        );
         match step {
             Step::Connect if self.clients.len() < CLIENTS_MAX => {
                 let wire = self.stage.client(self.clients.len());
@@ -261,10 +276,20 @@ fn check_streams(ears: &[Peer], mouths: &[Peer]) {
     }
 }
 
-fn check_messages(play: &Play) {
+/// Every connection to a server heard all that a client said, and the other way round.
+fn check_all_was_heard(play: &Play) {
+    for server in &play.servers {
+        let whole = |client: &&Peer| client.said == server.heard && client.heard == server.said;
+        let text = || (server.heard.escape_ascii(), server.said.escape_ascii());
+        assert!(play.clients.iter().any(|c| whole(&c)), "cut short: {:?}", text());
+    }
+}
+
+fn check_messages(play: &Play, may_repeat: bool) {
     let asked: Vec<Vec<Message>> =
         play.clients.iter().map(|client| stream::all_requests(&client.said).list).collect();
     let mut answers = Vec::new();
+    let mut unsafe_ones = Vec::new();
     for server in &play.servers {
         let heard = stream::requests(&server.heard);
         let text = || server.heard.escape_ascii().to_string();
@@ -272,6 +297,9 @@ fn check_messages(play: &Play) {
         for message in &heard.list {
             let sent = asked.iter().flatten().any(|sent| is_of(message, sent, false));
             assert!(sent, "nobody asked {message:?} in {}", text());
+            if !may_be_repeated(message) {
+                unsafe_ones.push(message.head.start.clone());
+            }
         }
         let mut methods: Vec<Vec<u8>> =
             heard.list.iter().map(|message| message.head.method().to_vec()).collect();
@@ -280,6 +308,11 @@ fn check_messages(play: &Play) {
         methods.extend(rest.split(|byte| *byte == b' ').next().map(<[u8]>::to_vec));
         let said = stream::responses(&server.said, &methods);
         answers.extend(said.list.into_iter().map(|answer| (answer, server.ended)));
+    }
+    for start in unsafe_ones.iter().filter(|_| !may_repeat) {
+        let heard = unsafe_ones.iter().filter(|other| *other == start).count();
+        let said = asked.iter().flatten().filter(|message| message.head.start == *start).count();
+        assert!(heard <= said, "{start:?} was repeated");
     }
     for (client, asked) in play.clients.iter().zip(&asked) {
         let mut methods: Vec<Vec<u8>> =
@@ -323,6 +356,12 @@ fn is_of(heard: &Message, said: &Message, ended: bool) -> bool {
         && said.body.starts_with(&heard.body)
         && (!heard.whole || heard.body == said.body && (whole || heard.body.is_empty()))
         && (!heard.whole || whole || said.framing == Framing::None)
+}
+
+/// Whether the method of a request says that it may be sent twice (RFC 9110 section 9.2.2).
+fn may_be_repeated(request: &Message) -> bool {
+    let safe: [&[u8]; 6] = [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"];
+    safe.contains(&request.head.method())
 }
 
 /// Whether it is a page of the proxy's own.
