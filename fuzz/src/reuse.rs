@@ -4,8 +4,8 @@
 //!
 //! - the other client hears exactly the answer to its question, or a page of the proxy's own;
 //! - nobody else hears a secret, and on the servers' side it stands in that question alone;
-//! - a connection that carries the question has nothing left of what was before on it: every earlier
-//!   request is answered whole, and not a byte more was said; and `http-reuse` let it be used.
+//! - a connection that carries the question has nothing left of what was before on it: every
+//!   earlier request is answered whole, not a byte more was said, and `http-reuse` let it be used.
 
 use std::collections::BTreeMap;
 

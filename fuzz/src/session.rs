@@ -6,8 +6,8 @@
 //! - what a client hears is responses, each ours or one that a server gave;
 //! - none is presented as complete that was not, none has a field or a byte that was not said.
 //!
-//! A request that may not be repeated is not. In TCP mode, what each end hears is a beginning of what
-//! another said, and all of it if nothing was done that may cut it short.
+//! A request that may not be repeated is not. In TCP mode, what each end hears is a beginning of
+//! what another said, and all of it if nothing was done that may cut it short.
 
 use arbitrary::{Result, Unstructured};
 use tidegate_core::engine::Signal;

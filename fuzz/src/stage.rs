@@ -145,8 +145,8 @@ impl Stage {
         }
     }
 
-    /// Every peer ends and takes whatever comes; `hear` is called after each round. Then nothing may
-    /// be left but listeners and sinks, and after a soft stop not even those.
+    /// Every peer ends and takes whatever comes; `hear` is called after each round. Then nothing
+    /// may be left but listeners and sinks, and after a soft stop not even those.
     ///
     /// # Panics
     ///
