@@ -4,7 +4,7 @@ use crate::chaos::Injected;
 use crate::digest::Digest;
 use crate::ledger::Violation;
 use crate::memnet::Counts;
-use crate::scenario::{Profile, Scenario};
+use crate::scenario::Scenario;
 use crate::world::{Outcome, Watch, run};
 
 /// The sum of many runs.
@@ -79,14 +79,25 @@ pub fn shrink(
     }
 }
 
-/// The first turn in which two runs of a scenario differ; `None` if they are the same.
-pub fn differ(seed: u64, profile: Profile) -> Option<usize> {
-    let scenario = Scenario::draw(seed, profile);
+/// How two runs of one scenario compare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// They are the same, and break nothing.
+    None,
+    /// They part in that turn.
+    Turn(usize),
+    /// A promise was broken.
+    Broken(Violation),
+}
+
+/// Runs a scenario twice and compares all that passed between its engines and the world, turn by
+/// turn.
+pub fn differ(scenario: &Scenario) -> Difference {
     let watch = Watch { turns: true, timeline: false };
-    let (one, two) = (run(&scenario, watch), run(&scenario, watch));
+    let (one, two) = (run(scenario, watch), run(scenario, watch));
     if one.digest == two.digest && one.turns == two.turns {
-        return None;
+        return one.violation.map_or(Difference::None, Difference::Broken);
     }
     let turn = one.turns.iter().zip(&two.turns).position(|(one, two)| one != two);
-    Some(turn.unwrap_or(one.turns.len().min(two.turns.len())))
+    Difference::Turn(turn.unwrap_or(one.turns.len().min(two.turns.len())))
 }

@@ -18,7 +18,9 @@ const HELP: &str = "\
 tidegate-sim: Tidegate's engine in simulated networks
 
   tidegate-sim run [--seeds A..B] [--profile P] [--jobs N] [--minutes M] [--quiet]
-      runs every seed of A..B (0..256), at most for M minutes, and says what they came to
+                   [--every-mark]
+      runs every seed of A..B (0..256), at most for M minutes, and says what they came to; with
+      --every-mark it fails if one of the marks was not reached
   tidegate-sim replay SEED [--profile P] [--trace] [--json]
   tidegate-sim replay --scenario FILE [--trace] [--json]
       runs one again, with --trace as a timeline
@@ -86,7 +88,7 @@ fn parse() -> Result<Command, lexopt::Error> {
     let mut words = Vec::new();
     let mut profile = Profile::Swarm;
     let (mut seeds, mut jobs, mut minutes) = (0..256, 1, None);
-    let (mut trace, mut json, mut quiet) = (false, false, false);
+    let (mut trace, mut json, mut quiet, mut every_mark) = (false, false, false, false);
     let (mut file, mut runs, mut which) = (None, 2_000, Which::All);
     while let Some(arg) = args.next()? {
         match arg {
@@ -114,6 +116,7 @@ fn parse() -> Result<Command, lexopt::Error> {
             Long("trace") => trace = true,
             Long("json") => json = true,
             Long("quiet") => quiet = true,
+            Long("every-mark") => every_mark = true,
             Value(word) => words.push(word.string()?),
             other => return Err(other.unexpected()),
         }
@@ -124,7 +127,7 @@ fn parse() -> Result<Command, lexopt::Error> {
     let named = |text: &str| format!("{text} --profile {}", profile.name());
     Ok(match (&words[..], file) {
         ([], None) => Command::Help,
-        (["run"], None) => Command::Run(Sweep { seeds, jobs, minutes, profile, quiet }),
+        (["run"], None) => Command::Run(Sweep { seeds, jobs, minutes, profile, quiet, every_mark }),
         (["replay"], Some(file)) => {
             let text = std::fs::read_to_string(&file).map_err(|e| format!("{file}: {e}"))?;
             let scenario = Scenario::parse(&text).map_err(|e| format!("{file}: {e}"))?;
@@ -151,6 +154,8 @@ struct Sweep {
     minutes: Option<f64>,
     profile: Profile,
     quiet: bool,
+    /// It fails if a mark is not reached.
+    every_mark: bool,
 }
 
 impl Sweep {
@@ -203,7 +208,14 @@ impl Sweep {
         });
         let digests = digests.into_inner().unwrap_or_default();
         self.tell(&sum, began.elapsed(), digest_of(digests.into_values()));
-        if sum.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        let missed = self.every_mark && MARKS.iter().any(|mark| reached(*mark) == 0);
+        if missed {
+            println!("broken: it was to reach every mark");
+        }
+        match sum.failures.is_empty() && !missed {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        }
     }
 
     fn tell(&self, sum: &Sum, took: Duration, digest: u64) {
