@@ -303,3 +303,90 @@ pub trait Poller {
     /// Takes over a socket that another engine detached.
     fn adopt(&mut self, parcel: Parcel) -> Option<Sock>;
 }
+
+/// A poller that is lent: for what is put around one for a while.
+impl<P: Poller> Poller for &mut P {
+    fn harvest(&mut self, events: &mut Vec<Event>) {
+        (**self).harvest(events);
+    }
+
+    fn listen(&mut self, at: &ListenSpec) -> Result<Sock, Fault> {
+        (**self).listen(at)
+    }
+
+    fn accept(&mut self, listener: Sock) -> Accepted {
+        (**self).accept(listener)
+    }
+
+    fn connect(&mut self, to: &ConnectSpec<'_>) -> Result<Sock, Fault> {
+        (**self).connect(to)
+    }
+
+    fn connect_status(&mut self, sock: Sock) -> Connecting {
+        (**self).connect_status(sock)
+    }
+
+    fn recv(&mut self, sock: Sock, into: &mut [u8]) -> Io {
+        (**self).recv(sock, into)
+    }
+
+    fn send(&mut self, sock: Sock, from: &[IoSlice<'_>], more: More) -> Io {
+        (**self).send(sock, from, more)
+    }
+
+    fn shut_write(&mut self, sock: Sock) {
+        (**self).shut_write(sock);
+    }
+
+    fn close(&mut self, sock: Sock, how: Close) {
+        (**self).close(sock, how);
+    }
+
+    fn open_pipe(&mut self, bytes: u32) -> Result<Pipe, Fault> {
+        (**self).open_pipe(bytes)
+    }
+
+    fn splice_in(&mut self, sock: Sock, pipe: Pipe, max: usize) -> Io {
+        (**self).splice_in(sock, pipe, max)
+    }
+
+    fn splice_out(&mut self, pipe: Pipe, sock: Sock, max: usize, more: More) -> Io {
+        (**self).splice_out(pipe, sock, max, more)
+    }
+
+    fn close_pipe(&mut self, pipe: Pipe) {
+        (**self).close_pipe(pipe);
+    }
+
+    fn address(&mut self, sock: Sock, which: Which) -> Option<Peer> {
+        (**self).address(sock, which)
+    }
+
+    fn set(&mut self, sock: Sock, option: SockOpt) {
+        (**self).set(sock, option);
+    }
+
+    fn info(&mut self, sock: Sock) -> Option<TcpInfo> {
+        (**self).info(sock)
+    }
+
+    fn open_sink(&mut self, sink: u32) -> Result<Sock, Fault> {
+        (**self).open_sink(sink)
+    }
+
+    fn send_messages(&mut self, sink: Sock, messages: &[IoSlice<'_>]) -> usize {
+        (**self).send_messages(sink, messages)
+    }
+
+    fn notify(&mut self, engine: u32) {
+        (**self).notify(engine);
+    }
+
+    fn detach(&mut self, sock: Sock) -> Option<Parcel> {
+        (**self).detach(sock)
+    }
+
+    fn adopt(&mut self, parcel: Parcel) -> Option<Sock> {
+        (**self).adopt(parcel)
+    }
+}

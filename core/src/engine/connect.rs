@@ -6,7 +6,7 @@ use crate::conn::{ClientFlags, NO_CONN};
 use crate::fault::{Cause, Fault, Phase};
 use crate::fds::Owner;
 use crate::poller::{Address, Close, ConnectSpec, Peer, Poller, Ready, SockOpt, Which};
-use crate::proxy::shared::{Gauge, Queued, Shared, Slot, Waiter};
+use crate::proxy::shared::{Door, Gauge, Queued, Slot, Waiter};
 use crate::proxy::spec::{Mode, Options, Proxy, ServerId, Site};
 use crate::session::{Cx, NO_SERVER, SessionFlags};
 use crate::side::{State, Step};
@@ -17,7 +17,7 @@ use crate::time::Deadline;
 struct View<'a> {
     site: &'a Site,
     backend: &'a Proxy,
-    shared: &'a Shared,
+    shared: &'a Door,
 }
 
 impl View<'_> {

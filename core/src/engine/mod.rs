@@ -39,7 +39,7 @@ use crate::fds::{Fds, Owner};
 use crate::logfmt::dates::Dates;
 use crate::poller::{Event, ListenSpec, Pipe, Poller, Ready, Sock};
 use crate::pool::Pools;
-use crate::proxy::shared::{Message, Shared};
+use crate::proxy::shared::{Door, Message, Shared, Witness};
 use crate::proxy::spec::{ListenerId, Site};
 use crate::rng::{Rng, Seed};
 use crate::session::Session;
@@ -144,7 +144,7 @@ struct Farm {
 #[derive(Debug)]
 pub struct Engine {
     site: Arc<Site>,
-    shared: Arc<Shared>,
+    shared: Door,
     id: u32,
     engines: u32,
     now: Now,
@@ -225,10 +225,17 @@ impl Engine {
             purge,
             hard_stop: None,
             site,
-            shared,
+            shared: Door::new(shared),
         };
         engine.farms = engine.make_farms();
         engine
+    }
+
+    /// Lets a witness hear from here on what the other engines' state answers to this one, or
+    /// answer in its place; none ends that. What was asked before, while nothing ran, is the same
+    /// in every run.
+    pub fn witness(&mut self, witness: Option<Box<dyn Witness>>) {
+        self.shared.set_witness(witness);
     }
 
     /// Opens the listeners that are this engine's and the log sinks. Errors name the listener.

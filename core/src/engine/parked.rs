@@ -21,7 +21,7 @@ impl Engine {
         let busy = self.fds.has_cached()
             || self.tasks.runnable() > 0
             || !self.signals.is_empty()
-            || self.shared.has_mail(self.id);
+            || self.shared.audit_mail(self.id);
         if busy {
             return;
         }

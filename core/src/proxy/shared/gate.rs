@@ -57,6 +57,11 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// A ticket as it was given out in a run that is replayed. In any other it is of no use.
+    pub const fn restored(backend: ProxyId, server: Option<ServerId>, arrival: u64) -> Ticket {
+        Ticket { backend, server, arrival }
+    }
+
     /// The backend that is waited for.
     pub fn backend(self) -> ProxyId {
         self.backend

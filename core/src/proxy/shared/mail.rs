@@ -56,8 +56,14 @@ impl Wake {
     /// Nobody.
     pub const NONE: Wake = Wake(0);
 
-    pub(super) fn from_bits(bits: u64) -> Wake {
+    /// Those whose bits are set: engine 0 is the lowest.
+    pub const fn from_bits(bits: u64) -> Wake {
         Wake(bits)
+    }
+
+    /// One bit for each, engine 0 the lowest.
+    pub const fn bits(self) -> u64 {
+        self.0
     }
 
     /// One engine.

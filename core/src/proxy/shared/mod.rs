@@ -18,6 +18,7 @@
 //! engine holds, and one `Adopt` per connection that was counted against the process maxconn
 //! before it was handed on.
 
+mod door;
 mod gate;
 mod gauges;
 mod limit;
@@ -37,6 +38,8 @@ use gauges::Gauges;
 use limit::Limit;
 use mail::Mail;
 
+pub(crate) use door::Door;
+pub use door::{Answer, Question, Witness};
 pub use gate::{Cancel, Queued, Slot, Ticket, Waiter};
 pub use gauges::Gauge;
 pub use mail::{Message, Wake};
