@@ -2,6 +2,7 @@
 //! are made of nothing but a seed.
 //!
 //! - [`memnet`]: the discrete-event network.
+//! - [`record`]: recordings of an engine, of the daemon too, and their replay.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +12,7 @@ pub mod chaos;
 pub mod digest;
 pub mod ledger;
 pub mod memnet;
+pub mod record;
 pub mod scenario;
 pub mod site;
 pub mod strict;

@@ -9,6 +9,7 @@ use tidegate_core::config::{MapHost, Source};
 use tidegate_core::poller::Address;
 use tidegate_core::proxy::spec::Site;
 
+use crate::record::{Config, Listening};
 use crate::scenario::Knobs;
 
 /// The proxy's host.
@@ -107,9 +108,19 @@ pub fn config(knobs: &Knobs) -> String {
 ///
 /// If the text is refused: that is a fault of the simulator's.
 pub fn site(knobs: &Knobs) -> Arc<Site> {
+    described(knobs).0
+}
+
+/// The same, with what it was made of: for recordings.
+///
+/// # Panics
+///
+/// If the text is refused.
+pub fn described(knobs: &Knobs) -> (Arc<Site>, Config) {
     let text = config(knobs);
-    let source = Source::new("sim.cfg", text.as_str());
-    let built = build(&[source], &CliOverrides::default(), &MapHost::default());
+    let sources = vec![Source::new("sim.cfg", text.as_str())];
+    let host = Listening::to(MapHost::default());
+    let built = build(&sources, &CliOverrides::default(), &host);
     let mut site = match built {
         Ok((site, _)) => site,
         Err(errors) => panic!("{text}\n{errors:#?}"),
@@ -118,5 +129,6 @@ pub fn site(knobs: &Knobs) -> Arc<Site> {
     site.tunables.reads_max = knobs.reads_max as u32;
     site.tunables.log_arena_max = knobs.log_arena as u32;
     site.tunables.idle_max = knobs.idle_max as u32;
-    Arc::new(site)
+    let transcript = host.transcript();
+    (Arc::new(site), Config { sources, overrides: CliOverrides::default(), transcript })
 }

@@ -93,7 +93,7 @@ pub enum Difference {
 /// Runs a scenario twice and compares all that passed between its engines and the world, turn by
 /// turn.
 pub fn differ(scenario: &Scenario) -> Difference {
-    let watch = Watch { turns: true, timeline: false };
+    let watch = Watch { turns: true, ..Watch::default() };
     let (one, two) = (run(scenario, watch), run(scenario, watch));
     if one.digest == two.digest && one.turns == two.turns {
         return one.violation.map_or(Difference::None, Difference::Broken);

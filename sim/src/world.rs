@@ -27,6 +27,7 @@ use crate::chaos::{Chaos, Injected, Ratios};
 use crate::digest::Digest;
 use crate::ledger::{self, Violation};
 use crate::memnet::{Counts, HostId, Limits, Net, Port};
+use crate::record::{self, Boot, Finish, Reel, Tape};
 use crate::scenario::{Knobs, Scenario};
 use crate::site;
 use crate::trace::Traced;
@@ -63,6 +64,8 @@ pub struct Outcome {
     pub injected: Injected,
     /// What happened, if it was asked for.
     pub timeline: Vec<(Instant, String)>,
+    /// By engine: its recording, if they were asked for.
+    pub recordings: Vec<Vec<u8>>,
 }
 
 /// What is kept of a run beside its outcome.
@@ -72,6 +75,8 @@ pub struct Watch {
     pub turns: bool,
     /// What happened, in words.
     pub timeline: bool,
+    /// A recording of each engine, of at most so many bytes.
+    pub recordings: Option<u64>,
 }
 
 /// Runs a scenario from beginning to end. A panic within is a violation, too.
@@ -131,6 +136,8 @@ struct World {
     engines: Vec<(Engine, Wire, Park)>,
     /// Until when each is too busy to be turned.
     busy: Vec<Instant>,
+    /// By engine, if they are recorded.
+    tapes: Vec<(Tape, Reel)>,
     clients: Vec<Client>,
     servers: Vec<Server>,
     proxy: HostId,
@@ -189,7 +196,8 @@ impl World {
                 Server::new(n, port, Rc::clone(ledger), k, scenario.seed)
             })
             .collect();
-        let site = site::site(k);
+        let (site, config) = site::described(k);
+        let mut tapes = Vec::new();
         let shared = Arc::new(Shared::new(&site, k.engines as u32));
         let engines = (0..k.engines as u32)
             .map(|id| {
@@ -199,15 +207,26 @@ impl World {
                 let ratios = ratios(k);
                 let chaos = Chaos::new(port, seed.split("chaos").split(&id.to_string()), ratios);
                 let mut wire = Traced::new(chaos);
-                let mut engine = Engine::new(Setup {
+                let setup = Setup {
                     site: Arc::clone(&site),
                     shared: Arc::clone(&shared),
                     id,
                     engines: k.engines as u32,
                     seed: seed.split("engine"),
                     pid: 1,
-                });
-                engine.start(&mut wire, clock(Instant::START)).expect("it starts");
+                };
+                let mut engine = Engine::new(setup.clone());
+                let now = clock(Instant::START);
+                let started = if let Some(limit) = watch.recordings {
+                    let (sink, reel) = record::to_memory();
+                    let boot = Boot::of("tidegate-sim", &setup, config.clone());
+                    let tape = Tape::begin(&boot, limit, sink).expect("there is room for it");
+                    tapes.push((tape.clone(), reel));
+                    tape.start(&mut engine, &mut wire, now)
+                } else {
+                    engine.start(&mut wire, now)
+                };
+                started.expect("it starts");
                 (engine, wire, Park::Busy)
             })
             .collect();
@@ -233,6 +252,7 @@ impl World {
             shared,
             busy: vec![Instant::START; k.engines as usize],
             engines,
+            tapes,
             clients,
             servers,
             proxy,
@@ -425,7 +445,10 @@ impl World {
 
     fn turn(&mut self, id: usize, now: Instant) {
         let (engine, wire, park) = &mut self.engines[id];
-        *park = engine.turn(wire, &mut self.notes, clock(now));
+        *park = match self.tapes.get(id) {
+            Some((tape, _)) => tape.turn(engine, wire, &mut self.notes, clock(now)).0,
+            None => engine.turn(wire, &mut self.notes, clock(now)),
+        };
         engine.audit();
         self.turns_count += 1;
         if self.knobs.sluggish_us > 0 {
@@ -474,8 +497,11 @@ impl World {
 
     fn signal(&mut self) {
         self.stopped = true;
-        for (engine, _, park) in &mut self.engines {
-            engine.signal(Signal::SoftStop);
+        for (id, (engine, _, park)) in self.engines.iter_mut().enumerate() {
+            match self.tapes.get(id) {
+                Some((tape, _)) => tape.signal(engine, Signal::SoftStop),
+                None => engine.signal(Signal::SoftStop),
+            }
             *park = Park::Busy;
         }
     }
@@ -489,6 +515,7 @@ impl World {
     }
 
     fn outcome(mut self) -> Outcome {
+        let recordings = self.recordings();
         let ledger = self.ledger.borrow();
         let mut digest = ledger.digest;
         let mut injected = Injected::default();
@@ -513,7 +540,22 @@ impl World {
             net: self.net.counts(),
             injected,
             timeline: Vec::new(),
+            recordings,
         }
+    }
+}
+
+impl World {
+    /// Ends the recordings.
+    fn recordings(&mut self) -> Vec<Vec<u8>> {
+        let tapes = core::mem::take(&mut self.tapes);
+        let ends =
+            tapes.into_iter().zip(&mut self.engines).map(|((tape, reel), (engine, _, park))| {
+                let done = *park == Park::Done;
+                tape.finish(engine, if done { Finish::Done } else { Finish::Stopped });
+                reel.lock().map(|mut bytes| core::mem::take(&mut *bytes)).unwrap_or_default()
+            });
+        ends.collect()
     }
 }
 

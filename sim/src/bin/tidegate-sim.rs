@@ -275,7 +275,7 @@ impl Sweep {
 }
 
 fn replay(scenario: &Scenario, name: &str, trace: bool, json: bool) -> ExitCode {
-    let outcome = run(scenario, Watch { turns: false, timeline: trace || json });
+    let outcome = run(scenario, Watch { timeline: trace || json, ..Watch::default() });
     for (at, text) in &outcome.timeline {
         let ms = at.as_nanos() as f64 / 1e6;
         if json {

@@ -1,0 +1,457 @@
+//! The recording side: a tape that an engine's host writes to and that the wrappers around its
+//! poller and its door to the shared state write to as well.
+//!
+//! ```text
+//!   host ──start, turn, signal, trim──► Tape ──whole turns──► sink
+//!             │                          ▲ ▲
+//!             ▼                          │ │
+//!           Engine ──► Record<P> ────────┘ │   what it asked of the poller, and the answer
+//!             └─────► Door ──► witness ────┘   what it asked of the shared state, and the answer
+//! ```
+//!
+//! Turns are kept until they are over and handed to the sink whole, at the latest when the engine
+//! is about to wait; so a process that is killed leaves a recording that ends between two turns.
+//! It opens no file: the sink is the host's.
+
+use core::fmt;
+use std::io::IoSlice;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tidegate_core::engine::{Engine, Notice, Observer, Park, Signal};
+use tidegate_core::fault::Fault;
+use tidegate_core::poller::{
+    Accepted, Close, ConnectSpec, Connecting, Event, Io, ListenSpec, More, Parcel, Peer, Pipe,
+    Poller, Sock, SockOpt, TcpInfo, Which,
+};
+use tidegate_core::proxy::shared::{Answer, Question, Witness};
+use tidegate_core::time::Now;
+
+use crate::digest::Digest;
+
+use super::boot::Boot;
+use super::entry::{Entry, Finish, put_answer};
+use super::wire::{Hash, Wire};
+
+/// Where a recording goes; an error, in words, ends it.
+pub type Sink = Box<dyn FnMut(&[u8]) -> Result<(), String> + Send>;
+
+/// What a sink to memory has got.
+pub type Reel = Arc<Mutex<Vec<u8>>>;
+
+/// A sink that keeps everything in memory, and where.
+pub fn to_memory() -> (Sink, Reel) {
+    let reel = Reel::default();
+    let kept = Arc::clone(&reel);
+    let sink = move |bytes: &[u8]| {
+        kept.lock().map_err(|_| "its reader panicked")?.extend_from_slice(bytes);
+        Ok(())
+    };
+    (Box::new(sink), reel)
+}
+
+/// A digest stands in the recording every so many turns.
+pub const CHECK_EVERY: u64 = 64;
+/// Bytes that wait for the sink while the engine does not.
+const BLOCK: usize = 64 * 1024;
+/// More than the last entry takes.
+const END_ROOM: u64 = 32;
+
+/// Why nothing is recorded any more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Over {
+    /// The limit is reached.
+    Limit,
+    /// It was ended by the host.
+    Finished,
+    /// The sink failed, and why.
+    Failed(String),
+}
+
+/// One engine's recording. Clones write to the same.
+#[derive(Clone, Debug)]
+pub struct Tape(Arc<Mutex<Recorder>>);
+
+struct Recorder {
+    sink: Sink,
+    limit: u64,
+    /// Bytes that the sink has got.
+    written: u64,
+    /// Whole turns that the sink has not got yet.
+    whole: Vec<u8>,
+    /// The turn under way, and what came before it.
+    turn: Vec<u8>,
+    digest: Digest,
+    /// The digest up to the last whole turn.
+    settled: Digest,
+    turns: u64,
+    over: Option<Over>,
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recorder {{ {} turns, {} bytes, {:?} }}", self.turns, self.written, self.over)
+    }
+}
+
+impl Tape {
+    /// Begins a recording of at most `limit` bytes.
+    pub fn begin(boot: &Boot, limit: u64, mut sink: Sink) -> Result<Tape, String> {
+        let head = boot.head();
+        let written = head.len() as u64;
+        if written + END_ROOM > limit {
+            return Err(format!("the configuration alone takes {written} bytes of {limit}"));
+        }
+        sink(&head)?;
+        let (digest, settled) = Default::default();
+        let (whole, turn) = Default::default();
+        let recorder =
+            Recorder { sink, limit, written, whole, turn, digest, settled, turns: 0, over: None };
+        Ok(Tape(Arc::new(Mutex::new(recorder))))
+    }
+
+    /// [`Engine::start`], recorded, and everything that the engine asks from here on.
+    pub fn start<P: Poller>(
+        &self,
+        engine: &mut Engine,
+        net: &mut P,
+        now: Now,
+    ) -> Result<(), String> {
+        engine.witness(Some(Box::new(self.clone())));
+        self.note(&Entry::Start(now));
+        let started = engine.start(&mut Record { inner: net, tape: self.clone() }, now);
+        let mut recorder = self.lock();
+        recorder.note(&Entry::Started(started.is_ok()), |_| {});
+        recorder.settle(true);
+        started
+    }
+
+    /// [`Engine::turn`], recorded, and the notices that came of it.
+    pub fn turn<P: Poller, O: Observer>(
+        &self,
+        engine: &mut Engine,
+        net: &mut P,
+        seen: &mut O,
+        now: Now,
+    ) -> (Park, Vec<Notice>) {
+        self.note(&Entry::Turn(now));
+        let park = engine.turn(&mut Record { inner: net, tape: self.clone() }, seen, now);
+        let notices = engine.take_notices();
+        let mut recorder = self.lock();
+        recorder.note(&parked(park, &notices), |_| {});
+        recorder.turned(park != Park::Busy);
+        (park, notices)
+    }
+
+    /// [`Engine::signal`], recorded.
+    pub fn signal(&self, engine: &mut Engine, signal: Signal) {
+        self.note(&Entry::Signal(signal));
+        engine.signal(signal);
+    }
+
+    /// [`Engine::trim`], recorded.
+    pub fn trim(&self, engine: &mut Engine) {
+        self.note(&Entry::Trim);
+        engine.trim();
+    }
+
+    /// Why it is over, if it is. The engine then goes on without it.
+    pub fn over(&self) -> Option<Over> {
+        self.lock().over.clone()
+    }
+
+    /// Ends the recording and leaves the engine alone.
+    pub fn finish(&self, engine: &mut Engine, why: Finish) {
+        engine.witness(None);
+        self.lock().finish(why, Over::Finished);
+    }
+
+    /// Hands over what there is, the turn under way as well: for a process that is about to end in
+    /// the middle of it.
+    pub fn rescue(&self) {
+        // Whoever holds it will not let go any more if it is this thread.
+        if let Ok(mut recorder) = self.0.try_lock() {
+            let turn = core::mem::take(&mut recorder.turn);
+            recorder.whole.extend(turn);
+            recorder.flush();
+        }
+    }
+
+    fn note(&self, entry: &Entry) {
+        self.lock().note(entry, |_| {});
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Recorder> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The end of a turn that left these notices.
+pub(super) fn parked(park: Park, notices: &[Notice]) -> Entry {
+    let mut digest = Digest::default();
+    for notice in notices {
+        digest.number(notice.severity as u64);
+        digest.bytes(notice.text.as_bytes());
+    }
+    Entry::Parked { park, notices: notices.len() as u32, hash: Hash(digest.value()) }
+}
+
+/// The hash of bytes that are sent. How they are cut is the engine's doing, and counts.
+pub(super) fn hash_of(slices: &[IoSlice<'_>]) -> Hash {
+    let mut digest = Digest::default();
+    slices.iter().for_each(|slice| digest.bytes(slice));
+    Hash(digest.value())
+}
+
+impl Recorder {
+    fn note(&mut self, entry: &Entry, answer: impl FnOnce(&mut Vec<u8>)) {
+        if self.over.is_some() {
+            return;
+        }
+        let start = self.turn.len();
+        entry.put(&mut self.turn);
+        let middle = self.turn.len();
+        answer(&mut self.turn);
+        self.digest.bytes(&self.turn[start..middle]);
+        self.digest.bytes(&self.turn[middle..]);
+        if self.size() + END_ROOM > self.limit {
+            self.digest = self.settled;
+            self.turn.clear();
+            self.finish(Finish::Limit, Over::Limit);
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.written + (self.whole.len() + self.turn.len()) as u64
+    }
+
+    /// A turn is over.
+    fn turned(&mut self, idle: bool) {
+        if self.over.is_some() {
+            return;
+        }
+        let turns = self.turns + 1;
+        if turns.is_multiple_of(CHECK_EVERY) {
+            let digest = Hash(self.digest.value());
+            self.note(&Entry::Check { turns, digest }, |_| {});
+        }
+        if self.over.is_none() {
+            self.turns = turns;
+            self.settle(idle);
+        }
+    }
+
+    fn settle(&mut self, idle: bool) {
+        if self.over.is_some() {
+            return;
+        }
+        self.settled = self.digest;
+        self.whole.append(&mut self.turn);
+        if idle || self.whole.len() >= BLOCK {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.whole.is_empty() || matches!(self.over, Some(Over::Failed(_))) {
+            return;
+        }
+        match (self.sink)(&self.whole) {
+            Ok(()) => self.written += self.whole.len() as u64,
+            Err(why) => self.over = Some(Over::Failed(why)),
+        }
+        self.whole.clear();
+        // Turns differ in size; a rare large one shall not be paid for ever.
+        self.whole.shrink_to(4 * BLOCK);
+        self.turn.shrink_to(4 * BLOCK);
+    }
+
+    fn finish(&mut self, why: Finish, over: Over) {
+        if self.over.is_some() {
+            return;
+        }
+        // What came after the last turn was not acted upon.
+        self.turn.clear();
+        let end = Entry::End { why, turns: self.turns, digest: Hash(self.settled.value()) };
+        end.put(&mut self.whole);
+        self.flush();
+        self.over.get_or_insert(over);
+        (self.whole, self.turn) = Default::default();
+    }
+}
+
+/// What the shared state answers is written down too.
+impl Witness for Tape {
+    fn answer(&mut self, _question: &Question) -> Option<Answer> {
+        None
+    }
+
+    fn heard(&mut self, question: &Question, answer: &Answer) {
+        self.lock().note(&Entry::Shared(*question), |out| put_answer(answer, out));
+    }
+}
+
+/// A poller whose answers are written down. It changes none of them.
+#[derive(Debug)]
+pub struct Record<P> {
+    inner: P,
+    tape: Tape,
+}
+
+impl<P: Poller> Record<P> {
+    /// Writes down what `inner` answers, until the tape is over.
+    pub fn new(inner: P, tape: Tape) -> Self {
+        Record { inner, tape }
+    }
+
+    fn note<T: Wire>(&self, entry: &Entry, answer: &T) {
+        self.tape.lock().note(entry, |out| answer.put(out));
+    }
+}
+
+impl<P: Poller> Poller for Record<P> {
+    fn harvest(&mut self, events: &mut Vec<Event>) {
+        let from = events.len();
+        self.inner.harvest(events);
+        self.tape.lock().note(&Entry::Harvest, |out| {
+            (events.len() - from).put(out);
+            events[from..].iter().for_each(|event| event.put(out));
+        });
+    }
+
+    fn listen(&mut self, at: &ListenSpec) -> Result<Sock, Fault> {
+        let outcome = self.inner.listen(at);
+        self.note(&Entry::Listen(at.listener), &outcome);
+        outcome
+    }
+
+    fn accept(&mut self, listener: Sock) -> Accepted {
+        let accepted = self.inner.accept(listener);
+        self.note(&Entry::Accept(listener), &accepted);
+        accepted
+    }
+
+    fn connect(&mut self, to: &ConnectSpec<'_>) -> Result<Sock, Fault> {
+        let outcome = self.inner.connect(to);
+        self.note(&connect(to), &outcome);
+        outcome
+    }
+
+    fn connect_status(&mut self, sock: Sock) -> Connecting {
+        let status = self.inner.connect_status(sock);
+        self.note(&Entry::ConnectStatus(sock), &status);
+        status
+    }
+
+    fn recv(&mut self, sock: Sock, into: &mut [u8]) -> Io {
+        let io = self.inner.recv(sock, into);
+        self.tape.lock().note(&Entry::Recv { sock, max: into.len() }, |out| {
+            io.put(out);
+            if let Io::Done(n) = io {
+                out.extend_from_slice(&into[..n]);
+            }
+        });
+        io
+    }
+
+    fn send(&mut self, sock: Sock, from: &[IoSlice<'_>], more: More) -> Io {
+        let io = self.inner.send(sock, from, more);
+        self.note(&send(sock, from, more), &io);
+        io
+    }
+
+    fn shut_write(&mut self, sock: Sock) {
+        self.inner.shut_write(sock);
+        self.note(&Entry::ShutWrite(sock), &());
+    }
+
+    fn close(&mut self, sock: Sock, how: Close) {
+        self.inner.close(sock, how);
+        self.note(&Entry::Close(sock, how), &());
+    }
+
+    fn open_pipe(&mut self, bytes: u32) -> Result<Pipe, Fault> {
+        let outcome = self.inner.open_pipe(bytes);
+        self.note(&Entry::OpenPipe(bytes), &outcome);
+        outcome
+    }
+
+    fn splice_in(&mut self, sock: Sock, pipe: Pipe, max: usize) -> Io {
+        let io = self.inner.splice_in(sock, pipe, max);
+        self.note(&Entry::SpliceIn { sock, pipe, max }, &io);
+        io
+    }
+
+    fn splice_out(&mut self, pipe: Pipe, sock: Sock, max: usize, more: More) -> Io {
+        let io = self.inner.splice_out(pipe, sock, max, more);
+        self.note(&Entry::SpliceOut { pipe, sock, max, more }, &io);
+        io
+    }
+
+    fn close_pipe(&mut self, pipe: Pipe) {
+        self.inner.close_pipe(pipe);
+        self.note(&Entry::ClosePipe(pipe), &());
+    }
+
+    fn address(&mut self, sock: Sock, which: Which) -> Option<Peer> {
+        let address = self.inner.address(sock, which);
+        self.note(&Entry::Address(sock, which), &address);
+        address
+    }
+
+    fn set(&mut self, sock: Sock, option: SockOpt) {
+        self.inner.set(sock, option);
+        self.note(&Entry::Set(sock, option), &());
+    }
+
+    fn info(&mut self, sock: Sock) -> Option<TcpInfo> {
+        let info = self.inner.info(sock);
+        self.note(&Entry::Info(sock), &info);
+        info
+    }
+
+    fn open_sink(&mut self, sink: u32) -> Result<Sock, Fault> {
+        let outcome = self.inner.open_sink(sink);
+        self.note(&Entry::OpenSink(sink), &outcome);
+        outcome
+    }
+
+    fn send_messages(&mut self, sink: Sock, messages: &[IoSlice<'_>]) -> usize {
+        let taken = self.inner.send_messages(sink, messages);
+        self.note(&send_messages(sink, messages), &taken);
+        taken
+    }
+
+    fn notify(&mut self, engine: u32) {
+        self.inner.notify(engine);
+        self.note(&Entry::Notify(engine), &());
+    }
+
+    fn detach(&mut self, sock: Sock) -> Option<Parcel> {
+        let parcel = self.inner.detach(sock);
+        self.note(&Entry::Detach(sock), &parcel);
+        parcel
+    }
+
+    fn adopt(&mut self, parcel: Parcel) -> Option<Sock> {
+        let sock = self.inner.adopt(parcel);
+        self.note(&Entry::Adopt(parcel), &sock);
+        sock
+    }
+}
+
+pub(super) fn connect(to: &ConnectSpec<'_>) -> Entry {
+    Entry::Connect { to: to.to.clone(), from: to.from, options: to.options.to_vec() }
+}
+
+pub(super) fn send(sock: Sock, from: &[IoSlice<'_>], more: More) -> Entry {
+    Entry::Send { sock, bytes: length(from), hash: hash_of(from), more }
+}
+
+pub(super) fn send_messages(sink: Sock, messages: &[IoSlice<'_>]) -> Entry {
+    let (bytes, hash) = (length(messages), hash_of(messages));
+    Entry::SendMessages { sink, messages: messages.len(), bytes, hash }
+}
+
+fn length(slices: &[IoSlice<'_>]) -> usize {
+    slices.iter().map(|slice| slice.len()).sum()
+}
