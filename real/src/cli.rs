@@ -4,6 +4,7 @@
 //! kind reads; so this is written by hand.
 
 use tidegate_core::build::CliOverrides;
+use tidegate_core::config::units;
 
 /// What the command line asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,6 +55,10 @@ pub struct Options {
     pub old: Option<(Farewell, Vec<u32>)>,
     /// `-dK`: which classes of keywords are to be listed.
     pub keywords: Option<String>,
+    /// `--record`: the directory for recordings of the engines.
+    pub record: Option<String>,
+    /// `--record-limit`: bytes of one engine's recording, at most.
+    pub record_limit: Option<u64>,
     /// `-dL`: list the loaded libraries.
     pub libraries: bool,
     /// What the command line says about the configuration.
@@ -120,6 +125,8 @@ pub fn parse(args: &[String], supervised: bool) -> Result<Command, Mistake> {
             "-n" => options.overrides.maxconn = Some(number(arg, value()?)?),
             "-N" => options.overrides.proxy_maxconn = Some(number(arg, value()?)?),
             "-m" => options.memory_mb = Some(number(arg, value()?)?),
+            "--record" => options.record = Some(value()?.to_owned()),
+            "--record-limit" => options.record_limit = Some(size(arg, value()?)?),
             "-dS" => options.overrides.no_splice = true,
             "-dR" => options.overrides.no_reuseport = true,
             "-dr" => options.overrides.ignore_resolution = true,
@@ -152,6 +159,9 @@ pub fn parse(args: &[String], supervised: bool) -> Result<Command, Mistake> {
     if options.files.is_empty() {
         return Err(Mistake::Usage(Some("no configuration file is given: use '-f'".into())));
     }
+    if options.record_limit.is_some() && options.record.is_none() {
+        return Err(Mistake::Usage(Some("'--record-limit' is of use with '--record' only".into())));
+    }
     Ok(Command::Run(Box::new(options)))
 }
 
@@ -180,6 +190,11 @@ fn no_master(arg: &str) -> String {
 
 fn number<N: std::str::FromStr>(option: &str, text: &str) -> Result<N, Mistake> {
     text.parse().map_err(|_| Mistake::Usage(Some(format!("'{option}' needs a number: '{text}'"))))
+}
+
+fn size(option: &str, text: &str) -> Result<u64, Mistake> {
+    let why = |error| format!("'{option}' needs a size such as 64m: '{text}': {error}");
+    units::size(text).map_err(|error| Mistake::Usage(Some(why(error))))
 }
 
 /// Pids apart by blanks, as `$(pidof haproxy)` or `$(cat file)` gives them.
@@ -237,6 +252,12 @@ mod tests {
             ("-c", "no configuration file"),
             ("-f a -n x", "'-n' needs a number: 'x'"),
             ("-f a -n -1", "'-n' needs a number: '-1'"),
+            ("-f a --record", "'--record' needs a value"),
+            (
+                "-f a --record d --record-limit 5x",
+                "'--record-limit' needs a size such as 64m: '5x'",
+            ),
+            ("-f a --record-limit 5m", "'--record' only"),
         ] {
             match read(line) {
                 Err(Mistake::Usage(Some(text))) => assert!(text.contains(part), "{line}: {text}"),
@@ -277,6 +298,10 @@ mod tests {
         let all = run("-f a -C /d -p pid -L peer -n 5 -N 6 -m 7");
         assert_eq!(all.directory.as_deref(), Some("/d"));
         assert_eq!(all.memory_mb, Some(7));
+        assert_eq!((all.record, all.record_limit), (None, None));
+        let recording = run("-f a --record /d --record-limit 64m");
+        assert_eq!(recording.record.as_deref(), Some("/d"));
+        assert_eq!(recording.record_limit, Some(64 << 20));
         let of = &all.overrides;
         assert_eq!((of.maxconn, of.proxy_maxconn), (Some(5), Some(6)));
         assert_eq!((of.pidfile.as_deref(), of.localpeer.as_deref()), (Some("pid"), Some("peer")));

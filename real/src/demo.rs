@@ -59,7 +59,8 @@ fn show() -> Result<(), String> {
     let mut signals = Signals::install(Handled::Demo).map_err(|error| reason(&error))?;
     // What the engines have to say is in the log, on the same terminal.
     let notify = |_: &_| {};
-    let plan = Plan { site: Arc::new(site), openings, seed: start::seed(), notify };
+    let seed = start::seed();
+    let plan = Plan { site: Arc::new(site), openings, seed, notify, recording: None };
     let crew = Crew::assemble(plan)?;
 
     say::print(greeting(port, &origins, &text));

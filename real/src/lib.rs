@@ -14,6 +14,7 @@ pub mod host;
 pub mod keywords;
 pub mod poller;
 pub mod process;
+pub mod record;
 pub mod say;
 pub mod signals;
 pub mod start;

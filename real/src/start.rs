@@ -1,8 +1,8 @@
 //! From a command line to running engines: what happens, and in which order.
 //!
 //! ```text
-//!   read ► build ► limits ► bind ► open logs, pid file ► fork ► tell the old ► give up rights
-//!                                                                     ► engines ► threads
+//!   read ► build ► limits ► bind ► open logs, pid file ► fork ► tell the old ► open recordings
+//!                                                       ► give up rights ► engines ► threads
 //! ```
 //!
 //! Nothing has a second thread before the fork. All that needs rights or the whole file system
@@ -21,6 +21,7 @@ use rustix::process::Signal;
 use tidegate_core::build::build;
 use tidegate_core::config::{Diagnostic, Environment, Host, Severity, Source, condition};
 use tidegate_core::proxy::spec::Site;
+use tidegate_sim::record::{Config, Listening};
 
 use crate::bind::{Binder, SHARDS, Trouble};
 use crate::cli::{Farewell, Options};
@@ -28,6 +29,7 @@ use crate::host::{Machine, configuration_files, reason};
 use crate::poller::Openings;
 use crate::poller::sink::Output;
 use crate::process::{self, Background, Ready};
+use crate::record::Recording;
 use crate::signals::{Handled, Signals};
 use crate::thread::{Crew, Plan};
 use crate::{keywords, say, version};
@@ -62,7 +64,7 @@ pub fn run(options: &Options) -> ExitCode {
     }
     match configured(options) {
         Err(stop) => stop,
-        Ok(site) => match start(options, site) {
+        Ok((site, config)) => match start(options, site, config) {
             Ok(running) => running.to_the_end(),
             Err(stop) => stop,
         },
@@ -76,7 +78,7 @@ fn fail(text: impl std::fmt::Display) -> Stop {
 }
 
 /// Reads and checks the configuration; the answers of `-c` are given here.
-fn configured(options: &Options) -> Result<Site, Stop> {
+fn configured(options: &Options) -> Result<(Site, Config), Stop> {
     if let Some(directory) = &options.directory {
         std::env::set_current_dir(directory).map_err(|error| {
             fail(format_args!("Could not change to directory {directory} : {}", reason(&error)))
@@ -86,7 +88,8 @@ fn configured(options: &Options) -> Result<Site, Stop> {
         say::notice(format_args!("'{switch}' has no effect: {why}"));
     }
     let sources = read_files(&options.files)?;
-    let (site, warned) = match build(&sources, &options.overrides, &Machine) {
+    let machine = Listening::to(Machine);
+    let (site, warned) = match build(&sources, &options.overrides, &machine) {
         Ok((site, diagnostics)) => {
             say::diagnostics(&diagnostics, &sources, options.diagnostics);
             (site, diagnostics.iter().any(is_warning))
@@ -112,7 +115,8 @@ fn configured(options: &Options) -> Result<Site, Stop> {
     if !listens {
         return Err(fail("No enabled listener found (check for 'bind' directives) ! Exiting."));
     }
-    Ok(site)
+    let (overrides, transcript) = (options.overrides.clone(), machine.transcript());
+    Ok((site, Config { sources, overrides, transcript }))
 }
 
 fn is_warning(diagnostic: &Diagnostic) -> bool {
@@ -190,7 +194,7 @@ impl Running {
 }
 
 /// Brings a site up. In the background, the original process ends in here.
-fn start(options: &Options, mut site: Site) -> Result<Running, Stop> {
+fn start(options: &Options, mut site: Site, config: Config) -> Result<Running, Stop> {
     // Where the kernel does not spread connections over sockets, engines cannot have one each.
     site.global.noreuseport |= !SHARDS;
     let engines = engines(&site);
@@ -212,9 +216,16 @@ fn start(options: &Options, mut site: Site) -> Result<Running, Stop> {
         // Here and not when all is ready: afterwards we may not be allowed to.
         farewell(old);
     }
+    let recording = match &options.record {
+        Some(dir) => {
+            Some(Recording::open(dir, options.record_limit, engines, config).map_err(fail)?)
+        }
+        None => None,
+    };
     process::drop_privileges(&site.global).map_err(fail)?;
     let signals = Signals::install(Handled::Daemon).map_err(fail)?;
-    let plan = Plan { site: Arc::new(site), openings, seed: seed(), notify: say::of_engine };
+    let site = Arc::new(site);
+    let plan = Plan { site, openings, seed: seed(), notify: say::of_engine, recording };
     let crew = Crew::assemble(plan).map_err(fail)?;
     ready.tell().map_err(fail)?;
     Ok(Running { crew, signals })

@@ -6,15 +6,17 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use tidegate_core::engine::{Engine, Notice, Park, Setup};
+use tidegate_core::engine::{Engine, Notice, Park, Setup, Severity};
 use tidegate_core::proxy::shared::Shared;
 use tidegate_core::proxy::spec::Site;
 use tidegate_core::rng::Seed;
-use tidegate_core::time::Instant;
+use tidegate_core::time::{Instant, Now};
+use tidegate_sim::record::Finish;
 
 use crate::clock::Clock;
 use crate::poller::hub::Hub;
 use crate::poller::{MioPoller, Openings};
+use crate::record::{Recording, Reel};
 use crate::signals::{Doorbell, Letterbox, Signals};
 use crate::sys;
 
@@ -29,6 +31,8 @@ pub struct Plan {
     pub seed: u64,
     /// Takes the lines for the operator's stderr.
     pub notify: fn(&Notice),
+    /// Where the engines are recorded, if they are.
+    pub recording: Option<Recording>,
 }
 
 /// The engines of a process, started and not yet running.
@@ -48,17 +52,23 @@ impl Crew {
         let hub = pollers.first().map(|poller| Arc::clone(poller.hub()));
         let mut clock = Clock::start();
         let mut workers = Vec::new();
+        let mut recording = plan.recording;
         for (id, mut net) in pollers.into_iter().enumerate() {
             let id = id as u32;
-            let mut engine = Engine::new(Setup {
+            let setup = Setup {
                 site: Arc::clone(&plan.site),
                 shared: Arc::clone(&shared),
                 id,
                 engines: count,
                 seed: Seed(plan.seed),
                 pid: std::process::id(),
-            });
-            engine.start(&mut net, clock.now())?;
+            };
+            let mut engine = Engine::new(setup.clone());
+            let reel = recording.as_mut().map(|recording| recording.begin(&setup)).transpose()?;
+            match &reel {
+                Some(reel) => reel.tape.start(&mut engine, &mut net, clock.now())?,
+                None => engine.start(&mut net, clock.now())?,
+            }
             workers.push(Worker {
                 id,
                 engine,
@@ -67,6 +77,7 @@ impl Crew {
                 letterbox: Arc::default(),
                 notify: plan.notify,
                 tidy: Tidy::default(),
+                reel,
             });
         }
         Ok(Crew { workers, hub })
@@ -160,6 +171,8 @@ struct Worker {
     letterbox: Arc<Letterbox>,
     notify: fn(&Notice),
     tidy: Tidy,
+    /// The engine's recording, if there is one and it is not over.
+    reel: Option<Reel>,
 }
 
 impl Worker {
@@ -173,15 +186,27 @@ impl Worker {
     }
 
     fn run(&mut self) -> Result<(), String> {
+        if let Some(reel) = &self.reel {
+            reel.rescue_in_a_panic();
+        }
         loop {
             let now = self.clock.now();
             self.tidy.woke(now.mono);
             for signal in self.letterbox.take() {
-                self.engine.signal(signal);
+                match &self.reel {
+                    Some(reel) => reel.tape.signal(&mut self.engine, signal),
+                    None => self.engine.signal(signal),
+                }
             }
-            let park = self.engine.turn(&mut self.net, &mut (), now);
+            let (park, notices) = match self.reel.take() {
+                None => {
+                    let park = self.engine.turn(&mut self.net, &mut (), now);
+                    (park, self.engine.take_notices())
+                }
+                Some(reel) => self.recorded_turn(reel, now),
+            };
             self.tidy.turned(self.engine.counters.sessions, self.engine.clients());
-            for notice in self.engine.take_notices() {
+            for notice in notices {
                 (self.notify)(&notice);
             }
             let timeout = match park {
@@ -192,12 +217,34 @@ impl Worker {
             };
             if park != Park::Busy && self.tidy.is_due(now.mono) {
                 self.tidy.done(now.mono);
-                self.engine.trim();
+                match &self.reel {
+                    Some(reel) => reel.tape.trim(&mut self.engine),
+                    None => self.engine.trim(),
+                }
                 sys::trim_allocator();
             }
             let timeout = self.tidy.cap(now.mono, timeout);
             self.net.wait(timeout).map_err(|error| format!("Cannot wait for events: {error}"))?;
         }
+    }
+}
+
+impl Worker {
+    /// A turn that is recorded, perhaps the last one that is.
+    #[cold]
+    fn recorded_turn(&mut self, reel: Reel, now: Now) -> (Park, Vec<Notice>) {
+        let (park, notices) = reel.tape.turn(&mut self.engine, &mut self.net, &mut (), now);
+        if park == Park::Done {
+            reel.tape.finish(&mut self.engine, Finish::Done);
+        } else if let Some(farewell) = reel.farewell() {
+            self.engine.witness(None);
+            self.engine.announce(Severity::Warning, farewell);
+            // What was just said is sent in the next turn, which could be far.
+            return (Park::Busy, notices);
+        } else {
+            self.reel = Some(reel);
+        }
+        (park, notices)
     }
 }
 

@@ -33,6 +33,21 @@ impl Engine {
         self.signals.push_back(signal);
     }
 
+    /// Says something of its host to the operator: as a notice, and in the log of the first proxy
+    /// that has one. It is sent in the next turn.
+    pub fn announce(&mut self, severity: Severity, text: String) {
+        let level = match severity {
+            Severity::Notice => Level::Notice,
+            Severity::Warning => Level::Warning,
+            Severity::Alert => Level::Alert,
+        };
+        let logs = self.site.proxies.iter().position(|proxy| !proxy.logs.is_empty());
+        if let Some(proxy) = logs {
+            self.log_text(proxy as u32, level, &text);
+        }
+        self.notices.push(Notice { severity, text });
+    }
+
     pub(super) fn handle_signal<P: Poller>(&mut self, net: &mut P, signal: Signal) {
         match signal {
             Signal::SoftStop => self.stop_softly(net),

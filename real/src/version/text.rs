@@ -41,6 +41,13 @@ Process
   -st <pid>...     once ready, tell these to leave at once (SIGTERM)
   -q / -V          say nothing / say more
 
+Recording, to run the engines again with 'tidegate-sim replay <file>'
+  --record <dir>   write a file for each thread there: the configuration, and
+                   everything that comes in. WARNING: this is the traffic in
+                   clear, with passwords and cookies; only the owner may read it
+  --record-limit <size>
+                   end the recording of a thread at this size (256m), go on
+
 Limits
   -n <number>      connections of the whole process (maxconn)
   -N <number>      connections of each frontend that sets no maxconn

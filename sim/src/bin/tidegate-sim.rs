@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use lexopt::prelude::*;
 use tidegate_core::check::{MARKS, reached};
+use tidegate_sim::record::Verdict;
+use tidegate_sim::record::replay::{Step, Trace, replay as replay_recording};
 use tidegate_sim::scenario::{Knobs, Profile, Scenario};
 use tidegate_sim::sweep::{Sum, digest_of, shrink};
 use tidegate_sim::world::{Outcome, Watch, run};
@@ -24,6 +26,10 @@ tidegate-sim: Tidegate's engine in simulated networks
   tidegate-sim replay SEED [--profile P] [--trace] [--json]
   tidegate-sim replay --scenario FILE [--trace] [--json]
       runs one again, with --trace as a timeline
+  tidegate-sim replay FILE [--trace] [--json]
+      runs an engine again from a recording that `tidegate --record DIR` made, without a network;
+      says whether it does the same, or the first thing that it does otherwise. A file whose name
+      is a number needs a ./ before it
   tidegate-sim shrink SEED [--profile P] [--runs N]
       looks for a smaller scenario that breaks the same promise, and prints it
   tidegate-sim show SEED [--profile P]
@@ -48,6 +54,7 @@ fn main() -> ExitCode {
         Ok(Command::Replay { scenario, name, trace, json }) => {
             replay(&scenario, &name, trace, json)
         }
+        Ok(Command::Play { file, trace, json }) => play(&file, trace, json),
         Ok(Command::Shrink { scenario, runs }) => shrink_one(scenario, runs),
         Ok(Command::Show(scenario)) => {
             print!("{scenario}");
@@ -69,6 +76,7 @@ enum Command {
     Help,
     Run(Sweep),
     Replay { scenario: Scenario, name: String, trace: bool, json: bool },
+    Play { file: String, trace: bool, json: bool },
     Shrink { scenario: Scenario, runs: u32 },
     Show(Scenario),
     Planted { which: Which, runs: u32 },
@@ -132,6 +140,9 @@ fn parse() -> Result<Command, lexopt::Error> {
             let text = std::fs::read_to_string(&file).map_err(|e| format!("{file}: {e}"))?;
             let scenario = Scenario::parse(&text).map_err(|e| format!("{file}: {e}"))?;
             Command::Replay { scenario, name: format!("--scenario {file}"), trace, json }
+        }
+        (["replay", file], None) if file.parse::<u64>().is_err() => {
+            Command::Play { file: (*file).to_owned(), trace, json }
         }
         (["replay", n], None) => {
             let scenario = Scenario::draw(seed(n)?, profile);
@@ -298,6 +309,34 @@ fn replay(scenario: &Scenario, name: &str, trace: bool, json: bool) -> ExitCode 
             println!("{} broken at {:?}: {}", violation.invariant, violation.at, violation.detail);
             println!("again: tidegate-sim replay {name} --trace");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs an engine again from its recording.
+fn play(file: &str, trace: bool, json: bool) -> ExitCode {
+    let show = move |step: Step| {
+        let ms = step.at.as_nanos() as f64 / 1e6;
+        if json {
+            let (turn, event) = (step.turn, step.text);
+            println!("{}", serde_json::json!({ "turn": turn, "ms": ms, "event": event }));
+        } else {
+            println!("{ms:>14.3} ms  turn {:<6} {}", step.turn, step.text);
+        }
+    };
+    let trace = (trace || json).then(|| Box::new(show) as Trace);
+    let recording = std::fs::read(file).map_err(|error| error.to_string());
+    match recording.and_then(|recording| replay_recording(recording, trace)) {
+        Ok(report) => {
+            if let Verdict::CutShort { .. } = report.verdict {
+                eprintln!("tidegate-sim: {file} is cut short");
+            }
+            println!("{report}");
+            if report.is_same() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(why) => {
+            eprintln!("tidegate-sim: {file}: {why}");
+            ExitCode::from(2)
         }
     }
 }

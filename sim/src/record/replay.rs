@@ -207,14 +207,12 @@ impl Replay {
         let entry = self.lock().next()?;
         match entry {
             Entry::Start(now) => {
-                self.lock().now = now;
                 let started = self.guarded(|net| engine.start(net, now))?;
                 let mut player = self.lock();
                 player.ask(&Entry::Started(started.is_ok()), |_| Ok(()))?;
                 player.settle();
             }
             Entry::Turn(now) => {
-                self.lock().now = now;
                 let park = self.guarded(|net| engine.turn(net, &mut (), now))?;
                 let notices = engine.take_notices();
                 let mut player = self.lock();
@@ -296,6 +294,9 @@ impl Player {
             self.digest.bytes(&self.recording[self.at..end]);
             self.digest.bytes(&[]);
             self.begun += u64::from(matches!(entry, Entry::Turn(_)));
+            if let Entry::Start(now) | Entry::Turn(now) = entry {
+                self.now = now;
+            }
             self.show(|| entry.to_string());
         }
         // A check is taken in once it has been compared.
