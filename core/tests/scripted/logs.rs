@@ -1,5 +1,7 @@
 //! Log lines: which there are, when, and what they say.
 
+use tidegate_core::engine::{Severity, Signal};
+
 use crate::rig::{GLOBAL, Rig, S1};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -147,5 +149,31 @@ fn a_redispatch_and_its_queues() {
     rig.text(c);
     let line = rig.log();
     assert!(line.ends_with(" 1/1/0/0/+1 0/0 \"GET / HTTP/1.1\""), "{line}");
+    rig.finish();
+}
+
+#[test]
+fn lines_of_a_turn_survive_a_trim_in_it() {
+    let mut rig = Rig::http(S1);
+    rig.turns();
+    rig.raw_logs();
+    rig.engines[0].signal(Signal::DumpState);
+    rig.signal(Signal::TrimPools);
+    let lines = rig.raw_logs();
+    assert_eq!(lines.iter().filter(|line| line.starts_with("SIGHUP: ")).count(), 2, "{lines:?}");
+    rig.finish();
+}
+
+#[test]
+fn a_host_can_have_its_say() {
+    let mut rig = Rig::http(S1);
+    rig.turns();
+    rig.raw_logs();
+    rig.engines[0].announce(Severity::Warning, "Said by the host.".into());
+    // It may be trimmed meanwhile.
+    rig.engines[0].trim();
+    rig.turn(0);
+    assert_eq!(rig.wire_logs()[0].split_once('>').map(|(priority, _)| priority), Some("<132"));
+    assert_eq!(rig.notices(), ["Said by the host."]);
     rig.finish();
 }
