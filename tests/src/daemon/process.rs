@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -25,6 +25,7 @@ pub struct Launch {
     descriptors: Option<u32>,
     inherited: Option<OwnedFd>,
     unix: Vec<String>,
+    arguments: Vec<String>,
 }
 
 /// A daemon that runs. Dropping it kills it.
@@ -54,7 +55,8 @@ impl Launch {
     /// directory; see [`Places`].
     pub fn new(config: impl Into<String>) -> Self {
         let config = config.into();
-        Self { config, descriptors: None, inherited: None, unix: Vec::new() }
+        let (unix, arguments) = Default::default();
+        Self { config, descriptors: None, inherited: None, unix, arguments }
     }
 
     /// With so many descriptors at most.
@@ -76,6 +78,13 @@ impl Launch {
         self
     }
 
+    /// With these arguments behind the others; `{dir}` stands for the directory.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
     /// Starts it and waits until it listens.
     ///
     /// # Panics
@@ -92,6 +101,7 @@ impl Launch {
         let file = places.dir().join("tidegate.cfg");
         let stderr = places.dir().join("stderr");
         fs::write(&file, config).expect("a configuration file");
+        let dir = places.dir().display().to_string();
         // The shell arranges what a child must not arrange between fork and exec.
         let mut script = String::new();
         if let Some(limit) = self.descriptors {
@@ -107,6 +117,7 @@ impl Launch {
             .arg("-f")
             .arg(&file)
             .arg("-db")
+            .args(self.arguments.iter().map(|word| word.replace("{dir}", &dir)))
             .stdin(inherited)
             .stdout(Stdio::null())
             .stderr(File::create(&stderr).expect("a file for its messages"))
@@ -159,6 +170,11 @@ impl Daemon {
     /// The unix socket `{dir}/name`.
     pub fn unix(&self, name: &str) -> At {
         At::Unix(self.places.dir().join(name))
+    }
+
+    /// Its directory, `{dir}`.
+    pub fn dir(&self) -> &Path {
+        self.places.dir()
     }
 
     pub fn pid(&self) -> u32 {
