@@ -10,8 +10,8 @@ use tidegate_core::engine::{Engine, Notice, Park, Setup, Severity};
 use tidegate_core::proxy::shared::Shared;
 use tidegate_core::proxy::spec::Site;
 use tidegate_core::rng::Seed;
-use tidegate_core::time::{Instant, Now};
-use tidegate_sim::record::Finish;
+use tidegate_core::time::Instant;
+use tidegate_sim::record::{Finish, Record};
 
 use crate::clock::Clock;
 use crate::poller::hub::Hub;
@@ -53,7 +53,7 @@ impl Crew {
         let mut clock = Clock::start();
         let mut workers = Vec::new();
         let mut recording = plan.recording;
-        for (id, mut net) in pollers.into_iter().enumerate() {
+        for (id, net) in pollers.into_iter().enumerate() {
             let id = id as u32;
             let setup = Setup {
                 site: Arc::clone(&plan.site),
@@ -65,10 +65,17 @@ impl Crew {
             };
             let mut engine = Engine::new(setup.clone());
             let reel = recording.as_mut().map(|recording| recording.begin(&setup)).transpose()?;
-            match &reel {
-                Some(reel) => reel.tape.start(&mut engine, &mut net, clock.now())?,
-                None => engine.start(&mut net, clock.now())?,
+            let now = clock.now();
+            let mut net = Record::off(net);
+            if let Some(reel) = &reel {
+                net.set_tape(Some(reel.tape.clone()));
+                reel.tape.starts(&mut engine, now);
             }
+            let started = engine.start(&mut net, now);
+            if let Some(reel) = &reel {
+                reel.tape.started(started.is_ok());
+            }
+            started?;
             workers.push(Worker {
                 id,
                 engine,
@@ -166,7 +173,9 @@ impl Drop for Shift {
 struct Worker {
     id: u32,
     engine: Engine,
-    net: MioPoller,
+    /// The one kind of poller that engines are turned with, whether they are recorded or not: two
+    /// would be two engines to the compiler, each slower than one.
+    net: Record<MioPoller>,
     clock: Clock,
     letterbox: Arc<Letterbox>,
     notify: fn(&Notice),
@@ -198,13 +207,14 @@ impl Worker {
                     None => self.engine.signal(signal),
                 }
             }
-            let (park, notices) = match self.reel.take() {
-                None => {
-                    let park = self.engine.turn(&mut self.net, &mut (), now);
-                    (park, self.engine.take_notices())
-                }
-                Some(reel) => self.recorded_turn(reel, now),
-            };
+            if let Some(reel) = &self.reel {
+                reel.tape.turns(now);
+            }
+            let mut park = self.engine.turn(&mut self.net, &mut (), now);
+            let notices = self.engine.take_notices();
+            if let Some(reel) = self.reel.take() {
+                park = self.recorded(reel, park, &notices);
+            }
             self.tidy.turned(self.engine.counters.sessions, self.engine.clients());
             for notice in notices {
                 (self.notify)(&notice);
@@ -224,27 +234,31 @@ impl Worker {
                 sys::trim_allocator();
             }
             let timeout = self.tidy.cap(now.mono, timeout);
-            self.net.wait(timeout).map_err(|error| format!("Cannot wait for events: {error}"))?;
+            self.net
+                .inner_mut()
+                .wait(timeout)
+                .map_err(|error| format!("Cannot wait for events: {error}"))?;
         }
     }
 }
 
 impl Worker {
-    /// A turn that is recorded, perhaps the last one that is.
+    /// A turn that was recorded is over, and its recording perhaps with it.
     #[cold]
-    fn recorded_turn(&mut self, reel: Reel, now: Now) -> (Park, Vec<Notice>) {
-        let (park, notices) = reel.tape.turn(&mut self.engine, &mut self.net, &mut (), now);
+    fn recorded(&mut self, reel: Reel, park: Park, notices: &[Notice]) -> Park {
+        reel.tape.turned(park, notices);
         if park == Park::Done {
             reel.tape.finish(&mut self.engine, Finish::Done);
         } else if let Some(farewell) = reel.farewell() {
             self.engine.witness(None);
+            self.net.set_tape(None);
             self.engine.announce(Severity::Warning, farewell);
             // What was just said is sent in the next turn, which could be far.
-            return (Park::Busy, notices);
+            return Park::Busy;
         } else {
             self.reel = Some(reel);
         }
-        (park, notices)
+        park
     }
 }
 

@@ -109,23 +109,47 @@ impl Tape {
         Ok(Tape(Arc::new(Mutex::new(recorder))))
     }
 
-    /// [`Engine::start`], recorded, and everything that the engine asks from here on.
+    /// The host is about to start the engine, around whose poller a [`Record`] is: everything that
+    /// it asks is written down from here on.
+    pub fn starts(&self, engine: &mut Engine, now: Now) {
+        engine.witness(Some(Box::new(self.clone())));
+        self.note(&Entry::Start(now));
+    }
+
+    /// The start is over.
+    pub fn started(&self, well: bool) {
+        let mut recorder = self.lock();
+        recorder.note(&Entry::Started(well), |_| {});
+        recorder.settle(true);
+    }
+
+    /// The host is about to turn the engine.
+    pub fn turns(&self, now: Now) {
+        self.note(&Entry::Turn(now));
+    }
+
+    /// The turn is over, and left these notices.
+    pub fn turned(&self, park: Park, notices: &[Notice]) {
+        let mut recorder = self.lock();
+        recorder.note(&parked(park, notices), |_| {});
+        recorder.turned(park != Park::Busy);
+    }
+
+    /// [`Engine::start`] with a poller that is lent to the tape for as long.
     pub fn start<P: Poller>(
         &self,
         engine: &mut Engine,
         net: &mut P,
         now: Now,
     ) -> Result<(), String> {
-        engine.witness(Some(Box::new(self.clone())));
-        self.note(&Entry::Start(now));
-        let started = engine.start(&mut Record { inner: net, tape: self.clone() }, now);
-        let mut recorder = self.lock();
-        recorder.note(&Entry::Started(started.is_ok()), |_| {});
-        recorder.settle(true);
+        self.starts(engine, now);
+        let started = engine.start(&mut Record::on(net, self.clone()), now);
+        self.started(started.is_ok());
         started
     }
 
-    /// [`Engine::turn`], recorded, and the notices that came of it.
+    /// [`Engine::turn`] with a poller that is lent to the tape for as long, and the notices that
+    /// came of it.
     pub fn turn<P: Poller, O: Observer>(
         &self,
         engine: &mut Engine,
@@ -133,12 +157,10 @@ impl Tape {
         seen: &mut O,
         now: Now,
     ) -> (Park, Vec<Notice>) {
-        self.note(&Entry::Turn(now));
-        let park = engine.turn(&mut Record { inner: net, tape: self.clone() }, seen, now);
+        self.turns(now);
+        let park = engine.turn(&mut Record::on(net, self.clone()), seen, now);
         let notices = engine.take_notices();
-        let mut recorder = self.lock();
-        recorder.note(&parked(park, &notices), |_| {});
-        recorder.turned(park != Park::Busy);
+        self.turned(park, &notices);
         (park, notices)
     }
 
@@ -290,151 +312,210 @@ impl Witness for Tape {
     }
 }
 
-/// A poller whose answers are written down. It changes none of them.
+/// A poller whose answers are written down, or not: it changes none of them. Off, it costs a branch
+/// for each call.
 #[derive(Debug)]
 pub struct Record<P> {
     inner: P,
-    tape: Tape,
+    tape: Option<Tape>,
 }
 
 impl<P: Poller> Record<P> {
-    /// Writes down what `inner` answers, until the tape is over.
-    pub fn new(inner: P, tape: Tape) -> Self {
-        Record { inner, tape }
+    /// Writes nothing down yet.
+    pub fn off(inner: P) -> Self {
+        Record { inner, tape: None }
     }
 
-    fn note<T: Wire>(&self, entry: &Entry, answer: &T) {
-        self.tape.lock().note(entry, |out| answer.put(out));
+    /// Writes down what `inner` answers, until the tape is over.
+    pub fn on(inner: P, tape: Tape) -> Self {
+        Record { inner, tape: Some(tape) }
+    }
+
+    /// Writes to this tape from here on, or to none.
+    pub fn set_tape(&mut self, tape: Option<Tape>) {
+        self.tape = tape;
+    }
+
+    /// What it wraps.
+    pub fn inner(&self) -> &P {
+        &self.inner
+    }
+
+    /// What it wraps. What is asked of it directly is not written down.
+    pub fn inner_mut(&mut self) -> &mut P {
+        &mut self.inner
+    }
+
+    #[inline]
+    fn note<T: Wire>(&self, entry: impl FnOnce() -> Entry, answer: &T) {
+        self.note_with(entry, |out| answer.put(out));
+    }
+
+    #[inline]
+    fn note_with(&self, entry: impl FnOnce() -> Entry, answer: impl FnOnce(&mut Vec<u8>)) {
+        #[cold]
+        #[inline(never)]
+        fn write(tape: &Tape, entry: impl FnOnce() -> Entry, answer: impl FnOnce(&mut Vec<u8>)) {
+            tape.lock().note(&entry(), answer);
+        }
+        if let Some(tape) = &self.tape {
+            write(tape, entry, answer);
+        }
     }
 }
 
 impl<P: Poller> Poller for Record<P> {
+    #[inline]
     fn harvest(&mut self, events: &mut Vec<Event>) {
         let from = events.len();
         self.inner.harvest(events);
-        self.tape.lock().note(&Entry::Harvest, |out| {
-            (events.len() - from).put(out);
-            events[from..].iter().for_each(|event| event.put(out));
-        });
+        self.note_with(
+            || Entry::Harvest,
+            |out| {
+                (events.len() - from).put(out);
+                events[from..].iter().for_each(|event| event.put(out));
+            },
+        );
     }
 
     fn listen(&mut self, at: &ListenSpec) -> Result<Sock, Fault> {
         let outcome = self.inner.listen(at);
-        self.note(&Entry::Listen(at.listener), &outcome);
+        self.note(|| Entry::Listen(at.listener), &outcome);
         outcome
     }
 
+    #[inline]
     fn accept(&mut self, listener: Sock) -> Accepted {
         let accepted = self.inner.accept(listener);
-        self.note(&Entry::Accept(listener), &accepted);
+        self.note(|| Entry::Accept(listener), &accepted);
         accepted
     }
 
+    #[inline]
     fn connect(&mut self, to: &ConnectSpec<'_>) -> Result<Sock, Fault> {
         let outcome = self.inner.connect(to);
-        self.note(&connect(to), &outcome);
+        self.note(|| connect(to), &outcome);
         outcome
     }
 
+    #[inline]
     fn connect_status(&mut self, sock: Sock) -> Connecting {
         let status = self.inner.connect_status(sock);
-        self.note(&Entry::ConnectStatus(sock), &status);
+        self.note(|| Entry::ConnectStatus(sock), &status);
         status
     }
 
+    #[inline]
     fn recv(&mut self, sock: Sock, into: &mut [u8]) -> Io {
         let io = self.inner.recv(sock, into);
-        self.tape.lock().note(&Entry::Recv { sock, max: into.len() }, |out| {
-            io.put(out);
-            if let Io::Done(n) = io {
-                out.extend_from_slice(&into[..n]);
-            }
-        });
+        self.note_with(
+            || Entry::Recv { sock, max: into.len() },
+            |out| {
+                io.put(out);
+                if let Io::Done(n) = io {
+                    out.extend_from_slice(&into[..n]);
+                }
+            },
+        );
         io
     }
 
+    #[inline]
     fn send(&mut self, sock: Sock, from: &[IoSlice<'_>], more: More) -> Io {
         let io = self.inner.send(sock, from, more);
-        self.note(&send(sock, from, more), &io);
+        self.note(|| send(sock, from, more), &io);
         io
     }
 
+    #[inline]
     fn shut_write(&mut self, sock: Sock) {
         self.inner.shut_write(sock);
-        self.note(&Entry::ShutWrite(sock), &());
+        self.note(|| Entry::ShutWrite(sock), &());
     }
 
+    #[inline]
     fn close(&mut self, sock: Sock, how: Close) {
         self.inner.close(sock, how);
-        self.note(&Entry::Close(sock, how), &());
+        self.note(|| Entry::Close(sock, how), &());
     }
 
+    #[inline]
     fn open_pipe(&mut self, bytes: u32) -> Result<Pipe, Fault> {
         let outcome = self.inner.open_pipe(bytes);
-        self.note(&Entry::OpenPipe(bytes), &outcome);
+        self.note(|| Entry::OpenPipe(bytes), &outcome);
         outcome
     }
 
+    #[inline]
     fn splice_in(&mut self, sock: Sock, pipe: Pipe, max: usize) -> Io {
         let io = self.inner.splice_in(sock, pipe, max);
-        self.note(&Entry::SpliceIn { sock, pipe, max }, &io);
+        self.note(|| Entry::SpliceIn { sock, pipe, max }, &io);
         io
     }
 
+    #[inline]
     fn splice_out(&mut self, pipe: Pipe, sock: Sock, max: usize, more: More) -> Io {
         let io = self.inner.splice_out(pipe, sock, max, more);
-        self.note(&Entry::SpliceOut { pipe, sock, max, more }, &io);
+        self.note(|| Entry::SpliceOut { pipe, sock, max, more }, &io);
         io
     }
 
+    #[inline]
     fn close_pipe(&mut self, pipe: Pipe) {
         self.inner.close_pipe(pipe);
-        self.note(&Entry::ClosePipe(pipe), &());
+        self.note(|| Entry::ClosePipe(pipe), &());
     }
 
+    #[inline]
     fn address(&mut self, sock: Sock, which: Which) -> Option<Peer> {
         let address = self.inner.address(sock, which);
-        self.note(&Entry::Address(sock, which), &address);
+        self.note(|| Entry::Address(sock, which), &address);
         address
     }
 
+    #[inline]
     fn set(&mut self, sock: Sock, option: SockOpt) {
         self.inner.set(sock, option);
-        self.note(&Entry::Set(sock, option), &());
+        self.note(|| Entry::Set(sock, option), &());
     }
 
+    #[inline]
     fn info(&mut self, sock: Sock) -> Option<TcpInfo> {
         let info = self.inner.info(sock);
-        self.note(&Entry::Info(sock), &info);
+        self.note(|| Entry::Info(sock), &info);
         info
     }
 
     fn open_sink(&mut self, sink: u32) -> Result<Sock, Fault> {
         let outcome = self.inner.open_sink(sink);
-        self.note(&Entry::OpenSink(sink), &outcome);
+        self.note(|| Entry::OpenSink(sink), &outcome);
         outcome
     }
 
+    #[inline]
     fn send_messages(&mut self, sink: Sock, messages: &[IoSlice<'_>]) -> usize {
         let taken = self.inner.send_messages(sink, messages);
-        self.note(&send_messages(sink, messages), &taken);
+        self.note(|| send_messages(sink, messages), &taken);
         taken
     }
 
+    #[inline]
     fn notify(&mut self, engine: u32) {
         self.inner.notify(engine);
-        self.note(&Entry::Notify(engine), &());
+        self.note(|| Entry::Notify(engine), &());
     }
 
+    #[inline]
     fn detach(&mut self, sock: Sock) -> Option<Parcel> {
         let parcel = self.inner.detach(sock);
-        self.note(&Entry::Detach(sock), &parcel);
+        self.note(|| Entry::Detach(sock), &parcel);
         parcel
     }
 
+    #[inline]
     fn adopt(&mut self, parcel: Parcel) -> Option<Sock> {
         let sock = self.inner.adopt(parcel);
-        self.note(&Entry::Adopt(parcel), &sock);
+        self.note(|| Entry::Adopt(parcel), &sock);
         sock
     }
 }
