@@ -345,177 +345,212 @@ impl<P: Poller> Record<P> {
     pub fn inner_mut(&mut self) -> &mut P {
         &mut self.inner
     }
+}
 
-    #[inline]
-    fn note<T: Wire>(&self, entry: impl FnOnce() -> Entry, answer: &T) {
-        self.note_with(entry, |out| answer.put(out));
-    }
-
-    #[inline]
-    fn note_with(&self, entry: impl FnOnce() -> Entry, answer: impl FnOnce(&mut Vec<u8>)) {
-        #[cold]
-        #[inline(never)]
-        fn write(tape: &Tape, entry: impl FnOnce() -> Entry, answer: impl FnOnce(&mut Vec<u8>)) {
-            tape.lock().note(&entry(), answer);
+/// Passes a call on, or to who writes it down. The choice is made before the call, so that nothing
+/// needs to be kept for later where nothing is written.
+macro_rules! pass_on {
+    ($($name:ident($($arg:ident: $type:ty),*) $(-> $out:ty)?;)*) => {$(
+        #[inline]
+        fn $name(&mut self, $($arg: $type),*) $(-> $out)? {
+            match &self.tape {
+                None => self.inner.$name($($arg),*),
+                Some(tape) => Writing { inner: &mut self.inner, tape }.$name($($arg),*),
+            }
         }
-        if let Some(tape) = &self.tape {
-            write(tape, entry, answer);
-        }
-    }
+    )*};
 }
 
 impl<P: Poller> Poller for Record<P> {
-    #[inline]
+    pass_on! {
+        harvest(events: &mut Vec<Event>);
+        listen(at: &ListenSpec) -> Result<Sock, Fault>;
+        accept(listener: Sock) -> Accepted;
+        connect(to: &ConnectSpec<'_>) -> Result<Sock, Fault>;
+        connect_status(sock: Sock) -> Connecting;
+        recv(sock: Sock, into: &mut [u8]) -> Io;
+        send(sock: Sock, from: &[IoSlice<'_>], more: More) -> Io;
+        shut_write(sock: Sock);
+        close(sock: Sock, how: Close);
+        open_pipe(bytes: u32) -> Result<Pipe, Fault>;
+        splice_in(sock: Sock, pipe: Pipe, max: usize) -> Io;
+        splice_out(pipe: Pipe, sock: Sock, max: usize, more: More) -> Io;
+        close_pipe(pipe: Pipe);
+        address(sock: Sock, which: Which) -> Option<Peer>;
+        set(sock: Sock, option: SockOpt);
+        info(sock: Sock) -> Option<TcpInfo>;
+        open_sink(sink: u32) -> Result<Sock, Fault>;
+        send_messages(sink: Sock, messages: &[IoSlice<'_>]) -> usize;
+        notify(engine: u32);
+        detach(sock: Sock) -> Option<Parcel>;
+        adopt(parcel: Parcel) -> Option<Sock>;
+    }
+}
+
+/// A poller whose answers are written down.
+struct Writing<'a, P> {
+    inner: &'a mut P,
+    tape: &'a Tape,
+}
+
+impl<P: Poller> Writing<'_, P> {
+    fn note<T: Wire>(&self, entry: &Entry, answer: &T) {
+        self.note_with(entry, |out| answer.put(out));
+    }
+
+    fn note_with(&self, entry: &Entry, answer: impl FnOnce(&mut Vec<u8>)) {
+        self.tape.lock().note(entry, answer);
+    }
+}
+
+impl<P: Poller> Poller for Writing<'_, P> {
+    #[cold]
     fn harvest(&mut self, events: &mut Vec<Event>) {
         let from = events.len();
         self.inner.harvest(events);
-        self.note_with(
-            || Entry::Harvest,
-            |out| {
-                (events.len() - from).put(out);
-                events[from..].iter().for_each(|event| event.put(out));
-            },
-        );
+        self.note_with(&Entry::Harvest, |out| {
+            (events.len() - from).put(out);
+            events[from..].iter().for_each(|event| event.put(out));
+        });
     }
 
+    #[cold]
     fn listen(&mut self, at: &ListenSpec) -> Result<Sock, Fault> {
         let outcome = self.inner.listen(at);
-        self.note(|| Entry::Listen(at.listener), &outcome);
+        self.note(&Entry::Listen(at.listener), &outcome);
         outcome
     }
 
-    #[inline]
+    #[cold]
     fn accept(&mut self, listener: Sock) -> Accepted {
         let accepted = self.inner.accept(listener);
-        self.note(|| Entry::Accept(listener), &accepted);
+        self.note(&Entry::Accept(listener), &accepted);
         accepted
     }
 
-    #[inline]
+    #[cold]
     fn connect(&mut self, to: &ConnectSpec<'_>) -> Result<Sock, Fault> {
         let outcome = self.inner.connect(to);
-        self.note(|| connect(to), &outcome);
+        self.note(&connect(to), &outcome);
         outcome
     }
 
-    #[inline]
+    #[cold]
     fn connect_status(&mut self, sock: Sock) -> Connecting {
         let status = self.inner.connect_status(sock);
-        self.note(|| Entry::ConnectStatus(sock), &status);
+        self.note(&Entry::ConnectStatus(sock), &status);
         status
     }
 
-    #[inline]
+    #[cold]
     fn recv(&mut self, sock: Sock, into: &mut [u8]) -> Io {
         let io = self.inner.recv(sock, into);
-        self.note_with(
-            || Entry::Recv { sock, max: into.len() },
-            |out| {
-                io.put(out);
-                if let Io::Done(n) = io {
-                    out.extend_from_slice(&into[..n]);
-                }
-            },
-        );
+        self.note_with(&Entry::Recv { sock, max: into.len() }, |out| {
+            io.put(out);
+            if let Io::Done(n) = io {
+                out.extend_from_slice(&into[..n]);
+            }
+        });
         io
     }
 
-    #[inline]
+    #[cold]
     fn send(&mut self, sock: Sock, from: &[IoSlice<'_>], more: More) -> Io {
         let io = self.inner.send(sock, from, more);
-        self.note(|| send(sock, from, more), &io);
+        self.note(&send(sock, from, more), &io);
         io
     }
 
-    #[inline]
+    #[cold]
     fn shut_write(&mut self, sock: Sock) {
         self.inner.shut_write(sock);
-        self.note(|| Entry::ShutWrite(sock), &());
+        self.note(&Entry::ShutWrite(sock), &());
     }
 
-    #[inline]
+    #[cold]
     fn close(&mut self, sock: Sock, how: Close) {
         self.inner.close(sock, how);
-        self.note(|| Entry::Close(sock, how), &());
+        self.note(&Entry::Close(sock, how), &());
     }
 
-    #[inline]
+    #[cold]
     fn open_pipe(&mut self, bytes: u32) -> Result<Pipe, Fault> {
         let outcome = self.inner.open_pipe(bytes);
-        self.note(|| Entry::OpenPipe(bytes), &outcome);
+        self.note(&Entry::OpenPipe(bytes), &outcome);
         outcome
     }
 
-    #[inline]
+    #[cold]
     fn splice_in(&mut self, sock: Sock, pipe: Pipe, max: usize) -> Io {
         let io = self.inner.splice_in(sock, pipe, max);
-        self.note(|| Entry::SpliceIn { sock, pipe, max }, &io);
+        self.note(&Entry::SpliceIn { sock, pipe, max }, &io);
         io
     }
 
-    #[inline]
+    #[cold]
     fn splice_out(&mut self, pipe: Pipe, sock: Sock, max: usize, more: More) -> Io {
         let io = self.inner.splice_out(pipe, sock, max, more);
-        self.note(|| Entry::SpliceOut { pipe, sock, max, more }, &io);
+        self.note(&Entry::SpliceOut { pipe, sock, max, more }, &io);
         io
     }
 
-    #[inline]
+    #[cold]
     fn close_pipe(&mut self, pipe: Pipe) {
         self.inner.close_pipe(pipe);
-        self.note(|| Entry::ClosePipe(pipe), &());
+        self.note(&Entry::ClosePipe(pipe), &());
     }
 
-    #[inline]
+    #[cold]
     fn address(&mut self, sock: Sock, which: Which) -> Option<Peer> {
         let address = self.inner.address(sock, which);
-        self.note(|| Entry::Address(sock, which), &address);
+        self.note(&Entry::Address(sock, which), &address);
         address
     }
 
-    #[inline]
+    #[cold]
     fn set(&mut self, sock: Sock, option: SockOpt) {
         self.inner.set(sock, option);
-        self.note(|| Entry::Set(sock, option), &());
+        self.note(&Entry::Set(sock, option), &());
     }
 
-    #[inline]
+    #[cold]
     fn info(&mut self, sock: Sock) -> Option<TcpInfo> {
         let info = self.inner.info(sock);
-        self.note(|| Entry::Info(sock), &info);
+        self.note(&Entry::Info(sock), &info);
         info
     }
 
+    #[cold]
     fn open_sink(&mut self, sink: u32) -> Result<Sock, Fault> {
         let outcome = self.inner.open_sink(sink);
-        self.note(|| Entry::OpenSink(sink), &outcome);
+        self.note(&Entry::OpenSink(sink), &outcome);
         outcome
     }
 
-    #[inline]
+    #[cold]
     fn send_messages(&mut self, sink: Sock, messages: &[IoSlice<'_>]) -> usize {
         let taken = self.inner.send_messages(sink, messages);
-        self.note(|| send_messages(sink, messages), &taken);
+        self.note(&send_messages(sink, messages), &taken);
         taken
     }
 
-    #[inline]
+    #[cold]
     fn notify(&mut self, engine: u32) {
         self.inner.notify(engine);
-        self.note(|| Entry::Notify(engine), &());
+        self.note(&Entry::Notify(engine), &());
     }
 
-    #[inline]
+    #[cold]
     fn detach(&mut self, sock: Sock) -> Option<Parcel> {
         let parcel = self.inner.detach(sock);
-        self.note(|| Entry::Detach(sock), &parcel);
+        self.note(&Entry::Detach(sock), &parcel);
         parcel
     }
 
-    #[inline]
+    #[cold]
     fn adopt(&mut self, parcel: Parcel) -> Option<Sock> {
         let sock = self.inner.adopt(parcel);
-        self.note(|| Entry::Adopt(parcel), &sock);
+        self.note(&Entry::Adopt(parcel), &sock);
         sock
     }
 }
