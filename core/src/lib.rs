@@ -48,6 +48,7 @@
 //! | server choice | `engine/connect.rs`, [`balance`] |
 //! | connect, retries, redispatch | `engine/connect.rs`, `session/close.rs` |
 //! | queues and `maxconn` across threads | [`proxy::shared`], `engine/mail.rs` |
+//! | recording what other threads say | [`proxy::shared::Witness`] |
 //! | forward | `analyser/forward.rs` |
 //! | orderly release of everything | `engine/run.rs` (`finish`), `engine/client.rs` |
 //! | audit | [`audit`] |

@@ -3,6 +3,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use tidegate_core::poller::Sock;
+
 use super::entry::Entry;
 use super::replay::{Step, replay};
 use super::wire::{Hash, Wire};
@@ -152,6 +154,29 @@ fn a_divergence_says_where_and_what() {
     let mut early = whole[..first_entries(&whole)].to_vec();
     Entry::End { why: Finish::Done, turns: 5, digest: Hash(0) }.put(&mut early);
     assert!(matches!(play(&early).verdict, Verdict::Damaged(_)));
+}
+
+#[test]
+fn an_engine_that_panics_does_so_again() {
+    let mut recording = record(&lively(), NO_LIMIT).remove(0);
+    // A network that is mad: it accepts its own listener. The answer is one byte and the socket.
+    let place = |sock: Sock| {
+        let mut question = Vec::new();
+        Entry::Accept(sock).put(&mut question);
+        question.push(0);
+        let at = recording.windows(question.len()).position(|bytes| bytes == question);
+        at.map(|at| (at + question.len(), sock))
+    };
+    let socks = (0..4).flat_map(|index| (0..4).map(move |generation| Sock { index, generation }));
+    let (at, listener) = socks.filter_map(place).min_by_key(|found| found.0).expect("an accept");
+    recording[at] = listener.index as u8;
+    let report = play(&recording);
+    let Verdict::Panicked(text) = &report.verdict else { panic!("{report}") };
+    assert!(text.contains("has an owner"), "{text}");
+    // A process that panics leaves nothing behind what it was told last, the peer's address here.
+    let told = (at..recording.len())
+        .find(|end| matches!(play(&recording[..*end]).verdict, Verdict::Panicked(_)));
+    assert!(told.is_some_and(|end| end - at < 64), "{told:?}");
 }
 
 #[test]
