@@ -53,7 +53,7 @@ fn the_program_says_what_a_recording_comes_to() {
 
     // A byte of a request: the server gets another one.
     let at = whole.windows(5).position(|five| five == b"HTTP/").expect("a request");
-    let mut other = whole.clone();
+    let mut other = whole;
     other[at - 2] ^= 1;
     let (code, said, _) = File::new("other", &other).replay(&[]);
     assert_eq!(code, 1);
