@@ -199,13 +199,13 @@ impl Engine {
         if let Some(backend) = backend_counted {
             self.shared.gauge_add(self.id, Gauge::Backend(backend), -1);
         }
-        let again = self.sessions[id as usize].retries_done() > 0;
-        if !self.sessions[id as usize].flags.has(SessionFlags::LOGGED)
-            && !(planted!(LogMissing) && again)
-        {
+        let logged = self.sessions[id as usize].flags.has(SessionFlags::LOGGED);
+        let again = || self.sessions[id as usize].retries_done() > 0;
+        let (missing, twice) = (planted!(LogMissing) && again(), planted!(LogTwice) && again());
+        if !logged && !missing {
             self.log_session(id, false);
         }
-        if planted!(LogTwice) && again {
+        if twice {
             self.log_session(id, false);
         }
         let mut s = self.sessions.remove(id as usize);
