@@ -3,5 +3,6 @@
 #![allow(missing_docs, reason = "nobody but the tests beside it uses this crate")]
 
 pub mod bench;
+pub mod contract;
 pub mod daemon;
 pub mod exchanges;
