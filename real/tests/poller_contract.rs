@@ -94,7 +94,7 @@ impl Loopback {
 impl Harness for Loopback {
     type Net = MioPoller;
 
-    fn run(setting: Setting, test: impl FnOnce(Bench<Self>) -> Course + 'static) {
+    fn run(setting: Setting, test: impl Fn(Bench<Self>) -> Course + 'static) {
         drive(test(Bench::new(Loopback::new(setting))));
     }
 

@@ -304,6 +304,13 @@ impl Net {
         self.0.borrow_mut().cut.insert((from, to), ());
     }
 
+    /// A host can have so many more descriptors until it gives one back. Only the first host has a
+    /// limit.
+    pub fn leave_descriptors(&self, host: HostId, left: usize) {
+        let mut state = self.0.borrow_mut();
+        state.limits.descriptors = state.hosts[host as usize].descriptors + left;
+    }
+
     /// Nothing is scarce any more.
     pub fn provide(&self) {
         let limits = &mut self.0.borrow_mut().limits;

@@ -240,17 +240,26 @@ impl Poller for Port {
         let mut state = self.state();
         let host = state.ports[self.at].host;
         let (limits, from) = (state.limits, state.hosts[host as usize].address);
-        if limits.ports > 0 && state.hosts[host as usize].ports >= limits.ports && host == 0 {
+        // Who connects to a unix socket has neither a port nor a name.
+        let is_inet = to.to.is_inet();
+        if is_inet
+            && limits.ports > 0
+            && state.hosts[host as usize].ports >= limits.ports
+            && host == 0
+        {
             state.counts.shortages += 1;
             return Err(Fault::NoPorts);
         }
         state.take_descriptor(host)?;
-        let machine = &mut state.hosts[host as usize];
-        machine.ports += 1;
-        machine.next_port = machine.next_port.checked_add(1).unwrap_or(32_768);
-        let local = SocketAddr::new(from, machine.next_port);
-        let mut end = End::new(host, self.at, Address::Inet(local), to.to.clone());
-        end.holds_port = true;
+        let mut local = Address::Unix("".into());
+        if is_inet {
+            let machine = &mut state.hosts[host as usize];
+            machine.ports += 1;
+            machine.next_port = machine.next_port.checked_add(1).unwrap_or(32_768);
+            local = Address::Inet(SocketAddr::new(from, machine.next_port));
+        }
+        let mut end = End::new(host, self.at, local, to.to.clone());
+        end.holds_port = is_inet;
         let id = state.insert_end(end);
         let sock = state.handle(self.at, What::End(id));
         if let Some(end) = state.end_mut(id) {
@@ -434,7 +443,8 @@ impl Poller for Port {
             place: (parcel.0 & u64::from(u32::MAX)) as usize,
             generation: (parcel.0 >> 32) as u32,
         };
-        state.end(id)?;
+        // One that has a handle was adopted already.
+        state.end(id).filter(|end| end.sock.is_none())?;
         Some(state.open_end(self.at, id))
     }
 }

@@ -229,7 +229,11 @@ impl<H: Harness> Bench<H> {
     }
 
     /// Receives to the end, `offered` bytes at a time; the end is `Eof` or a fault.
-    pub async fn read_to_end(&mut self, sock: Sock, offered: usize) -> (Vec<u8>, Result<(), Fault>) {
+    pub async fn read_to_end(
+        &mut self,
+        sock: Sock,
+        offered: usize,
+    ) -> (Vec<u8>, Result<(), Fault>) {
         let (mut all, mut into) = (Vec::new(), vec![0; offered]);
         loop {
             self.until(sock, INCOMING).await;

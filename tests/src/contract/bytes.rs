@@ -9,25 +9,24 @@ use super::{Bench, Harness};
 /// P8: bytes pass through a small pipe, in order and to the end, if readiness is used up only by
 /// `Blocked` with an empty pipe.
 pub async fn splicing_by_the_rules_ends<H: Harness>(mut b: Bench<H>) {
-    const LENGTH: usize = 1_000_000;
     let incoming = Ready::READ.with(Ready::HUP).with(Ready::ERR);
     let listener = b.listen(0);
     let (source, from) = b.connect_to(listener, 0).await;
     let (to, sink) = b.connect_to(listener, 0).await;
     let pipe = b.net().open_pipe(4_096).expect("a pipe");
-    let text: Vec<u8> = (0..LENGTH as u32).map(|i| ((i * 7) >> 3) as u8).collect();
+    let text: Vec<u8> = (0..H::BULK as u32).map(|i| ((i * 7) >> 3) as u8).collect();
     let (mut sent, mut held, mut got) = (0, 0, Vec::new());
     let (mut ended, mut shut, mut done) = (false, false, false);
     let mut into = vec![0; 30_000];
     while !done {
         let mut moved = false;
         // Small pieces fill a pipe's slots before its bytes.
-        let piece = (1 + sent * 31 % 3_000).min(LENGTH - sent);
+        let piece = (1 + sent * 31 % 3_000).min(H::BULK - sent);
         if piece > 0 && b.ready(source).has(Ready::WRITE) {
             if let Io::Done(n) = b.send(source, &text[sent..sent + piece]) {
                 (sent, moved) = (sent + n, true);
             }
-            if sent == LENGTH {
+            if sent == H::BULK {
                 b.net().shut_write(source);
             }
         }

@@ -62,9 +62,11 @@ pub trait Harness: Sized + 'static {
     /// What may be done now is done at once and whole. False of a backend that may always answer
     /// short or `Blocked` and announce again.
     const PROMPT: bool = true;
+    /// Bytes of a long transfer: many times what the buffers hold.
+    const BULK: usize = 1_000_000;
 
-    /// Runs a test on a host of its own.
-    fn run(setting: Setting, test: impl FnOnce(Bench<Self>) -> Course + 'static);
+    /// Runs a test on a host of its own, or on several that differ, one after the other.
+    fn run(setting: Setting, test: impl Fn(Bench<Self>) -> Course + 'static);
     /// The poller of an engine.
     fn engine(&mut self, engine: u32) -> &mut Self::Net;
     /// Where a listener is reached.
