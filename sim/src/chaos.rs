@@ -95,6 +95,11 @@ impl<P: Poller> Chaos<P> {
         &self.inner
     }
 
+    /// What it wraps.
+    pub fn inner_mut(&mut self) -> &mut P {
+        &mut self.inner
+    }
+
     fn hits(&mut self, ratio: u32) -> bool {
         ratio > 0 && self.rng.below(1000) < ratio
     }

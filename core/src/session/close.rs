@@ -255,10 +255,11 @@ impl Session {
                 return;
             }
             // The body stalls. As in HAProxy, it is the server whose patience ends, if it has a
-            // limit.
+            // limit. Where a pause or a wait ended in this moment, the next step is about to come.
             let server_waits = self.res.read_expiry.is_set()
                 || self.res.is(Facts::READ_TIMEOUT)
-                || self.back.expiry.is_set();
+                || self.back.expiry.is_set()
+                || matches!(self.back.state, State::Request | State::Assigned);
             if !self.txn.is(TxnFlags::LOCAL) && !server_waits {
                 self.ends(Cause::ClientTimeout);
                 analyser::fail(self, 408, cx);

@@ -52,6 +52,28 @@ fn refused_for_good() {
     }
 }
 
+/// The client's patience does not count while a server is looked for, not even where it ends in the
+/// same moment as a pause between two attempts.
+#[test]
+fn a_body_waits_for_a_server() {
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+    for client in [199, 200, 201] {
+        let limits = format!(" timeout client {client}\n timeout connect 100\n retries 3\n{S1}");
+        let mut rig = Rig::http(&limits);
+        let c = rig.ask(post);
+        rig.send(c, "hello");
+        for _ in 0..3 {
+            rig.refuse("s1");
+            rig.advance(100);
+        }
+        rig.refuse("s1");
+        let text = rig.text(c);
+        assert!(text.starts_with("HTTP/1.1 503 "), "{client}: {text}");
+        assert!(rig.log().contains(" 0/0/-1/-1/300 503 217 - - SC-- "));
+        rig.finish();
+    }
+}
+
 #[test]
 fn refused_in_tcp_mode() {
     let mut rig = Rig::tcp(&format!(" timeout connect 100\n retries 1\n{S1}"));
