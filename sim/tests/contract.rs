@@ -7,7 +7,7 @@ use tidegate_core::rng::Seed;
 use tidegate_core::time::Duration;
 use tidegate_sim::chaos::{Chaos, Ratios};
 use tidegate_sim::memnet::{HostId, Limits, Net, Port};
-use tidegate_tests::contract::{Bench, Course, Harness, LISTENERS, Setting, drive};
+use tidegate_tests::contract::{Bench, Course, Harness, LISTENERS, Scarce, Setting, Urgent, drive};
 use tidegate_tests::contract_tests;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -125,11 +125,15 @@ macro_rules! memnet {
             async fn settle(&mut self) {
                 self.lan.settle();
             }
+        }
 
+        impl Scarce for $name {
             fn starve(&mut self, left: usize) {
                 self.lan.net.leave_descriptors(self.lan.host, left);
             }
+        }
 
+        impl Urgent for $name {
             async fn send_around_mark(&mut self, near: Sock, before: &[u8], after: &[u8]) -> Sock {
                 use std::io::IoSlice;
                 use tidegate_core::poller::{Io, More};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tidegate_core::poller::{Address, Event, Poller};
-use tidegate_tests::contract::{Bench, Course, Harness, Setting};
+use tidegate_tests::contract::{Bench, Course, Harness, Scarce, Setting};
 use tidegate_tests::contract_tests;
 
 use super::builder;
@@ -74,7 +74,9 @@ impl Harness for Loopback {
         }
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
+}
 
+impl Scarce for Loopback {
     fn starve(&mut self, left: usize) {
         self.hub.leave_descriptors(left);
     }

@@ -7,8 +7,8 @@
 //!
 //! What turmoil cannot do, and this does not pretend: a send is never partial but for our own
 //! `segment`, windows count segments, an end or a reset behind data is not seen before the data is
-//! taken, a close resets only if something is unread, a SYN is refused or never lost, and there are
-//! no unix sockets.
+//! taken, a close resets only if something is unread, a SYN on a link that is cut is refused, and there
+//! are no unix sockets.
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::pin::Pin;

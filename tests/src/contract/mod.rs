@@ -79,23 +79,24 @@ pub trait Harness: Sized + 'static {
     fn glance(&mut self, engine: u32) -> Vec<Event>;
     /// Lets everything that is on its way arrive.
     fn settle(&mut self) -> impl Future<Output = ()>;
+}
 
-    /// From here on, so many more descriptors can be had until one is given back. For the tests of
-    /// the group `scarcity`.
-    fn starve(&mut self, _left: usize) {
-        unimplemented!("this harness cannot run out of descriptors");
-    }
+/// A harness that can run out of descriptors.
+pub trait Scarce: Harness {
+    /// From here on, so many more descriptors can be had until one is given back.
+    fn starve(&mut self, left: usize);
+}
 
+/// A harness that can make an urgent mark.
+pub trait Urgent: Harness {
     /// Sends `before`, an urgent mark and `after`, which are equally long, and lets them arrive.
-    /// Returns the sender's handle, which may be another one. For the tests of the group `marks`.
+    /// Returns the sender's handle, which may be another one.
     fn send_around_mark(
         &mut self,
-        _near: Sock,
-        _before: &[u8],
-        _after: &[u8],
-    ) -> impl Future<Output = Sock> {
-        async { unimplemented!("this harness cannot make an urgent mark") }
-    }
+        near: Sock,
+        before: &[u8],
+        after: &[u8],
+    ) -> impl Future<Output = Sock>;
 }
 
 /// Drives a test that is never pending to its end.

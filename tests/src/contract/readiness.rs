@@ -3,7 +3,7 @@
 use tidegate_core::fault::Fault;
 use tidegate_core::poller::{Accepted, Close, ConnectSpec, Connecting, Io, Poller, Ready, Sock};
 
-use super::{Bench, Harness};
+use super::{Bench, Harness, Scarce, Urgent};
 
 /// P10: an accepted socket works at once, unannounced; a connecting one is announced.
 pub async fn accepted_is_ready_and_connecting_is_not<H: Harness>(mut b: Bench<H>) {
@@ -330,7 +330,7 @@ pub async fn a_queue_that_is_left_alone_stays<H: Harness>(mut b: Bench<H>) {
 
 /// P11: an accept that failed for want of a descriptor works when one is given back, although
 /// nothing is announced; so does a connect.
-pub async fn a_starved_listener_goes_on<H: Harness>(mut b: Bench<H>) {
+pub async fn a_starved_listener_goes_on<H: Scarce>(mut b: Bench<H>) {
     let listener = b.listen(0);
     let (first, second) = (b.dial(0).await, b.dial(0).await);
     b.established(first).await;
@@ -359,7 +359,7 @@ pub async fn a_starved_listener_goes_on<H: Harness>(mut b: Bench<H>) {
 
 /// P12: a receive stops short at an urgent mark although more is there; the next one gives the
 /// rest, announced or not.
-pub async fn a_short_read_at_a_mark_hides_data_and_loses_none<H: Harness>(mut b: Bench<H>) {
+pub async fn a_short_read_at_a_mark_hides_data_and_loses_none<H: Urgent>(mut b: Bench<H>) {
     let (near, far) = b.pair().await;
     assert!(b.is_silent(far));
     let near = b.host.send_around_mark(near, b"before", b"behind").await;
