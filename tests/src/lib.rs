@@ -5,4 +5,5 @@
 pub mod bench;
 pub mod contract;
 pub mod daemon;
+pub mod differential;
 pub mod exchanges;

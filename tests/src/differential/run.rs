@@ -1,0 +1,151 @@
+//! Many cases through both proxies, several at a time.
+
+use std::io;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::classes::{self, Context};
+use super::compare::{Difference, compare};
+use super::grammar::Case;
+use super::proxies::{Lane, Site, VARIANTS};
+use super::stage::{self, Outcome};
+use super::{oracle, strict};
+use crate::exchanges::proxy::Kind;
+
+/// A silence that long means, mostly, that nothing will come.
+pub const QUIET: Duration = Duration::from_millis(25);
+/// The same where a busy machine must not decide.
+pub const LONG_QUIET: Duration = Duration::from_millis(400);
+
+/// Both proxies.
+#[derive(Debug)]
+pub struct Arena {
+    haproxy: Site,
+    tidegate: Site,
+    lanes: usize,
+}
+
+/// One place of each.
+#[derive(Debug)]
+pub struct Pair {
+    haproxy: Lane,
+    tidegate: Lane,
+}
+
+/// A case, what came of it, and what is to be said about that.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    pub case: Case,
+    pub haproxy: Outcome,
+    pub tidegate: Outcome,
+    /// Each with the class that explains it.
+    pub differences: Vec<(Difference, Option<&'static str>)>,
+    /// What other readers say against what Tidegate forwarded.
+    pub objections: Vec<String>,
+}
+
+impl Verdict {
+    /// Every difference has its class, and no reader objects.
+    pub fn is_clean(&self) -> bool {
+        self.objections.is_empty() && self.differences.iter().all(|(_, class)| class.is_some())
+    }
+
+    /// A message that both forwarded means two things.
+    pub fn is_hard(&self) -> bool {
+        !self.objections.is_empty() || self.differences.iter().any(|(d, _)| d.place.is_hard())
+    }
+
+    /// The classes, each once.
+    pub fn classes(&self) -> Vec<&'static str> {
+        let mut names: Vec<&str> =
+            self.differences.iter().filter_map(|(_, class)| *class).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+impl Arena {
+    pub fn start(haproxy: &Path, tidegate: &Path, lanes: usize) -> Result<Self, String> {
+        Ok(Self {
+            haproxy: Site::start(Kind::Haproxy, haproxy, lanes)?,
+            tidegate: Site::start(Kind::Tidegate, tidegate, lanes)?,
+            lanes,
+        })
+    }
+
+    pub fn pair(&self, lane: usize) -> io::Result<Pair> {
+        Ok(Pair { haproxy: self.haproxy.lane(lane)?, tidegate: self.tidegate.lane(lane)? })
+    }
+
+    /// Judges the cases of these seeds, in no order, and gives each verdict to `sink`.
+    pub fn run(
+        &self,
+        seeds: std::ops::Range<u64>,
+        sink: impl Fn(Verdict) + Sync,
+    ) -> io::Result<()> {
+        let next = AtomicU64::new(seeds.start);
+        let failed = Mutex::new(Ok(()));
+        std::thread::scope(|scope| {
+            for lane in 0..self.lanes {
+                let (next, failed, sink) = (&next, &failed, &sink);
+                scope.spawn(move || {
+                    let work = || -> io::Result<()> {
+                        let pair = self.pair(lane)?;
+                        loop {
+                            let seed = next.fetch_add(1, Ordering::Relaxed);
+                            if seed >= seeds.end {
+                                return Ok(());
+                            }
+                            sink(pair.judge_seed(seed)?);
+                        }
+                    };
+                    if let Err(error) = work() {
+                        *failed.lock().expect("nobody panics with it") = Err(error);
+                    }
+                });
+            }
+        });
+        failed.into_inner().expect("nobody panics with it")
+    }
+}
+
+impl Pair {
+    /// The case of a seed. What does not come out clean is run again with more patience.
+    pub fn judge_seed(&self, seed: u64) -> io::Result<Verdict> {
+        let case = Case::of(seed, VARIANTS.len());
+        let verdict = self.judge(&case, QUIET)?;
+        if verdict.is_clean() {
+            return Ok(verdict);
+        }
+        self.judge(&case, LONG_QUIET)
+    }
+
+    pub fn judge(&self, case: &Case, quiet: Duration) -> io::Result<Verdict> {
+        let haproxy = stage::run(case, &self.haproxy, quiet)?;
+        let tidegate = stage::run(case, &self.tidegate, quiet)?;
+        let found = compare(&haproxy, &tidegate);
+        let context = Context::new(case, &haproxy, &tidegate);
+        let differences: Vec<_> = found
+            .into_iter()
+            .map(|difference| {
+                let class = classes::explain(&context, &difference);
+                (difference, class)
+            })
+            .collect();
+        let mut objections = oracle::objections(case, &tidegate);
+        if let Some(echo) = oracle::echo(case, &tidegate) {
+            let again = stage::run(&echo, &self.haproxy, quiet)?;
+            objections.extend(oracle::compare_echo(&tidegate, &again));
+        }
+        Ok(Verdict { case: case.clone(), haproxy, tidegate, differences, objections })
+    }
+}
+
+/// Whether the strict reader finds the client's bytes of a case in order.
+pub fn is_valid(case: &Case) -> bool {
+    let reading = strict::requests(&case.sent);
+    reading.fault.is_none() && !reading.partial
+}

@@ -1,0 +1,413 @@
+//! One case through one proxy: a client and a recording origin, moved by one poll loop.
+//!
+//! Nothing is timed but silence. When nothing came for a while, what both sides wait for is
+//! nudged: the origin ends an answer that is not whole, then the client ends its side. Whether the
+//! client's connection was kept is found by a second request, the probe, behind the last answer.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::grammar::Case;
+use super::proxies::Lane;
+use super::wire::{self, Framing, Message};
+
+pub const PROBE: &[u8] = b"GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n";
+const PROBED: &[u8] = b"HTTP/1.1 200 OK\r\nX-Probe: 1\r\nContent-Length: 5\r\n\r\nprobe";
+const TURN: &[u8] = b"HTTP/1.1 200 OK\r\nX-Turn: 1\r\nContent-Length: 4\r\n\r\nturn";
+const TURN_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nX-Turn: 1\r\nContent-Length: 4\r\n\r\n";
+const NO_TUNNEL: &[u8] = b"HTTP/1.1 403 No\r\nX-Turn: 1\r\nContent-Length: 0\r\n\r\n";
+const PING: &[u8] = b"ping";
+const PONG: &[u8] = b"pong";
+
+/// Longest wait for the proxy to close what it has of a case that is over.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// How the client's connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It could be used again.
+    Kept,
+    /// By a FIN or a RST of the proxy, unasked.
+    Closed,
+    /// By the proxy, after the client ended its side.
+    Nudged,
+    /// Not at all: the proxy neither answered nor closed.
+    Hung,
+}
+
+/// A request that reached the origin.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// The number of its connection, in this run.
+    pub connection: usize,
+    pub message: Message,
+}
+
+/// What came of a case.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What the client got; the last may be cut.
+    pub answers: Vec<Message>,
+    /// The same as bytes.
+    pub client: Vec<u8>,
+    /// Behind a 101 or a granted CONNECT.
+    pub tunnel: Vec<u8>,
+    pub end: End,
+    /// The probe was sent.
+    pub probed: bool,
+    /// What reached the origin, in the order in which it was whole.
+    pub arrivals: Vec<Arrival>,
+    /// The same as bytes, by connection.
+    pub connections: Vec<Vec<u8>>,
+    /// Bytes to the origin behind an upgrade.
+    pub raw: Vec<u8>,
+    /// The proxy kept a server's connection although both its ends were over.
+    pub leaked: bool,
+}
+
+impl Outcome {
+    /// Final answers.
+    pub fn finals(&self) -> impl Iterator<Item = &Message> {
+        self.answers.iter().filter(|answer| !answer.is_interim())
+    }
+
+    /// Methods of the requests, as the origin saw them.
+    pub fn methods(&self) -> Vec<&[u8]> {
+        self.arrivals.iter().map(|arrival| arrival.message.word(0)).collect()
+    }
+}
+
+/// One end of a connection.
+struct Wire {
+    socket: TcpStream,
+    inbox: Vec<u8>,
+    outbox: Vec<u8>,
+    /// Our side ends behind the outbox.
+    finish: bool,
+    finished: bool,
+    ended: bool,
+}
+
+impl Wire {
+    fn new(socket: TcpStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        socket.set_nodelay(true)?;
+        let (inbox, outbox) = (Vec::new(), Vec::new());
+        Ok(Self { socket, inbox, outbox, finish: false, finished: false, ended: false })
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.outbox.extend_from_slice(bytes);
+        self.flush();
+    }
+
+    fn finish(&mut self) {
+        self.finish = true;
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        while !self.outbox.is_empty() {
+            match self.socket.write(&self.outbox) {
+                Ok(n) => _ = self.outbox.drain(..n),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // Nobody reads it any more; what was read before is still to be looked at.
+                Err(_) => self.outbox.clear(),
+            }
+        }
+        if self.finish && !self.finished {
+            self.finished = true;
+            // It may be reset already.
+            let _ = self.socket.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Reads all that is there.
+    fn read(&mut self) {
+        let mut bytes = [0; 16_384];
+        while !self.ended {
+            match self.socket.read(&mut bytes) {
+                Ok(0) => self.ended = true,
+                Ok(n) => self.inbox.extend_from_slice(&bytes[..n]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => self.ended = true,
+            }
+        }
+    }
+
+    fn interest(&self) -> PollFlags {
+        let mut flags = PollFlags::empty();
+        if !self.ended {
+            flags |= PollFlags::IN;
+        }
+        if !self.outbox.is_empty() {
+            flags |= PollFlags::OUT;
+        }
+        flags
+    }
+}
+
+/// A connection at the origin.
+struct Served {
+    wire: Wire,
+    /// So much of the inbox is whole requests.
+    read: usize,
+    /// What follows is no HTTP.
+    raw: bool,
+    ponged: bool,
+    answered: bool,
+}
+
+struct Stage<'a> {
+    case: &'a Case,
+    lane: &'a Lane,
+    client: Wire,
+    served: Vec<Served>,
+    arrivals: Vec<Arrival>,
+    answers: Vec<Message>,
+    probed: bool,
+    pinged: bool,
+    quiet: Duration,
+}
+
+/// Runs a case; `quiet` is how long a silence means that nothing will come.
+pub fn run(case: &Case, lane: &Lane, quiet: Duration) -> io::Result<Outcome> {
+    let mut client = Wire::new(TcpStream::connect(lane.at(case.variant))?)?;
+    client.send(&case.sent);
+    let mut stage = Stage {
+        case,
+        lane,
+        client,
+        served: Vec::new(),
+        arrivals: Vec::new(),
+        answers: Vec::new(),
+        probed: false,
+        pinged: false,
+        quiet,
+    };
+    let end = stage.play()?;
+    let leaked = !stage.drain()?;
+    Ok(stage.outcome(end, leaked))
+}
+
+impl Stage<'_> {
+    fn play(&mut self) -> io::Result<End> {
+        loop {
+            if self.wait(self.quiet)? {
+                self.serve();
+                self.understand();
+            } else if !self.nudge() {
+                return Ok(End::Hung);
+            }
+            let tunnel = self.answers.last().is_some_and(|a| a.framing == Framing::Tunnel);
+            if self.client.ended {
+                return Ok(if self.client.finish { End::Nudged } else { End::Closed });
+            }
+            if self.probed && !tunnel && self.answers.last().is_some_and(is_probed) {
+                return Ok(End::Kept);
+            }
+        }
+    }
+
+    /// Waits for events and reads. False after a silence.
+    fn wait(&mut self, longest: Duration) -> io::Result<bool> {
+        let mut fds = vec![
+            PollFd::from_borrowed_fd(self.client.socket.as_fd(), self.client.interest()),
+            PollFd::from_borrowed_fd(self.lane.origin.as_fd(), PollFlags::IN),
+        ];
+        for served in &self.served {
+            let (fd, flags) = (served.wire.socket.as_fd(), served.wire.interest());
+            // An ended connection is always ready, so don't ask about it.
+            if !flags.is_empty() {
+                fds.push(PollFd::from_borrowed_fd(fd, flags));
+            }
+        }
+        if self.client.interest().is_empty() {
+            fds.swap_remove(0);
+        }
+        let time = Timespec {
+            tv_sec: longest.as_secs() as i64,
+            tv_nsec: i64::from(longest.subsec_nanos()),
+        };
+        if rustix::io::retry_on_intr(|| poll(&mut fds, Some(&time)))? == 0 {
+            return Ok(false);
+        }
+        loop {
+            match self.lane.origin.accept() {
+                Ok((socket, _)) => self.served.push(Served {
+                    wire: Wire::new(socket)?,
+                    read: 0,
+                    raw: false,
+                    ponged: false,
+                    answered: false,
+                }),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.client.flush();
+        self.client.read();
+        for served in &mut self.served {
+            served.wire.flush();
+            served.wire.read();
+        }
+        Ok(true)
+    }
+
+    /// The origin answers what is whole.
+    fn serve(&mut self) {
+        for (connection, served) in self.served.iter_mut().enumerate() {
+            while !served.raw {
+                let Some(message) = wire::request(&served.wire.inbox[served.read..]) else { break };
+                if !message.complete {
+                    break;
+                }
+                served.read += message.len;
+                served.answered = true;
+                let first = self.arrivals.is_empty();
+                let (method, target) = (message.word(0), message.word(1));
+                let (answer, closes) = match (method, target) {
+                    _ if first => (&self.case.answer[..], self.case.closes),
+                    (b"CONNECT", _) => (NO_TUNNEL, false),
+                    (_, b"/probe") => (PROBED, false),
+                    (b"HEAD", _) => (TURN_HEAD, false),
+                    _ => (TURN, false),
+                };
+                served.raw = first && tunnels(answer, method);
+                served.wire.send(answer);
+                if closes {
+                    served.wire.finish();
+                }
+                self.arrivals.push(Arrival { connection, message });
+            }
+            if served.raw && !served.ponged && served.wire.inbox.len() > served.read {
+                served.ponged = true;
+                served.wire.send(PONG);
+                served.wire.finish();
+            }
+        }
+    }
+
+    /// The client reads what it got, and goes on.
+    fn understand(&mut self) {
+        let methods: Vec<&[u8]> = self.arrivals.iter().map(|a| a.message.word(0)).collect();
+        self.answers = answers(&self.client.inbox, &methods, self.client.ended);
+        let finals = self.answers.iter().filter(|a| !a.is_interim() && a.complete).count();
+        if finals >= self.case.meant {
+            self.go_on();
+        }
+    }
+
+    /// Behind a whole answer that keeps the connection, sends the probe; into a tunnel, something.
+    fn go_on(&mut self) -> bool {
+        let Some(last) = self.answers.last() else { return false };
+        let whole = last.complete && !last.is_interim();
+        if last.framing == Framing::Tunnel && !self.pinged {
+            self.pinged = true;
+            self.client.send(PING);
+            return true;
+        }
+        if self.probed || !whole || last.says_close() || self.client.ended || self.client.finish {
+            return false;
+        }
+        self.probed = true;
+        self.client.send(PROBE);
+        true
+    }
+
+    /// Nothing came for a while. False if there is nothing left to try.
+    fn nudge(&mut self) -> bool {
+        let partial = self.answers.last().is_none_or(|a| !a.complete || a.is_interim());
+        if !partial && self.go_on() {
+            return true;
+        }
+        let mut done = false;
+        for served in &mut self.served {
+            if served.answered && !served.wire.finish {
+                served.wire.finish();
+                done = true;
+            }
+        }
+        if !done && !self.client.finish {
+            self.client.finish();
+            done = true;
+        }
+        done
+    }
+
+    /// Ends all connections and waits until the proxy has let go of them.
+    fn drain(&mut self) -> io::Result<bool> {
+        self.client.read();
+        let _ = self.client.socket.shutdown(Shutdown::Both);
+        self.client.outbox.clear();
+        self.client.ended = true;
+        let deadline = Instant::now() + DRAIN_MAX;
+        loop {
+            for served in &mut self.served {
+                served.wire.outbox.clear();
+                served.wire.finish();
+            }
+            if self.served.iter().all(|served| served.wire.ended) {
+                return Ok(true);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.wait(left)? {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn outcome(mut self, end: End, leaked: bool) -> Outcome {
+        for (connection, served) in self.served.iter().enumerate() {
+            let rest = &served.wire.inbox[served.read..];
+            if let Some(message) = wire::request(rest).filter(|_| !served.raw) {
+                self.arrivals.push(Arrival { connection, message });
+            }
+        }
+        let used: usize = self.answers.iter().map(|answer| answer.len).sum();
+        let raw = self.served.iter().find(|served| served.raw);
+        Outcome {
+            tunnel: self.client.inbox.get(used..).unwrap_or_default().to_vec(),
+            answers: self.answers,
+            end,
+            probed: self.probed,
+            arrivals: self.arrivals,
+            raw: raw.map_or(Vec::new(), |served| served.wire.inbox[served.read..].to_vec()),
+            connections: self.served.into_iter().map(|served| served.wire.inbox).collect(),
+            client: self.client.inbox,
+            leaked,
+        }
+    }
+}
+
+fn is_probed(answer: &Message) -> bool {
+    answer.complete && answer.has("x-probe")
+}
+
+/// Whether a connection is a tunnel after that answer.
+fn tunnels(answer: &[u8], method: &[u8]) -> bool {
+    answers(answer, &[method], true).last().is_some_and(|last| last.framing == Framing::Tunnel)
+}
+
+/// Cuts what a client got into answers; stops behind one that opens a tunnel or is cut.
+pub fn answers(bytes: &[u8], methods: &[&[u8]], ended: bool) -> Vec<Message> {
+    let mut found = Vec::new();
+    let (mut at, mut number) = (0, 0);
+    loop {
+        let method = methods.get(number).copied().unwrap_or(b"GET");
+        let Some(message) = wire::response(&bytes[at..], method, ended) else { return found };
+        at += message.len;
+        number += usize::from(!message.is_interim());
+        let last = !message.complete || message.framing == Framing::Tunnel;
+        found.push(message);
+        if last {
+            return found;
+        }
+    }
+}
