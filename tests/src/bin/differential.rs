@@ -100,8 +100,7 @@ fn act(options: &Options) -> Result<bool, String> {
                     print!("{}", report::case(&verdict));
                 }
                 let places = verdict.differences.iter().filter(|(_, c)| c.is_none());
-                let mut places: Vec<String> =
-                    places.map(|(d, _)| format!("{:?}", d.place)).collect();
+                let mut places: Vec<String> = places.map(|(d, _)| d.place.to_string()).collect();
                 places.extend(verdict.objections.iter().map(|o| o.chars().take(60).collect()));
                 places.push(verdict.case.mutations.join(","));
                 let entry = held.1.entry(places.join(" ")).or_insert((0, verdict.case.seed));

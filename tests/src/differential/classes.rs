@@ -1,10 +1,14 @@
 //! Why haproxy and Tidegate may differ: each class is a predicate on the input and on the outcome,
 //! with its cause and the clause that it goes by.
+//!
+//! Most classes are refusals: the strict reader finds a fault in what was sent, and Tidegate sent
+//! nothing of it on. What both sent on and what means two things has no class.
 
-use super::compare::Difference;
+use super::compare::{Difference, Place};
 use super::grammar::Case;
-use super::stage::Outcome;
-use super::strict::{self, Reading};
+use super::stage::{End, Outcome};
+use super::strict::{self, Fault, Reading};
+use super::wire::{Framing, Message};
 
 /// All that a predicate may look at.
 #[derive(Debug)]
@@ -26,10 +30,270 @@ impl<'a> Context<'a> {
         let answer = strict::responses(&case.answer, &[method], true);
         Self { case, haproxy, tidegate, sent, answer }
     }
+
+    /// Tidegate's final answers.
+    fn finals(&self) -> Vec<&Message> {
+        self.tidegate.finals().collect()
+    }
+
+    /// Tidegate refused what follows `n` requests: it closed, with an error page or, where an
+    /// answer had begun, without.
+    fn refuses(&self, n: usize) -> bool {
+        let answers = self.finals();
+        let closed = matches!(self.tidegate.end, End::Closed | End::Nudged);
+        let told = match answers.get(n) {
+            Some(answer) => matches!(answer.status(), 400 | 408) && is_page(answer),
+            None => true,
+        };
+        let whole = self.tidegate.arrivals.iter().filter(|a| a.message.complete).count();
+        closed && told && answers.len() <= n + 1 && whole <= n
+    }
+
+    /// Tidegate did not present the origin's first answer as a whole one.
+    fn distrusts(&self) -> bool {
+        match self.finals().first() {
+            Some(answer) => {
+                answer.status() == 502 && is_page(answer)
+                    || !answer.complete
+                    || answer.framing == Framing::UntilClose
+            }
+            None => true,
+        }
+    }
 }
 
-/// A class that explains a difference.
-pub fn explain(context: &Context<'_>, difference: &Difference) -> Option<&'static str> {
-    let _ = (context, difference);
+/// Whether a proxy wrote an answer itself.
+pub fn is_page(answer: &Message) -> bool {
+    answer.body.starts_with(b"<html><body><h1>") && answer.has("cache-control")
+}
+
+/// A reason for a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Tidegate refused a request for that.
+    Request(Fault),
+    /// Tidegate did not trust an answer for that.
+    Answer(Fault),
+    Other(&'static Other),
+}
+
+/// A class that is not a refusal.
+pub struct Other {
+    pub name: &'static str,
+    pub cause: &'static str,
+    pub clause: &'static str,
+    /// Deliberate, however often it is seen.
+    pub policy: bool,
+    covers: fn(&Context<'_>, &Place) -> bool,
+}
+
+impl PartialEq for Other {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Other {}
+
+impl std::fmt::Debug for Other {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Class {
+    pub fn name(self) -> String {
+        match self {
+            Self::Request(fault) => format!("request-{}", fault.name()),
+            Self::Answer(fault) => format!("answer-{}", fault.name()),
+            Self::Other(other) => other.name.to_owned(),
+        }
+    }
+
+    pub fn cause(self) -> String {
+        match self {
+            Self::Request(fault) => format!("Tidegate refuses {}", fault.meaning().0),
+            Self::Answer(fault) => format!("Tidegate does not trust {}", fault.meaning().0),
+            Self::Other(other) => other.cause.to_owned(),
+        }
+    }
+
+    pub fn clause(self) -> &'static str {
+        match self {
+            Self::Request(fault) | Self::Answer(fault) => fault.meaning().1,
+            Self::Other(other) => other.clause,
+        }
+    }
+
+    pub fn is_policy(self) -> bool {
+        matches!(self, Self::Other(other) if other.policy)
+    }
+}
+
+/// The class that explains a difference.
+pub fn explain(context: &Context<'_>, difference: &Difference) -> Option<Class> {
+    let place = &difference.place;
+    if place.is_hard() {
+        return None;
+    }
+    if let Some(other) = OTHERS.iter().find(|other| (other.covers)(context, place)) {
+        return Some(Class::Other(other));
+    }
+    let before = context.sent.messages.len();
+    if let Some(fault) = context.sent.fault
+        && context.refuses(before)
+        && follows(place, before)
+    {
+        return Some(Class::Request(fault));
+    }
+    if let Some(fault) = context.answer.fault
+        && context.distrusts()
+        && follows(place, 0)
+        && !matches!(place, Place::RequestCount(0) | Place::RequestCut(0))
+    {
+        return Some(Class::Answer(fault));
+    }
     None
 }
+
+/// Whether a difference can follow from the refusal of message `n`.
+fn follows(place: &Place, n: usize) -> bool {
+    match place {
+        Place::AnswerCount(at)
+        | Place::AnswerStatus(at)
+        | Place::AnswerCut(at)
+        | Place::AnswerFraming(at)
+        | Place::Interim(at)
+        | Place::RequestCount(at)
+        | Place::RequestCut(at)
+        | Place::Reuse(at) => *at >= n,
+        Place::End | Place::Tunnel | Place::TunnelUp => true,
+        _ => false,
+    }
+}
+
+/// Fields that end at each hop.
+const ONE_HOP: [&[u8]; 6] =
+    [b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"http2-settings"];
+
+/// Whether a field is one that is not passed on, or is named by Connection in `bytes`.
+fn is_one_hop(name: &[u8], messages: &[Message]) -> bool {
+    let name = std::str::from_utf8(name).unwrap_or_default();
+    ONE_HOP.contains(&name.as_bytes()) || messages.iter().any(|m| m.lists("connection", name))
+}
+
+fn old_client(context: &Context<'_>) -> bool {
+    context.sent.messages.first().is_some_and(|request| request.line.ends_with(b"HTTP/1.0"))
+}
+
+/// An HTTP/1.0 client got what was chunked by its origin.
+fn dechunked(context: &Context<'_>) -> bool {
+    let chunked = context.answer.messages.iter().any(|m| m.has("transfer-encoding"));
+    let first = context.finals().first().is_some_and(|a| a.framing == Framing::UntilClose);
+    old_client(context) && chunked && first
+}
+
+static OTHERS: &[Other] = &[
+    Other {
+        name: "trailers",
+        cause: "trailers are checked and dropped",
+        clause: "9110 6.5.1",
+        policy: true,
+        covers: |context, place| match place {
+            Place::RequestTrailers(n) => {
+                context.tidegate.arrivals.get(*n).is_some_and(|a| a.message.trailers.is_empty())
+            }
+            Place::AnswerTrailers(n) => {
+                context.finals().get(*n).is_some_and(|a| a.trailers.is_empty())
+            }
+            _ => false,
+        },
+    },
+    Other {
+        name: "http10-body",
+        cause: "an HTTP/1.0 client knows no chunks: its body ends with the connection",
+        clause: "9112 6.1",
+        policy: true,
+        covers: |context, place| {
+            let place = match place {
+                Place::AnswerFraming(0) | Place::End => true,
+                Place::AnswerField(0, name) => {
+                    name == b"transfer-encoding" || name == b"connection"
+                }
+                Place::AnswerCount(n) | Place::RequestCount(n) => *n >= 1,
+                _ => false,
+            };
+            place && dechunked(context)
+        },
+    },
+    Other {
+        name: "http10-interim",
+        cause: "an HTTP/1.0 client knows no interim answers",
+        clause: "9110 15.2",
+        policy: true,
+        covers: |context, place| matches!(place, Place::Interim(0)) && old_client(context),
+    },
+    Other {
+        name: "hop-by-hop",
+        cause: "what is for one hop is not passed on; TE keeps trailers, Upgrade its protocol",
+        clause: "9110 7.6.1",
+        policy: true,
+        covers: |context, place| match place {
+            Place::RequestField(_, name) => is_one_hop(name, &context.sent.messages),
+            Place::AnswerField(_, name) => is_one_hop(name, &context.answer.messages),
+            _ => false,
+        },
+    },
+    Other {
+        name: "hop-by-hop-order",
+        cause: "fields for the next hop are written anew, behind the others",
+        clause: "9110 5.3",
+        policy: true,
+        covers: |context, place| {
+            let names = |m: Option<&Message>| {
+                let fields = m.map_or(&[][..], |m| &m.fields);
+                let kept = fields.iter().filter(|(name, _)| !ONE_HOP.contains(&&**name));
+                kept.cloned().collect::<Vec<_>>()
+            };
+            let of = |outcome: &Outcome, n: usize| {
+                names(outcome.arrivals.get(n).map(|arrival| &arrival.message))
+            };
+            match place {
+                Place::RequestOrder(n) => of(context.haproxy, *n) == of(context.tidegate, *n),
+                _ => false,
+            }
+        },
+    },
+    Other {
+        name: "default-port",
+        cause: "haproxy takes a port that is the scheme's out of target and Host",
+        clause: "3986 6.2.3",
+        policy: false,
+        covers: |context, place| match place {
+            Place::RequestLine(n) => context.haproxy.arrivals[*n].message.word(1).contains(&b':'),
+            Place::RequestField(n, name) if name == b"host" => {
+                let host = |outcome: &Outcome| {
+                    let message = outcome.arrivals.get(*n).map(|a| &a.message);
+                    message.and_then(|m| m.values("host").next()).unwrap_or_default().to_vec()
+                };
+                let (ours, theirs) = (host(context.haproxy), host(context.tidegate));
+                [&b":80"[..], b":443", b":"].iter().any(|port| theirs == [&ours, *port].concat())
+            }
+            _ => false,
+        },
+    },
+    Other {
+        name: "long-field-name",
+        cause: "haproxy's model has no room for a name of more than 255 bytes",
+        clause: "9110 5.1",
+        policy: false,
+        covers: |context, place| {
+            let long = |messages: &[Message]| {
+                messages.iter().any(|m| m.fields.iter().any(|(name, _)| name.len() > 255))
+            };
+            follows(place, 0)
+                && (long(&context.sent.messages) || long(&context.answer.messages))
+                && context.haproxy.finals().any(|a| is_page(a) && a.status() >= 400)
+        },
+    },
+];

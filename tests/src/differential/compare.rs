@@ -30,7 +30,10 @@ pub enum Place {
     End,
     /// One of the two has no such request.
     RequestCount(usize),
+    /// The words of the line mean the same.
     RequestLine(usize),
+    /// Another method, or a target that means something else.
+    RequestTarget(usize),
     RequestFraming(usize),
     RequestField(usize, Vec<u8>),
     RequestOrder(usize),
@@ -50,23 +53,27 @@ pub struct Difference {
     pub tidegate: String,
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AnswerField(n, name) => write!(f, "AnswerField({n}, {})", name.escape_ascii()),
+            Self::RequestField(n, name) => write!(f, "RequestField({n}, {})", name.escape_ascii()),
+            place => write!(f, "{place:?}"),
+        }
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::AnswerField(n, name) => write!(f, "AnswerField({n}, {})", name.escape_ascii())?,
-            Place::RequestField(n, name) => {
-                write!(f, "RequestField({n}, {})", name.escape_ascii())?
-            }
-            place => write!(f, "{place:?}")?,
-        }
-        write!(f, "\n      haproxy  {}\n      tidegate {}", self.haproxy, self.tidegate)
+        let Self { place, haproxy, tidegate } = self;
+        write!(f, "{place}\n      haproxy  {haproxy}\n      tidegate {tidegate}")
     }
 }
 
 impl Place {
     /// The same message means two things: never to be explained away.
     pub fn is_hard(&self) -> bool {
-        matches!(self, Place::RequestLine(_) | Place::RequestBody(_) | Place::AnswerBody(_))
+        matches!(self, Place::RequestTarget(_) | Place::RequestBody(_) | Place::AnswerBody(_))
     }
 }
 
@@ -186,7 +193,10 @@ fn requests(haproxy: &Outcome, tidegate: &Outcome, found: &mut Found) {
         if !one.headed || !other.headed {
             continue;
         }
-        found.bytes(Place::RequestLine(n), &one.line, &other.line);
+        match meaning(one) == meaning(other) {
+            true => found.bytes(Place::RequestLine(n), &one.line, &other.line),
+            false => found.bytes(Place::RequestTarget(n), &one.line, &other.line),
+        }
         found.values(Place::RequestFraming(n), &one.framing, &other.framing);
         fields(&one.fields, &other.fields, found, |name| match name {
             Some(name) => Place::RequestField(n, name.to_vec()),
@@ -204,6 +214,22 @@ fn requests(haproxy: &Outcome, tidegate: &Outcome, found: &mut Found) {
             found.values(Place::RequestTrailers(n), &one.trailers, &other.trailers);
         }
     }
+}
+
+/// Method and target, without a port that is the scheme's (RFC 3986 section 6.2.3).
+pub fn meaning(request: &Message) -> (Vec<u8>, Vec<u8>) {
+    let (method, target) = (request.word(0).to_vec(), request.word(1));
+    for (scheme, port) in [(&b"http://"[..], &b":80"[..]), (b"https://", b":443")] {
+        let head = &target[..scheme.len().min(target.len())];
+        if head.eq_ignore_ascii_case(scheme) {
+            let rest = &target[scheme.len()..];
+            let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
+            let (authority, path) = rest.split_at(end);
+            let host = authority.strip_suffix(port).or(authority.strip_suffix(b":"));
+            return (method, [head, host.unwrap_or(authority), path].concat());
+        }
+    }
+    (method, target.to_vec())
 }
 
 /// Whether one is how the other begins.

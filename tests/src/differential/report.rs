@@ -24,7 +24,11 @@ pub fn case(verdict: &Verdict) -> String {
         side(&mut text, outcome);
     }
     for (difference, class) in &verdict.differences {
-        let _ = writeln!(text, "    {} = {difference}", class.unwrap_or("UNEXPLAINED"));
+        let _ = writeln!(
+            text,
+            "    {} = {difference}",
+            class.map_or("UNEXPLAINED".to_owned(), |class| class.name())
+        );
     }
     for objection in &verdict.objections {
         let _ = writeln!(text, "    OBJECTION {objection}");

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::classes::{self, Context};
+use super::classes::{self, Class, Context};
 use super::compare::{Difference, compare};
 use super::grammar::Case;
 use super::proxies::{Lane, Site, VARIANTS};
@@ -41,7 +41,7 @@ pub struct Verdict {
     pub haproxy: Outcome,
     pub tidegate: Outcome,
     /// Each with the class that explains it.
-    pub differences: Vec<(Difference, Option<&'static str>)>,
+    pub differences: Vec<(Difference, Option<Class>)>,
     /// What other readers say against what Tidegate forwarded.
     pub objections: Vec<String>,
 }
@@ -58,12 +58,14 @@ impl Verdict {
     }
 
     /// The classes, each once.
-    pub fn classes(&self) -> Vec<&'static str> {
-        let mut names: Vec<&str> =
-            self.differences.iter().filter_map(|(_, class)| *class).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+    pub fn classes(&self) -> Vec<Class> {
+        let mut classes = Vec::new();
+        for class in self.differences.iter().filter_map(|(_, class)| *class) {
+            if !classes.contains(&class) {
+                classes.push(class);
+            }
+        }
+        classes
     }
 }
 

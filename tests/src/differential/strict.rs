@@ -42,6 +42,18 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// In words with hyphens.
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        for letter in format!("{self:?}").chars() {
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.push(letter.to_ascii_lowercase());
+        }
+        name
+    }
+
     /// What it is, and the clause that says so.
     pub fn meaning(self) -> (&'static str, &'static str) {
         match self {

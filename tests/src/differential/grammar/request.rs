@@ -10,7 +10,6 @@ pub const METHODS: [&str; 10] =
 pub struct Request {
     pub draft: Draft,
     pub method: &'static str,
-    pub old: bool,
     /// It asks for an upgrade.
     pub upgrades: bool,
 }
@@ -54,7 +53,7 @@ impl Request {
             let (a, b) = (draw.below(draft.fields.len()), draw.below(draft.fields.len()));
             draft.fields.swap(a, b);
         }
-        Self { draft, method, old, upgrades: false }
+        Self { draft, method, upgrades: false }
     }
 
     /// One without anything unusual, to stand behind another.
@@ -69,7 +68,7 @@ impl Request {
         } else {
             "GET"
         };
-        Self { draft, method, old: false, upgrades: false }
+        Self { draft, method, upgrades: false }
     }
 
     fn connect(draw: &mut Draw) -> Self {
@@ -77,7 +76,7 @@ impl Request {
         let line = format!("CONNECT {target} HTTP/1.1").into_bytes();
         let mut draft = Draft { line, ..Draft::default() };
         draft.push(format!("Host: {target}"));
-        Self { draft, method: "CONNECT", old: false, upgrades: false }
+        Self { draft, method: "CONNECT", upgrades: false }
     }
 
     fn upgrade(draw: &mut Draw) -> Self {
@@ -93,7 +92,7 @@ impl Request {
         } else {
             draft.push("Upgrade: example/1");
         }
-        Self { draft, method: "GET", old: false, upgrades: true }
+        Self { draft, method: "GET", upgrades: true }
     }
 }
 
