@@ -1,7 +1,7 @@
 //! Passes bodies: by `to_forward` where the length is known, decoded and encoded anew where it is
 //! chunked.
 
-use super::{Verdict, fail};
+use super::{Verdict, answer};
 use crate::buf::Buf;
 use crate::channel::{Analysers, Facts};
 use crate::fault::{Cause, Phase};
@@ -20,7 +20,7 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     if !s.txn.is(TxnFlags::HEAD_QUEUED) && !queue_head(s, cx) {
         s.ends_in(Cause::Internal, Phase::Connect);
-        fail(s, 500, cx);
+        answer(s, 500, cx);
         return Verdict::Stop;
     }
     if !s.txn.request_flow.is_done() && !s.req.input().is_empty() {
@@ -71,7 +71,7 @@ fn refuse_body(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         let _ = truncate(s);
     } else {
         s.ends_in(Cause::Proxy, Phase::Headers);
-        fail(s, 400, cx);
+        answer(s, 400, cx);
     }
     Verdict::Stop
 }

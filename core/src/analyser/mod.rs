@@ -74,13 +74,6 @@ fn sweep(
     }
 }
 
-/// Answers that a server failed, and ends the connection behind it (which the head does not say, as
-/// HAProxy's does not).
-pub fn fail(s: &mut Session, status: u16, cx: &mut Cx<'_>) {
-    answer(s, status, cx);
-    s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
-}
-
 /// Answers in the server's place with the page for `status`, and ends the exchange.
 pub fn answer(s: &mut Session, status: u16, cx: &mut Cx<'_>) {
     answer_shaped(s, status, Shape::Session, cx);
@@ -105,7 +98,11 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
     // Interim answers that were passed on are counted already.
     s.txn.head_bytes += match error_file(s, status, shape, cx) {
         Some(file) => write_file(s, &file, close, cx.scratch),
-        None => reply::write(status, shape, close, bodyless, cx.scratch),
+        None => {
+            let old = s.txn.request.version() == Version::V10;
+            let says = if close { Some("close") } else { old.then_some("keep-alive") };
+            reply::write(status, shape, says, bodyless, cx.scratch)
+        }
     };
     s.txn.status = status;
     s.txn.flags.set(TxnFlags::LOCAL);
@@ -196,8 +193,11 @@ fn write_file(s: &mut Session, file: &[u8], close: bool, out: &mut Vec<u8>) -> u
     if close {
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
     }
-    if close && version == Version::V11 {
-        s.txn.response.push_known(Known::Connection, b"close");
+    let old = s.txn.request.version() == Version::V10;
+    match version {
+        Version::V11 if close => s.txn.response.push_known(Known::Connection, b"close"),
+        Version::V11 if old => s.txn.response.push_known(Known::Connection, b"keep-alive"),
+        _ => {}
     }
     write_response(&s.txn.response, version, out);
     if reply::is_bodyless(&s.txn) {

@@ -1,7 +1,7 @@
 //! The response's head as the client will see it, and how its body will pass.
 
 use super::wait_response::put_head;
-use super::{Verdict, fail};
+use super::{Verdict, answer};
 use crate::channel::{Analysers, FOREVER};
 use crate::fault::{Cause, Phase};
 use crate::http::{
@@ -20,7 +20,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     write_head(s, cx.scratch);
     if !put_head(s, len, cx) {
         s.ends_in(Cause::Proxy, Phase::Headers);
-        fail(s, 502, cx);
+        answer(s, 502, cx);
         return Verdict::Stop;
     }
     s.body_begins();

@@ -1,6 +1,6 @@
 //! `use_backend` and `default_backend`: chooses the backend.
 
-use super::{Verdict, fail};
+use super::{Verdict, answer};
 use crate::fault::{Cause, Phase};
 use crate::proxy::spec::{Mode, Role};
 use crate::session::{Cx, Session};
@@ -17,7 +17,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             s.times.request = None;
             s.ends_in(Cause::Server, Phase::Connect);
             match s.mode {
-                Mode::Http => fail(s, 503, cx),
+                Mode::Http => answer(s, 503, cx),
                 Mode::Tcp => s.abort(cx),
             }
             return Verdict::Stop;

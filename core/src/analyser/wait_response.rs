@@ -2,7 +2,7 @@
 //! that is safe.
 
 use super::wait_request::names_websocket;
-use super::{Verdict, fail};
+use super::{Verdict, answer};
 use crate::channel::{Analysers, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
@@ -76,7 +76,7 @@ fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         s.res.facts.clear(Facts::READ_TIMEOUT);
         if !asks_again(s, RetryOn::RESPONSE_TIMEOUT, cx) {
             s.ends_in(Cause::ServerTimeout, Phase::Headers);
-            fail(s, 504, cx);
+            answer(s, 504, cx);
         }
         return Verdict::Stop;
     }
@@ -108,7 +108,7 @@ fn ended(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         // Nobody knows whether the server did it: the client learns what it would have without us.
         s.abort(cx);
     } else {
-        fail(s, 502, cx);
+        answer(s, 502, cx);
     }
     Verdict::Stop
 }
@@ -197,7 +197,7 @@ fn retry(s: &mut Session, elsewhere: bool) {
 fn junk(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if !asks_again(s, RetryOn::JUNK_RESPONSE, cx) {
         s.ends_in(Cause::Proxy, Phase::Headers);
-        fail(s, 502, cx);
+        answer(s, 502, cx);
     }
     Verdict::Stop
 }

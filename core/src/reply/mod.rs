@@ -62,9 +62,15 @@ pub fn known() -> impl Iterator<Item = u16> {
     PAGES.iter().map(|p| p.status)
 }
 
-/// Writes the page for `status` behind what is in `out`. `close` says that the connection closes
-/// behind it. Returns how many bytes the log counts for it.
-pub fn write(status: u16, shape: Shape, close: bool, bodyless: bool, out: &mut Vec<u8>) -> u64 {
+/// Writes the page for `status` behind what is in `out`, with `connection` for what is said of the
+/// connection, if anything. Returns how many bytes the log counts for it.
+pub fn write(
+    status: u16,
+    shape: Shape,
+    connection: Option<&str>,
+    bodyless: bool,
+    out: &mut Vec<u8>,
+) -> u64 {
     let page = PAGES.iter().find(|p| p.status == status).unwrap_or(&PAGES[12]);
     let body = format!(
         "<html><body><h1>{} {}</h1>\n{}\n</body></html>\n",
@@ -77,7 +83,7 @@ pub fn write(status: u16, shape: Shape, close: bool, bodyless: bool, out: &mut V
             page.status,
             page.title,
             body.len(),
-            if close { "connection: close\r\n" } else { "" }
+            connection.map_or(String::new(), |says| format!("connection: {says}\r\n"))
         ),
         Shape::Parser => format!(
             "HTTP/1.1 {} {}\r\nContent-length: {}\r\nCache-Control: no-cache\r\n\
@@ -123,14 +129,14 @@ mod tests {
     #[test]
     fn the_shape_of_a_page() {
         let mut out = Vec::new();
-        assert_eq!(write(403, Shape::Session, false, false, &mut out), 192);
+        assert_eq!(write(403, Shape::Session, None, false, &mut out), 192);
         let text = String::from_utf8_lossy(&out);
         assert!(text.starts_with(
             "HTTP/1.1 403 Forbidden\r\ncontent-length: 93\r\ncache-control: no-cache\r\n\
              content-type: text/html\r\n\r\n<html>"
         ));
         let mut out = Vec::new();
-        assert_eq!(write(408, Shape::Parser, true, false, &mut out), 0);
+        assert_eq!(write(408, Shape::Parser, Some("close"), false, &mut out), 0);
         assert!(out.starts_with(b"HTTP/1.1 408 Request Time-out\r\nContent-length: 110\r\n"));
     }
 
@@ -139,7 +145,7 @@ mod tests {
         let lengths: Vec<(u16, usize)> = known()
             .map(|status| {
                 let mut out = Vec::new();
-                write(status, Shape::Session, true, false, &mut out);
+                write(status, Shape::Session, Some("close"), false, &mut out);
                 let at = memchr::memmem::find(&out, b"<html>").unwrap_or(0);
                 (status, out.len() - at)
             })

@@ -108,7 +108,7 @@ impl Session {
         match self.mode {
             Mode::Http => {
                 let status = if cause == Cause::Internal { 500 } else { 503 };
-                analyser::fail(self, status, cx);
+                analyser::answer(self, status, cx);
             }
             Mode::Tcp => self.abort(cx),
         }
@@ -262,7 +262,7 @@ impl Session {
                 || matches!(self.back.state, State::Request | State::Assigned);
             if !self.txn.is(TxnFlags::LOCAL) && !server_waits {
                 self.ends(Cause::ClientTimeout);
-                analyser::fail(self, 408, cx);
+                analyser::answer(self, 408, cx);
                 return;
             }
         }
@@ -326,7 +326,7 @@ impl Session {
         if aborts {
             self.ends(Cause::Client);
             if established && !self.txn.is(TxnFlags::RESPONSE) {
-                analyser::fail(self, 400, cx);
+                analyser::answer(self, 400, cx);
             } else {
                 self.abort(cx);
             }

@@ -40,7 +40,7 @@ fn refused_for_good() {
         rig.refuse("s1");
         let (text, ended) = rig.heard(c);
         assert!(text.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{text}");
-        assert_eq!(ended, Ended::Shut);
+        assert_eq!(ended, Ended::Open);
         let all = retries * 100;
         assert_eq!(
             rig.log(),
