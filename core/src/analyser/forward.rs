@@ -159,8 +159,12 @@ pub(super) fn response(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 }
 
 /// The body will not be whole: the client gets what there is, and then the connection's end where
-/// none belongs.
+/// none belongs; or a reset where the end would say that it is whole.
 fn truncate(s: &mut Session) -> Verdict {
+    let until_close = matches!(s.txn.response_flow, Flow::UntilClose);
+    if until_close || s.txn.is(TxnFlags::UNCHUNK) && !s.txn.response_flow.is_done() {
+        s.txn.flags.set(TxnFlags::CUT);
+    }
     s.txn.response_flow = Flow::Done;
     s.txn.flags.set(TxnFlags::CLIENT_CLOSE.with(TxnFlags::SERVER_CLOSE));
     s.res.to_forward = 0;

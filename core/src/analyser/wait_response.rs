@@ -6,7 +6,8 @@ use super::{Verdict, answer};
 use crate::channel::{Analysers, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, HeadLimits, HeadScan, Method, Scan, Version, response_body, write_response,
+    Body, Head, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version, connection,
+    response_body, settle, strip_hop_by_hop, write_response,
 };
 use crate::pool::Class;
 use crate::proxy::spec::RetryOn;
@@ -38,7 +39,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         if body == Body::Chunked && super::forward::begins_badly(&input[len..]) {
             return junk(s, cx);
         }
-        if s.txn.response.status() == 101 && lacks_accept(s) {
+        if s.txn.response.status() == 101 && (lacks_accept(s) || !switches(&s.txn.response)) {
             return junk(s, cx);
         }
         s.txn.count_head(body);
@@ -118,6 +119,11 @@ fn ended(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 fn lacks_accept(s: &Session) -> bool {
     names_websocket(&s.txn.request)
         && s.txn.response.named(b"sec-websocket-accept").next().is_none()
+}
+
+/// Whether a 101 names the protocol, for this hop (RFC 9110 section 7.8).
+fn switches(head: &Head) -> bool {
+    head.has(Known::Upgrade) && connection(head).upgrade
 }
 
 /// Whether the server asks for NTLM or Negotiate, which authenticate connections and not requests:
@@ -202,12 +208,15 @@ fn junk(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     Verdict::Stop
 }
 
-/// Passes an interim answer on (not to HTTP/1.0, which knows none). False if it does not fit.
+/// Passes an interim answer on (not to HTTP/1.0, which knows none), without what is for this hop
+/// and without a word of a body, which it can't have. False if it does not fit.
 fn interim(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
     s.txn.response_scan = HeadScan::response();
     cx.scratch.clear();
     if s.txn.request.version() == Version::V11 {
         s.txn.flags.set(TxnFlags::INTERIM);
+        strip_hop_by_hop(&mut s.txn.response, UpgradeField::Strip);
+        settle(&mut s.txn.response, Body::None);
         write_response(&s.txn.response, s.txn.response.version(), cx.scratch);
     }
     put_head(s, len, cx)
@@ -235,7 +244,7 @@ fn tunnel(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> Verdict {
     s.txn.status = s.txn.response.status();
     s.times.response = Some(cx.now.mono);
     cx.scratch.clear();
-    crate::http::settle(&mut s.txn.response, Body::Tunnel);
+    settle(&mut s.txn.response, Body::Tunnel);
     write_response(&s.txn.response, s.txn.response.version(), cx.scratch);
     if !put_head(s, len, cx) {
         return junk(s, cx);

@@ -247,6 +247,11 @@ impl Engine {
             self.client_idles(net, client_id);
             return;
         }
+        if s.txn.is(TxnFlags::CUT) {
+            self.recycle(s);
+            self.release_client(net, client_id, Close::Reset);
+            return;
+        }
         let broken = s.req.is(Facts::READ_ERROR) || s.res.is(Facts::WRITE_ERROR);
         let quiet = broken || self.is_quiet(&s);
         self.recycle(s);

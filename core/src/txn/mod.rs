@@ -34,6 +34,8 @@ bit_set! {
         INTERIM = 2048,
         /// The request's body has begun to pass.
         BODY_STARTED = 4096,
+        /// The answer was cut where its end is the connection's: only a reset tells the client.
+        CUT = 8192,
     }
 }
 

@@ -210,6 +210,78 @@ fn a_client_of_http_1_0() {
 }
 
 #[test]
+fn a_cut_body_never_looks_whole() {
+    in_pieces(|knobs| {
+        for (version, answer) in [
+            ("1.0", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+            ("1.0", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe"),
+            ("1.0", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX"),
+            ("1.0", "HTTP/1.1 200 OK\r\n\r\nhello"),
+            ("1.1", "HTTP/1.1 200 OK\r\n\r\nhello"),
+        ] {
+            let mut rig = Rig::with(&http_config(S1), knobs);
+            let c = rig.ask(format!("GET / HTTP/{version}\r\nHost: a\r\n\r\n"));
+            let o = rig.server("s1");
+            // In two parts, so that the head has left when the body turns out to be wrong.
+            let at = answer.find("he").expect("a body") + 1;
+            rig.send(o, &answer[..at]);
+            rig.net.push(o, &answer.as_bytes()[at..]);
+            match answer.contains("chunked") {
+                true => rig.net.end(o),
+                false => rig.net.reset(o),
+            }
+            rig.turns();
+            assert_eq!(rig.ended(c), Ended::Reset, "{version} {answer:?}");
+            rig.finish();
+        }
+    });
+}
+
+#[test]
+fn a_switch_of_protocols_says_so_in_full() {
+    const ASKS: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    for (fields, switches) in [
+        ("Connection: upgrade\r\nUpgrade: x\r\n", true),
+        ("Connection: keep-alive, Upgrade\r\nUpgrade: x\r\n", true),
+        ("Connection: upgrade\r\n", false),
+        ("Upgrade: x\r\n", false),
+        ("Connection:\r\nUpgrade: x\r\n", false),
+        ("", false),
+    ] {
+        let mut rig = Rig::http(S1);
+        let c = rig.ask(ASKS);
+        let o = rig.server("s1");
+        rig.send(o, format!("HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n"));
+        let text = rig.text(c);
+        assert_eq!(text.starts_with("HTTP/1.1 101 "), switches, "{fields:?}: {text}");
+        assert_eq!(text.starts_with("HTTP/1.1 502 "), !switches, "{fields:?}: {text}");
+        rig.reset(c);
+        rig.send(o, "x");
+        rig.finish();
+    }
+}
+
+#[test]
+fn interim_answers_say_nothing_of_this_hop_or_of_a_body() {
+    let mut rig = Rig::http(S1);
+    let c = rig.ask(GET);
+    let o = rig.server("s1");
+    rig.send(
+        o,
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 5\r\nConnection: x-a\r\n\
+         X-A: b\r\nKeep-Alive: timeout=5\r\n\r\n\
+         HTTP/1.1 102 Processing\r\nTransfer-Encoding: chunked\r\n\r\n\
+         HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    );
+    assert_eq!(
+        rig.text(c),
+        "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n\
+         HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+    );
+    rig.finish();
+}
+
+#[test]
 fn answers_that_are_none() {
     in_pieces(|knobs| {
         for bad in [
