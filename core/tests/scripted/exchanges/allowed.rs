@@ -79,6 +79,7 @@ pub const ALLOWED: &[(&str, What, &str)] = &[
     ("client-data-close", End("o"), ABORT),
     ("client-data-to-close", End("o"), ABORT),
     ("server-chunk", All, CHUNKS),
+    ("server-to-close-reset", End("c"), "a cut body does not look whole"),
     ("timeout-server-chunk", Socket("c"), CHUNKS),
     ("server-leaves-body", All, "the client is told that the server failed"),
     ("timeout-client-read", Log, KERNEL),
