@@ -40,8 +40,8 @@ fn decide_connections(s: &mut Session) {
     if !keep_alive_wanted(&txn.response) && !planted!(ReusedAfterClose) {
         txn.flags.set(TxnFlags::SERVER_CLOSE);
     }
-    if txn.response.has(Known::ContentLength) && matches!(txn.response_flow, Flow::Chunked(_)) {
-        // Two lengths: who believes the other one sees other answers behind this (RFC 9112 section
+    if txn.response.has(Known::ContentLength) && txn.response.has(Known::TransferEncoding) {
+        // Two lengths, be it of a body that is not sent: who believes the other one sees other answers behind this (RFC 9112 section
         // 6.3).
         txn.flags.set(TxnFlags::SERVER_CLOSE);
     }

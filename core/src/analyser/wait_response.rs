@@ -114,10 +114,10 @@ fn ended(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     Verdict::Stop
 }
 
-/// Whether a 101 to a WebSocket handshake lacks what proves that it was understood (RFC 6455
-/// section 4.2.2).
+/// Whether a 101 that is about WebSocket lacks what proves that it was understood (RFC 6455 section
+/// 4.2.2).
 fn lacks_accept(s: &Session) -> bool {
-    names_websocket(&s.txn.request)
+    (names_websocket(&s.txn.request) || names_websocket(&s.txn.response))
         && s.txn.response.named(b"sec-websocket-accept").next().is_none()
 }
 

@@ -18,6 +18,8 @@ pub(super) fn check_target(head: &Head) -> Result<(), HeadError> {
             Some((_, Some(port))) if !port.is_empty() => check_host(head, authority, port),
             _ => Err(HeadError::TargetForm),
         },
+        // HTTP/2's preface, which is no request in any version of HTTP/1 (RFC 9113 section 3.4).
+        (Method::Other, _) if head.method_bytes() == b"PRI" => Err(HeadError::TargetForm),
         (_, [b'/', ..]) => Ok(()),
         (method, b"*") => form(method == Method::Options),
         (_, uri) => {
@@ -168,6 +170,9 @@ mod tests {
             ("GET", "http://a:b/", None, FORM),
             ("GET", "http://a\\b/", None, FORM),
             ("get", "*", None, FORM),
+            ("PRI", "*", None, FORM),
+            ("PRI", "/", None, FORM),
+            ("pri", "/", None, Ok(())),
         ] {
             let mut head = Head::new();
             let line = head.set_request_line(method.as_bytes(), target.as_bytes(), Version::V11);

@@ -246,6 +246,7 @@ fn a_switch_of_protocols_says_so_in_full() {
         ("Connection: upgrade\r\n", false),
         ("Upgrade: x\r\n", false),
         ("Connection:\r\nUpgrade: x\r\n", false),
+        ("Connection: upgrade\r\nUpgrade: x\r\nUpgrade: websocket\r\n", false),
         ("", false),
     ] {
         let mut rig = Rig::http(S1);
@@ -384,6 +385,12 @@ fn both_lengths_close_the_servers_connection() {
         );
         let text = rig.text(c);
         assert!(!text.contains("content-length"), "{text}");
+        assert_eq!((rig.ended(c), rig.ended(o)), (Ended::Open, Ended::Reset));
+        // Where they are about a body that is not sent, too.
+        rig.send(c, GET.replace("GET", "HEAD"));
+        let o = rig.server("s1");
+        rig.send(o, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert!(!rig.text(c).contains("content-length"));
         assert_eq!((rig.ended(c), rig.ended(o)), (Ended::Open, Ended::Reset));
         rig.finish();
     });

@@ -49,6 +49,15 @@ impl<'a> Context<'a> {
         closed && told && answers.len() <= n + 1 && whole <= n
     }
 
+    /// Both wrote the answer to request `n` themselves, in the same place.
+    fn both_refuse(&self, n: usize) -> bool {
+        let page = |side: &Outcome| {
+            let page = side.finals().nth(n).filter(|answer| is_page(answer));
+            page.map(|answer| (answer.status() >= 500, side.arrivals.len()))
+        };
+        page(self.haproxy).is_some() && page(self.haproxy) == page(self.tidegate)
+    }
+
     /// Tidegate did not present the origin's first answer as a whole one.
     fn distrusts(&self) -> bool {
         match self.finals().first() {
@@ -64,7 +73,10 @@ impl<'a> Context<'a> {
 
 /// Whether a proxy wrote an answer itself.
 pub fn is_page(answer: &Message) -> bool {
-    answer.body.starts_with(b"<html><body><h1>") && answer.has("cache-control")
+    let page = answer.body.starts_with(b"<html><body><h1>") || answer.body.is_empty();
+    page && answer.status() >= 400
+        && answer.values("cache-control").eq([&b"no-cache"[..]])
+        && answer.values("content-type").eq([&b"text/html"[..]])
 }
 
 /// A reason for a difference.
@@ -143,12 +155,23 @@ pub fn explain(context: &Context<'_>, difference: &Difference) -> Option<Class> 
     if let Some(fault) = context.sent.fault
         && context.refuses(before)
         && follows(place, before)
+        && (!context.both_refuse(before) || matches!(place, Place::AnswerStatus(_)))
     {
         return Some(Class::Request(fault));
+    }
+    if context.answer.partial
+        && context.answer.messages.iter().all(Message::is_interim)
+        && context.distrusts()
+        && follows(place, 0)
+        && !context.both_refuse(0)
+        && !matches!(place, Place::RequestCount(0) | Place::RequestCut(0))
+    {
+        return Some(Class::Other(&CUT));
     }
     if let Some(fault) = context.answer.fault
         && context.distrusts()
         && follows(place, 0)
+        && !context.both_refuse(0)
         && !matches!(place, Place::RequestCount(0) | Place::RequestCut(0))
     {
         return Some(Class::Answer(fault));
@@ -182,18 +205,112 @@ fn is_one_hop(name: &[u8], messages: &[Message]) -> bool {
     ONE_HOP.contains(&name.as_bytes()) || messages.iter().any(|m| m.lists("connection", name))
 }
 
+/// What a Connection field of a message that came through haproxy names beside these.
+fn is_nominated(name: &[u8], outcome: &Outcome) -> bool {
+    let name = std::str::from_utf8(name).unwrap_or_default();
+    let arrivals = outcome.arrivals.iter().map(|arrival| &arrival.message);
+    arrivals.chain(&outcome.answers).any(|message| message.lists("connection", name))
+}
+
 fn old_client(context: &Context<'_>) -> bool {
     context.sent.messages.first().is_some_and(|request| request.line.ends_with(b"HTTP/1.0"))
+}
+
+fn is_chunked(answer: &Message) -> bool {
+    answer.framing == Framing::Chunked
 }
 
 /// An HTTP/1.0 client got what was chunked by its origin.
 fn dechunked(context: &Context<'_>) -> bool {
     let chunked = context.answer.messages.iter().any(|m| m.has("transfer-encoding"));
+    let chunked = chunked || context.haproxy.finals().next().is_some_and(is_chunked);
     let first = context.finals().first().is_some_and(|a| a.framing == Framing::UntilClose);
     old_client(context) && chunked && first
 }
 
+static CUT: Other = Other {
+    name: "answer-cut",
+    cause: "Tidegate does not present an answer as whole that was cut",
+    clause: "9112 8",
+    policy: false,
+    covers: |_, _| false,
+};
+
 static OTHERS: &[Other] = &[
+    Other {
+        name: "interim-early",
+        cause: "haproxy drops interim answers that come together with a bad final one",
+        clause: "9110 15.2",
+        policy: false,
+        covers: |context, place| {
+            *place == Place::Interim(0)
+                && context.both_refuse(0)
+                && !context.haproxy.answers.iter().any(Message::is_interim)
+        },
+    },
+    Other {
+        name: "trailer-framing",
+        cause: "haproxy reads a trailer's length or coding as if it stood in the head",
+        clause: "9110 6.5.1",
+        policy: false,
+        covers: |context, place| {
+            let framed = |messages: &[Message]| {
+                messages.iter().position(|message| {
+                    let names = message.trailers.iter().map(|(name, _)| &**name);
+                    let framing = [&b"content-length"[..], b"transfer-encoding"];
+                    names.into_iter().any(|name| framing.contains(&name))
+                })
+            };
+            let n = framed(&context.sent.messages).or(framed(&context.answer.messages).map(|_| 0));
+            n.is_some_and(|n| {
+                follows(place, n) && context.haproxy.finals().nth(n).is_some_and(is_page)
+            })
+        },
+    },
+    Other {
+        name: "head-size",
+        cause: "haproxy's form of a head takes more of its buffer than the head did",
+        clause: "9112 3",
+        policy: false,
+        covers: |context, place| {
+            let long = |messages: &[Message]| {
+                let size = |m: &Message| {
+                    let fields = m.fields.iter().map(|(n, v)| n.len() + v.len() + 4);
+                    m.line.len() + fields.sum::<usize>()
+                };
+                messages.iter().any(|message| size(message) > 14_000)
+            };
+            follows(place, 0)
+                && (long(&context.sent.messages) || long(&context.answer.messages))
+                && context.haproxy.finals().any(is_page)
+        },
+    },
+    Other {
+        name: "coding-anew",
+        cause: "the name of the coding is written anew, in lower case",
+        clause: "9112 7",
+        policy: false,
+        covers: |context, place| {
+            let coding = |message: Option<&Message>| {
+                let value = message?.values("transfer-encoding").next()?;
+                Some(value.to_ascii_lowercase())
+            };
+            let (ours, theirs) = match place {
+                Place::RequestField(n, name) if name == b"transfer-encoding" => {
+                    let of = |outcome: &Outcome| {
+                        coding(outcome.arrivals.get(*n).map(|arrival| &arrival.message))
+                    };
+                    (of(context.haproxy), of(context.tidegate))
+                }
+                Place::AnswerField(n, name) if name == b"transfer-encoding" => {
+                    let of = |outcome: &Outcome| coding(outcome.finals().nth(*n));
+                    (of(context.haproxy), of(context.tidegate))
+                }
+                _ => return false,
+            };
+            ours.is_some() && ours == theirs
+        },
+    },
     Other {
         name: "trailers",
         cause: "trailers are checked and dropped",
@@ -239,8 +356,11 @@ static OTHERS: &[Other] = &[
         clause: "9110 7.6.1",
         policy: true,
         covers: |context, place| match place {
-            Place::RequestField(_, name) => is_one_hop(name, &context.sent.messages),
-            Place::AnswerField(_, name) => is_one_hop(name, &context.answer.messages),
+            Place::RequestField(_, name) | Place::AnswerField(_, name) => {
+                is_one_hop(name, &context.sent.messages)
+                    || is_one_hop(name, &context.answer.messages)
+                    || is_nominated(name, context.haproxy)
+            }
             _ => false,
         },
     },
@@ -277,9 +397,107 @@ static OTHERS: &[Other] = &[
                     message.and_then(|m| m.values("host").next()).unwrap_or_default().to_vec()
                 };
                 let (ours, theirs) = (host(context.haproxy), host(context.tidegate));
-                [&b":80"[..], b":443", b":"].iter().any(|port| theirs == [&ours, *port].concat())
+                // It also writes the target's authority over Host, case and all.
+                [&b""[..], b":80", b":443", b":"]
+                    .iter()
+                    .any(|port| theirs.eq_ignore_ascii_case(&[&ours, *port].concat()))
             }
             _ => false,
+        },
+    },
+    Other {
+        name: "length-anew",
+        cause: "a length is written anew, without leading zeros",
+        clause: "9110 8.6",
+        policy: false,
+        covers: |context, place| {
+            let number = |message: Option<&Message>| {
+                let mut values = message?.values("content-length").map(<[u8]>::to_vec);
+                let text = String::from_utf8(values.next()?).ok()?;
+                let bare = text.trim_start_matches('0').to_owned();
+                values.next().is_none().then_some(bare)
+            };
+            let request = |outcome: &Outcome, n: usize| {
+                number(outcome.arrivals.get(n).map(|arrival| &arrival.message))
+            };
+            match place {
+                Place::RequestField(n, name) if name == b"content-length" => {
+                    let ours = request(context.haproxy, *n);
+                    ours.is_some() && ours == request(context.tidegate, *n)
+                }
+                Place::AnswerField(n, name) if name == b"content-length" => {
+                    let ours = number(context.haproxy.finals().nth(*n));
+                    ours.is_some() && ours == number(context.tidegate.finals().nth(*n))
+                }
+                _ => false,
+            }
+        },
+    },
+    Other {
+        name: "reason-space",
+        cause: "haproxy skips spaces before a reason phrase, which may begin with them",
+        clause: "9112 4",
+        policy: false,
+        covers: |context, place| {
+            let Place::AnswerLine(n) = place else { return false };
+            let words = |outcome: &Outcome| {
+                let line = outcome.finals().nth(*n).map(|answer| answer.line.clone());
+                let line = line.unwrap_or_default();
+                let words = line.split(|b| matches!(b, b' ' | b'\t'));
+                words.filter(|word| !word.is_empty()).map(<[u8]>::to_vec).collect::<Vec<_>>()
+            };
+            words(context.haproxy) == words(context.tidegate)
+        },
+    },
+    Other {
+        name: "page-order",
+        cause: "haproxy's page for a bad body names the connection last",
+        clause: "9110 5.3",
+        policy: false,
+        covers: |context, place| match place {
+            Place::AnswerOrder(n) => context.both_refuse(*n),
+            _ => false,
+        },
+    },
+    Other {
+        name: "websocket-accept",
+        cause: "haproxy makes a Sec-WebSocket-Accept for any answer that names websocket",
+        clause: "6455 4.2.2",
+        policy: false,
+        covers: |_, place| matches!(place, Place::AnswerField(_, name) if name == b"sec-websocket-accept"),
+    },
+    Other {
+        name: "connect-framing",
+        cause: "a length or a coding in a granted CONNECT means nothing and is not passed on",
+        clause: "9110 9.3.6",
+        policy: false,
+        covers: |context, place| match place {
+            Place::AnswerField(n, name) => {
+                let answer = context.haproxy.finals().nth(*n);
+                answer.is_some_and(|answer| answer.framing == Framing::Tunnel)
+                    && (name == b"content-length" || name == b"transfer-encoding")
+            }
+            _ => false,
+        },
+    },
+    Other {
+        name: "path-empty",
+        cause: "haproxy refuses an absolute target whose query follows the host",
+        clause: "9112 3.2.2",
+        policy: false,
+        covers: |context, place| {
+            let bare = |message: &Message| {
+                let target = message.word(1).to_vec();
+                let at = super::wire::find(&target, b"://").map(|at| at + 3);
+                let rest = at.map(|at| &target[at..]).unwrap_or_default();
+                rest.iter().find(|b| matches!(b, b'/' | b'?')) == Some(&b'?')
+                    && !target.starts_with(b"/")
+            };
+            let n = context.sent.messages.iter().position(bare);
+            n.is_some_and(|n| {
+                let answer = context.haproxy.finals().nth(n);
+                follows(place, n) && answer.is_some_and(|a| is_page(a) && a.status() == 400)
+            })
         },
     },
     Other {

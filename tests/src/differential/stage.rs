@@ -67,6 +67,8 @@ pub struct Outcome {
     pub raw: Vec<u8>,
     /// The proxy kept a server's connection although both its ends were over.
     pub leaked: bool,
+    /// The client's connection ended in a RST.
+    pub reset: bool,
 }
 
 impl Outcome {
@@ -90,6 +92,8 @@ struct Wire {
     finish: bool,
     finished: bool,
     ended: bool,
+    /// By a RST, or by something as bad.
+    broken: bool,
 }
 
 impl Wire {
@@ -97,7 +101,15 @@ impl Wire {
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
         let (inbox, outbox) = (Vec::new(), Vec::new());
-        Ok(Self { socket, inbox, outbox, finish: false, finished: false, ended: false })
+        Ok(Self {
+            socket,
+            inbox,
+            outbox,
+            finish: false,
+            finished: false,
+            ended: false,
+            broken: false,
+        })
     }
 
     fn send(&mut self, bytes: &[u8]) {
@@ -136,7 +148,10 @@ impl Wire {
                 Ok(n) => self.inbox.extend_from_slice(&bytes[..n]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => self.ended = true,
+                Err(_) => {
+                    self.ended = true;
+                    self.broken = true;
+                }
             }
         }
     }
@@ -297,7 +312,9 @@ impl Stage<'_> {
     /// The client reads what it got, and goes on.
     fn understand(&mut self) {
         let methods: Vec<&[u8]> = self.arrivals.iter().map(|a| a.message.word(0)).collect();
-        self.answers = answers(&self.client.inbox, &methods, self.client.ended);
+        // What is cut by a reset is not ended.
+        let ended = self.client.ended && !self.client.broken;
+        self.answers = answers(&self.client.inbox, &methods, ended);
         let finals = self.answers.iter().filter(|a| !a.is_interim() && a.complete).count();
         if finals >= self.case.meant {
             self.go_on();
@@ -308,10 +325,13 @@ impl Stage<'_> {
     fn go_on(&mut self) -> bool {
         let Some(last) = self.answers.last() else { return false };
         let whole = last.complete && !last.is_interim();
-        if last.framing == Framing::Tunnel && !self.pinged {
-            self.pinged = true;
-            self.client.send(PING);
-            return true;
+        if last.framing == Framing::Tunnel {
+            if !self.pinged {
+                self.pinged = true;
+                self.client.send(PING);
+                return true;
+            }
+            return false;
         }
         if self.probed || !whole || last.says_close() || self.client.ended || self.client.finish {
             return false;
@@ -382,6 +402,7 @@ impl Stage<'_> {
             connections: self.served.into_iter().map(|served| served.wire.inbox).collect(),
             client: self.client.inbox,
             leaked,
+            reset: self.client.broken,
         }
     }
 }

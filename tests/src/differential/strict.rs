@@ -39,6 +39,7 @@ pub enum Fault {
     TooMany,
     TooLong,
     Handshake,
+    Switch,
 }
 
 impl Fault {
@@ -86,6 +87,7 @@ impl Fault {
             Fault::Trailer => ("a trailer that is no field", "9112 7.1.2"),
             Fault::TooMany => ("too many fields", "9110 5.4"),
             Fault::TooLong => ("a head or a trailer that is too long", "9110 5.4"),
+            Fault::Switch => ("a 101 that does not name its protocol", "9110 7.8"),
             Fault::Handshake => ("a WebSocket handshake without its key", "6455 4.2"),
         }
     }
@@ -323,6 +325,7 @@ fn request_line(line: &[u8]) -> Result<(), Fault> {
         return Err(Fault::Version);
     }
     let fits = match (method, target[0]) {
+        (b"PRI", _) => false,
         (b"CONNECT", _) => authority(target).is_some_and(|(_, port)| !port.is_empty()),
         (_, b'/') => true,
         (b"OPTIONS", _) if target == b"*" => true,
@@ -452,6 +455,16 @@ fn request_framing(message: &Message) -> Result<Framing, Fault> {
 
 fn response_framing(message: &Message, method: &[u8]) -> Result<Framing, Fault> {
     let (chunked, length) = (coding(message)?, length(message)?);
+    let names = message.has("upgrade") && message.lists("connection", "upgrade");
+    if message.status() == 101 && !names {
+        return Err(Fault::Switch);
+    }
+    if message.lists("upgrade", "websocket")
+        && message.status() == 101
+        && !message.has("sec-websocket-accept")
+    {
+        return Err(Fault::Handshake);
+    }
     Ok(match message.status() {
         101 => Framing::Tunnel,
         200..=299 if method == b"CONNECT" => Framing::Tunnel,
