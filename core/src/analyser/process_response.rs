@@ -41,8 +41,8 @@ fn decide_connections(s: &mut Session) {
         txn.flags.set(TxnFlags::SERVER_CLOSE);
     }
     if txn.response.has(Known::ContentLength) && txn.response.has(Known::TransferEncoding) {
-        // Two lengths, be it of a body that is not sent: who believes the other one sees other answers behind this (RFC 9112 section
-        // 6.3).
+        // Two lengths, be it of a body that is not sent: who believes the other one sees other
+        // answers behind this (RFC 9112 section 6.3).
         txn.flags.set(TxnFlags::SERVER_CLOSE);
     }
     if matches!(txn.response_flow, Flow::UntilClose) {

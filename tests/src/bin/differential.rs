@@ -1,6 +1,5 @@
 //! Runs cases of the differential by hand: many, or one with both sides shown.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -8,7 +7,7 @@ use std::time::Instant;
 
 use tidegate_tests::differential::grammar::Case;
 use tidegate_tests::differential::proxies::VARIANTS;
-use tidegate_tests::differential::report;
+use tidegate_tests::differential::report::{self, Summary};
 use tidegate_tests::differential::run::{Arena, LONG_QUIET};
 use tidegate_tests::exchanges::proxy::{Kind, find};
 
@@ -89,36 +88,21 @@ fn act(options: &Options) -> Result<bool, String> {
         return Ok(verdict.is_clean());
     }
     let start = Instant::now();
-    let shown = Mutex::new((0, BTreeMap::<String, (u64, u64)>::new()));
+    let held = Mutex::new(Summary::default());
     let seeds = options.from..options.from + options.cases;
     arena
         .run(seeds, |verdict| {
-            let mut held = shown.lock().expect("nobody panics with it");
-            if !verdict.is_clean() {
-                held.0 += 1;
-                if held.0 <= options.show {
-                    print!("{}", report::case(&verdict));
-                }
-                let places = verdict.differences.iter().filter(|(_, c)| c.is_none());
-                let mut places: Vec<String> = places.map(|(d, _)| d.place.to_string()).collect();
-                places.extend(verdict.objections.iter().map(|o| o.chars().take(60).collect()));
-                places.push(verdict.case.mutations.join(","));
-                let entry = held.1.entry(places.join(" ")).or_insert((0, verdict.case.seed));
-                entry.0 += 1;
+            let mut held = held.lock().expect("nobody panics with it");
+            if !verdict.is_clean() && held.seeds.len() < options.show {
+                print!("{}", report::case(&verdict));
             }
+            held.add(&verdict);
         })
         .map_err(|error| error.to_string())?;
-    let held = shown.into_inner().expect("nobody panics with it");
-    for (places, (count, seed)) in &held.1 {
-        println!("{count:6} e.g. {seed:6} {places}");
-    }
-    let time = start.elapsed();
-    println!(
-        "{} cases in {:.1} s, {:.0}/s; {} not clean",
-        options.cases,
-        time.as_secs_f64(),
-        options.cases as f64 / time.as_secs_f64(),
-        held.0
-    );
-    Ok(held.0 == 0)
+    let summary = held.into_inner().expect("nobody panics with it");
+    let seconds = start.elapsed().as_secs_f64();
+    print!("{}", summary.text());
+    let rate = options.cases as f64 / seconds;
+    println!("seeds from {}, {seconds:.1} s, {rate:.0} cases/s", options.from);
+    Ok(summary.is_good())
 }

@@ -16,6 +16,7 @@ pub mod classes;
 pub mod compare;
 pub mod grammar;
 pub mod oracle;
+pub mod peer;
 pub mod proxies;
 pub mod report;
 pub mod run;

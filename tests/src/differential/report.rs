@@ -1,7 +1,8 @@
-//! Reports for people.
+//! Reports for people: one case with both sides, and the table of classes.
 
 use std::fmt::Write as _;
 
+use super::classes::Class;
 use super::proxies::VARIANTS;
 use super::run::Verdict;
 use super::stage::Outcome;
@@ -54,4 +55,90 @@ fn side(text: &mut String, outcome: &Outcome) {
     let probed = if outcome.probed { ", probed" } else { "" };
     let leaked = if outcome.leaked { ", LEAKED" } else { "" };
     let _ = writeln!(text, "    client {:?}{probed}{leaked}", outcome.end);
+}
+
+/// The most cases, in percent, that a class may hold which is no policy.
+pub const SHARE_MAX: f64 = 5.0;
+
+/// What is to be said of many cases.
+#[derive(Debug, Default)]
+pub struct Summary {
+    pub cases: u64,
+    /// Without any difference.
+    pub equal: u64,
+    /// Some difference has no class.
+    pub unexplained: u64,
+    /// A message means two things to two readers.
+    pub hard: u64,
+    /// Seeds of those that are not clean.
+    pub seeds: Vec<u64>,
+    /// Each with its cases.
+    classes: Vec<(Class, u64)>,
+}
+
+impl Summary {
+    pub fn add(&mut self, verdict: &Verdict) {
+        self.cases += 1;
+        self.equal += u64::from(verdict.is_clean() && verdict.differences.is_empty());
+        self.hard += u64::from(verdict.is_hard());
+        if !verdict.is_clean() {
+            self.unexplained += 1;
+            self.seeds.push(verdict.case.seed);
+        }
+        for class in verdict.classes() {
+            match self.classes.iter_mut().find(|(other, _)| *other == class) {
+                Some((_, count)) => *count += 1,
+                None => self.classes.push((class, 1)),
+            }
+        }
+    }
+
+    fn share(&self, count: u64) -> f64 {
+        count as f64 * 100.0 / self.cases.max(1) as f64
+    }
+
+    /// Classes that hold too much.
+    pub fn too_large(&self) -> Vec<String> {
+        let large = self.classes.iter().filter(|(class, count)| {
+            !class.is_policy() && *count >= 20 && self.share(*count) > SHARE_MAX
+        });
+        large.map(|(class, _)| class.name()).collect()
+    }
+
+    /// Everything is explained, and by no class too often.
+    pub fn is_good(&self) -> bool {
+        self.unexplained == 0 && self.hard == 0 && self.too_large().is_empty()
+    }
+
+    pub fn text(&self) -> String {
+        let mut text = "| class | cases | % | cause | clause |\n|---|--:|--:|---|---|\n".to_owned();
+        let mut classes = self.classes.clone();
+        classes.sort_by_key(|(class, count)| (std::cmp::Reverse(*count), class.name()));
+        for (class, count) in classes {
+            let (name, cause, clause) = (class.name(), class.cause(), class.clause());
+            let policy = if class.is_policy() { " (policy)" } else { "" };
+            let share = self.share(count);
+            let _ = writeln!(
+                text,
+                "| {name}{policy} | {count} | {share:.2} | {cause} | RFC {clause} |"
+            );
+        }
+        let _ = writeln!(
+            text,
+            "{} cases: {} equal, {} explained, {} unexplained, {} hard",
+            self.cases,
+            self.equal,
+            self.cases - self.equal - self.unexplained,
+            self.unexplained,
+            self.hard
+        );
+        for name in self.too_large() {
+            let _ = writeln!(text, "{name} holds more than {SHARE_MAX} % and is no policy");
+        }
+        if !self.seeds.is_empty() {
+            let seeds: Vec<String> = self.seeds.iter().take(50).map(u64::to_string).collect();
+            let _ = writeln!(text, "to see one: differential --seed N, of {}", seeds.join(" "));
+        }
+        text
+    }
 }

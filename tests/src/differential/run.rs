@@ -140,7 +140,7 @@ impl Pair {
         let mut objections = oracle::objections(case, &tidegate);
         if let Some(echo) = oracle::echo(case, &tidegate) {
             let again = stage::run(&echo, &self.haproxy, quiet)?;
-            objections.extend(oracle::compare_echo(&tidegate, &again));
+            objections.extend(oracle::compare_echo(&echo, &tidegate, &again));
         }
         Ok(Verdict { case: case.clone(), haproxy, tidegate, differences, objections })
     }

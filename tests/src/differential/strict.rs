@@ -98,8 +98,6 @@ impl Fault {
 pub struct Reading {
     /// Whole messages.
     pub messages: Vec<Message>,
-    /// Where the bytes of each start.
-    pub starts: Vec<usize>,
     /// What is wrong behind them.
     pub fault: Option<Fault>,
     /// Something is behind them that is neither whole nor wrong.
@@ -114,8 +112,17 @@ const TRAILER_LINES_MAX: usize = 64;
 const EMPTY_LINES_MAX: usize = 64;
 const EXTENSION_MAX: usize = 256;
 
-/// Reads requests until the end, a fault, or a CONNECT.
+/// Reads requests until the end or a fault. Whether what follows a CONNECT is one, the answer says.
 pub fn requests(bytes: &[u8]) -> Reading {
+    read_requests(bytes, FIELDS_MAX)
+}
+
+/// The same of what a proxy wrote, which may have added fields.
+pub fn written_requests(bytes: &[u8]) -> Reading {
+    read_requests(bytes, FIELDS_MAX + 2)
+}
+
+fn read_requests(bytes: &[u8], fields_max: usize) -> Reading {
     let mut reading = Reading::default();
     let mut at = 0;
     loop {
@@ -125,15 +132,10 @@ pub fn requests(bytes: &[u8]) -> Reading {
             return reading;
         }
         at += empty;
-        match one(&bytes[at..], None, false) {
+        match one(&bytes[at..], None, false, fields_max) {
             Ok(Some(message)) => {
-                let tunnel = message.word(0) == b"CONNECT";
-                reading.starts.push(at);
                 at += message.len;
                 reading.messages.push(message);
-                if tunnel {
-                    return reading;
-                }
             }
             Ok(None) => {
                 reading.partial = at < bytes.len();
@@ -158,11 +160,10 @@ pub fn responses(bytes: &[u8], methods: &[&[u8]], ended: bool) -> Reading {
         return reading;
     };
     loop {
-        match one(&bytes[at..], Some(method), ended) {
+        match one(&bytes[at..], Some(method), ended, FIELDS_MAX) {
             Ok(Some(message)) => {
                 let interim = message.is_interim();
                 let tunnel = message.framing == Framing::Tunnel;
-                reading.starts.push(at);
                 at += message.len;
                 reading.messages.push(message);
                 if tunnel {
@@ -191,7 +192,12 @@ pub fn responses(bytes: &[u8], methods: &[&[u8]], ended: bool) -> Reading {
 }
 
 /// One message: a response if `method` says to what.
-fn one(bytes: &[u8], method: Option<&[u8]>, ended: bool) -> Result<Option<Message>, Fault> {
+fn one(
+    bytes: &[u8],
+    method: Option<&[u8]>,
+    ended: bool,
+    fields_max: usize,
+) -> Result<Option<Message>, Fault> {
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -217,7 +223,7 @@ fn one(bytes: &[u8], method: Option<&[u8]>, ended: bool) -> Result<Option<Messag
         Some(_) => status_line(line)?,
     }
     let fields = lines.map(field).collect::<Result<Vec<Field>, Fault>>()?;
-    if fields.len() > FIELDS_MAX {
+    if fields.len() > fields_max {
         return Err(Fault::TooMany);
     }
     let mut message = Message {
