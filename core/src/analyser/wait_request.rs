@@ -10,6 +10,9 @@ use crate::sometimes;
 use crate::time::Deadline;
 use crate::txn::{Flow, TxnFlags};
 
+/// The length of 16 bytes in base64.
+const WEBSOCKET_KEY_LEN: usize = 24;
+
 /// Reads the request's head once it is complete.
 #[inline]
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
@@ -44,8 +47,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     if said.upgrade && txn.request.method() != Method::Connect {
         txn.flags.set(TxnFlags::UPGRADE);
-        if names_websocket(&txn.request) && txn.request.named(b"sec-websocket-key").next().is_none()
-        {
+        if names_websocket(&txn.request) && !has_websocket_key(&txn.request) {
             txn.flags.clear(TxnFlags::REQUEST);
             return refuse(s, 400, Cause::Proxy, cx);
         }
@@ -92,6 +94,12 @@ fn refuse(s: &mut Session, status: u16, cause: Cause, cx: &mut Cx<'_>) -> Verdic
     s.ends_in(cause, Phase::Request);
     answer_shaped(s, status, Shape::Parser, cx);
     Verdict::Stop
+}
+
+/// Whether there is a key that can be one (RFC 6455 section 4.2.1); what it is, is the server's
+/// affair.
+fn has_websocket_key(head: &Head) -> bool {
+    head.named(b"sec-websocket-key").any(|key| key.len() == WEBSOCKET_KEY_LEN)
 }
 
 /// Whether the Upgrade field names WebSocket (RFC 6455 section 4.1).

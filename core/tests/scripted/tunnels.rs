@@ -110,15 +110,17 @@ fn bulk_through_a_tunnel() {
 fn websockets_need_their_key_and_its_proof() {
     let head = "GET /w HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n";
     in_pieces(|knobs| {
-        let mut rig = Rig::with(&http_config(S1), knobs);
-        let c = rig.ask(format!("{head}\r\n"));
-        assert!(rig.text(c).starts_with("HTTP/1.1 400 "));
-        rig.no_dial();
-        rig.finish();
+        for key in ["", "Sec-WebSocket-Key: \r\n", "Sec-WebSocket-Key: x\r\n"] {
+            let mut rig = Rig::with(&http_config(S1), knobs);
+            let c = rig.ask(format!("{head}{key}\r\n"));
+            assert!(rig.text(c).starts_with("HTTP/1.1 400 "));
+            rig.no_dial();
+            rig.finish();
+        }
 
         for (proof, code) in [("Sec-WebSocket-Accept: x\r\n", 101), ("", 502)] {
             let mut rig = Rig::with(&http_config(S1), knobs);
-            let c = rig.ask(format!("{head}Sec-WebSocket-Key: x\r\n\r\n"));
+            let c = rig.ask(format!("{head}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"));
             let o = rig.server("s1");
             let answer = "HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
             rig.send(o, format!("{answer}{proof}\r\n"));

@@ -249,6 +249,30 @@ static OTHERS: &[Other] = &[
         },
     },
     Other {
+        name: "page-to-head",
+        cause: "haproxy knows that a bad body was HEAD's, and leaves the body of its page out",
+        clause: "9110 9.3.2",
+        policy: false,
+        covers: |context, place| match place {
+            Place::AnswerCut(n) => {
+                let page = context.haproxy.finals().nth(*n);
+                context.both_refuse(*n) && page.is_some_and(|page| page.body.is_empty())
+            }
+            _ => false,
+        },
+    },
+    Other {
+        name: "upgrade-http10",
+        cause: "haproxy passes on an HTTP/1.0 answer's upgrade, and not that it keeps the connection",
+        clause: "9110 7.8",
+        policy: false,
+        covers: |context, place| {
+            let odd =
+                |m: &Message| m.line.starts_with(b"HTTP/1.0") && m.lists("connection", "upgrade");
+            follows(place, 0) && context.haproxy.finals().last().is_some_and(odd)
+        },
+    },
+    Other {
         name: "trailer-framing",
         cause: "haproxy reads a trailer's length or coding as if it stood in the head",
         clause: "9110 6.5.1",

@@ -439,7 +439,8 @@ fn hosts(message: &Message) -> Result<(), Fault> {
 /// RFC 6455: who asks for WebSocket names its key.
 fn handshake(message: &Message) -> Result<(), Fault> {
     let asked = message.lists("connection", "upgrade") && message.lists("upgrade", "websocket");
-    match asked && message.word(0) != b"CONNECT" && !message.has("sec-websocket-key") {
+    let key = message.values("sec-websocket-key").any(|key| key.len() == 24);
+    match asked && message.word(0) != b"CONNECT" && !key {
         true => Err(Fault::Handshake),
         false => Ok(()),
     }

@@ -27,6 +27,9 @@ pub struct Case {
     pub mutations: Vec<&'static str>,
 }
 
+/// Longest answer that interim ones go before.
+const INTERIM_BEFORE_MAX: usize = 8_000;
+
 impl Case {
     /// The case of a seed; there are `variants` configurations.
     pub fn of(seed: u64, variants: usize) -> Self {
@@ -54,7 +57,11 @@ impl Case {
         } else {
             answer.render()
         };
-        let answer = [response.interim, answer].concat();
+        // haproxy 2.6.12 loses bytes of a body that is larger than its buffer and comes together
+        // with interim answers. That is no difference of framing, so no class could have it: there
+        // is no such case.
+        let interim = if answer.len() > INTERIM_BEFORE_MAX { Vec::new() } else { response.interim };
+        let answer = [interim, answer].concat();
         Self { seed, variant, sent, meant, answer, closes: response.closes, mutations }
     }
 }

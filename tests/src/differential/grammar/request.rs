@@ -98,7 +98,7 @@ impl Request {
 
 /// Fields that are for the proxy.
 fn hop_by_hop(draw: &mut Draw, draft: &mut Draft, old: bool) {
-    let field = match draw.below(24) {
+    let field = match draw.below(44) {
         0 | 1 => ("Connection", "close"),
         2 | 3 => ("Connection", "keep-alive"),
         4 if old => ("Connection", "Keep-Alive"),

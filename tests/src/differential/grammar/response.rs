@@ -58,7 +58,7 @@ impl Response {
             draft.push(field);
         }
         let mut closes = old;
-        match draw.below(16) {
+        match draw.below(24) {
             0 | 1 => {
                 draft.push("Connection: close");
                 closes = true;
