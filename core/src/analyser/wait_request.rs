@@ -3,7 +3,7 @@
 use super::{Verdict, answer_shaped, forward};
 use crate::channel::Facts;
 use crate::fault::{Cause, Phase};
-use crate::http::{Body, Head, HeadLimits, Known, Method, Scan, connection, request_body};
+use crate::http::{Body, Head, HeadLimits, Known, Method, Scan, Version, connection, request_body};
 use crate::reply::Shape;
 use crate::session::{Cx, Session};
 use crate::sometimes;
@@ -34,6 +34,9 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         // Nobody else has seen it yet: as if the head were malformed.
         return refuse(s, 400, Cause::Proxy, cx);
     }
+    if is_ignored_by_some(&s.txn.request, body) {
+        return refuse(s, 413, Cause::Proxy, cx);
+    }
     if let Some(buf) = &mut s.req.buf {
         buf.skip(skip + len);
         s.req.added -= (skip + len) as i64;
@@ -45,7 +48,10 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if !said.keeps_alive(txn.request.version()) {
         txn.flags.set(TxnFlags::CLIENT_CLOSE.with(TxnFlags::CLIENT_ASKED_CLOSE));
     }
-    if said.upgrade && txn.request.method() != Method::Connect {
+    // As in HAProxy, nobody switches behind a body: who looks for its end where sees another
+    // protocol begin there.
+    let bare = matches!(body, Body::None | Body::Length(0));
+    if said.upgrade && bare && txn.request.method() != Method::Connect {
         txn.flags.set(TxnFlags::UPGRADE);
         if names_websocket(&txn.request) && !has_websocket_key(&txn.request) {
             txn.flags.clear(TxnFlags::REQUEST);
@@ -58,6 +64,14 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     s.times.request = Some(cx.now.mono);
     Verdict::Done
+}
+
+/// Whether an old server may take a request's body for the next request: HTTP/1.0 gave these
+/// methods none (RFC 1945 section 8).
+fn is_ignored_by_some(head: &Head, body: Body) -> bool {
+    let none = matches!(body, Body::None | Body::Length(0));
+    let bodyless = matches!(head.method(), Method::Get | Method::Head | Method::Delete);
+    !none && bodyless && head.version() == Version::V10
 }
 
 /// The head is not whole: is it still to be waited for?

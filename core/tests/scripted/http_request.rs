@@ -453,3 +453,33 @@ fn probes_may_be_ignored() {
         rig.finish();
     }
 }
+
+#[test]
+fn bodies_that_http_1_0_does_not_know() {
+    for (method, length, refused) in [
+        ("GET", 2, true),
+        ("HEAD", 2, true),
+        ("DELETE", 2, true),
+        ("GET", 0, false),
+        ("POST", 2, false),
+        ("OPTIONS", 2, false),
+    ] {
+        let body = &"ab"[..length];
+        for (minor, refused) in [(0, refused), (1, false)] {
+            let mut rig = Rig::http(S1);
+            let head = format!("{method} / HTTP/1.{minor}\r\nHost: a\r\nContent-Length: {length}");
+            let c = rig.ask(format!("{head}\r\n\r\n{body}"));
+            if refused {
+                assert!(rig.text(c).starts_with("HTTP/1.1 413 "), "{head}");
+                assert_ne!(rig.ended(c), Ended::Open, "{head}");
+                rig.no_dial();
+                let line = rig.log();
+                assert!(line.contains(" 413 0 - - PR-- ") && line.contains("<BADREQ>"), "{line}");
+            } else {
+                let o = rig.server("s1");
+                assert!(rig.text(o).ends_with(&format!("\r\n\r\n{body}")), "{head}");
+            }
+            rig.finish();
+        }
+    }
+}

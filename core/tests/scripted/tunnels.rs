@@ -131,6 +131,24 @@ fn websockets_need_their_key_and_its_proof() {
 }
 
 #[test]
+fn nobody_switches_behind_a_body() {
+    for (body, kept) in [
+        ("Content-Length: 0\r\n\r\n", true),
+        ("Content-Length: 2\r\n\r\nab", false),
+        ("Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false),
+    ] {
+        let mut rig = Rig::http(S1);
+        let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n";
+        let c = rig.ask(format!("{head}{body}"));
+        let o = rig.server("s1");
+        assert_eq!(rig.text(o).contains("upgrade"), kept, "{body:?}");
+        rig.send(o, "HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+        assert_eq!(rig.text(c).starts_with("HTTP/1.1 101 "), kept, "{body:?}");
+        rig.finish();
+    }
+}
+
+#[test]
 fn http_2_is_not_offered_behind_our_back() {
     let mut rig = Rig::http(S1);
     let _c = rig.ask(

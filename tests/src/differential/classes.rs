@@ -42,7 +42,7 @@ impl<'a> Context<'a> {
         let answers = self.finals();
         let closed = matches!(self.tidegate.end, End::Closed | End::Nudged);
         let told = match answers.get(n) {
-            Some(answer) => matches!(answer.status(), 400 | 408) && is_page(answer),
+            Some(answer) => matches!(answer.status(), 400 | 408 | 413) && is_page(answer),
             None => true,
         };
         let whole = self.tidegate.arrivals.iter().filter(|a| a.message.complete).count();
@@ -56,6 +56,12 @@ impl<'a> Context<'a> {
             page.map(|answer| (answer.status() >= 500, side.arrivals.len()))
         };
         page(self.haproxy).is_some() && page(self.haproxy) == page(self.tidegate)
+    }
+
+    /// haproxy passed what followed on as it was, and the recorder took it for requests.
+    fn tunnels_where_we_do_not(&self) -> bool {
+        let tunnel = |outcome: &Outcome| outcome.finals().any(|a| a.framing == Framing::Tunnel);
+        tunnel(self.haproxy) && !tunnel(self.tidegate)
     }
 
     /// Tidegate did not present the origin's first answer as a whole one.
@@ -170,8 +176,8 @@ pub fn explain(context: &Context<'_>, difference: &Difference) -> Option<Class> 
     }
     if let Some(fault) = context.answer.fault
         && context.distrusts()
-        && follows(place, 0)
-        && !context.both_refuse(0)
+        && (follows(place, 0) || context.tunnels_where_we_do_not() && place.is_of_request())
+        && (!context.both_refuse(0) || *place == Place::Interim(0))
         && !matches!(place, Place::RequestCount(0) | Place::RequestCut(0))
     {
         return Some(Class::Answer(fault));
@@ -270,6 +276,32 @@ static OTHERS: &[Other] = &[
             let odd =
                 |m: &Message| m.line.starts_with(b"HTTP/1.0") && m.lists("connection", "upgrade");
             follows(place, 0) && context.haproxy.finals().last().is_some_and(odd)
+        },
+    },
+    Other {
+        name: "upgrade-elsewhere",
+        cause: "Tidegate lets nobody switch to what it did not pass on: HTTP/2, or no proof",
+        clause: "9110 7.8",
+        policy: false,
+        covers: |context, place| {
+            let offers =
+                |name| context.sent.messages.first().is_some_and(|m| m.lists("upgrade", name));
+            let asked = offers("h2c") || offers("h2") || offers("websocket");
+            let page = context.finals().first().is_some_and(|a| is_page(a) && a.status() == 502);
+            asked && page && follows(place, 0) && context.tunnels_where_we_do_not()
+        },
+    },
+    Other {
+        name: "connect-handshake",
+        cause: "haproxy asks for a WebSocket key even of a CONNECT",
+        clause: "9110 9.3.6",
+        policy: false,
+        covers: |context, place| {
+            let odd = |m: &Message| m.word(0) == b"CONNECT" && m.lists("upgrade", "websocket");
+            let n = context.sent.messages.iter().position(odd);
+            n.is_some_and(|n| {
+                follows(place, n) && context.haproxy.finals().nth(n).is_some_and(is_page)
+            })
         },
     },
     Other {
@@ -479,7 +511,10 @@ static OTHERS: &[Other] = &[
         clause: "9110 5.3",
         policy: false,
         covers: |context, place| match place {
-            Place::AnswerOrder(n) => context.both_refuse(*n),
+            Place::AnswerOrder(n) => {
+                let page = |outcome: &Outcome| outcome.finals().nth(*n).is_some_and(is_page);
+                page(context.haproxy) && page(context.tidegate)
+            }
             _ => false,
         },
     },

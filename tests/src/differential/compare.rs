@@ -71,6 +71,19 @@ impl fmt::Display for Difference {
 }
 
 impl Place {
+    /// About a request behind the first.
+    pub fn is_of_request(&self) -> bool {
+        matches!(
+            self,
+            Place::RequestCount(1..)
+                | Place::RequestLine(1..)
+                | Place::RequestFraming(1..)
+                | Place::RequestField(1.., _)
+                | Place::RequestOrder(1..)
+                | Place::RequestCut(1..)
+        )
+    }
+
     /// The same message means two things: never to be explained away.
     pub fn is_hard(&self) -> bool {
         matches!(self, Place::RequestTarget(_) | Place::RequestBody(_) | Place::AnswerBody(_))

@@ -89,7 +89,7 @@ fn answers_written(tidegate: &Outcome, found: &mut Vec<String>) {
     methods.truncate(finals);
     let ended = matches!(tidegate.end, End::Closed | End::Nudged) && !tidegate.reset;
     let bytes = &tidegate.client[..len];
-    let reading = strict::responses(bytes, &methods, ended);
+    let reading = strict::written_responses(bytes, &methods, ended);
     if reading.fault.is_some() || reading.partial && finals > 0 {
         found.push(format!("strict, at the client: {:?} in {}", reading.fault, short(bytes)));
     }

@@ -40,6 +40,7 @@ pub enum Fault {
     TooLong,
     Handshake,
     Switch,
+    OldBody,
 }
 
 impl Fault {
@@ -87,6 +88,7 @@ impl Fault {
             Fault::Trailer => ("a trailer that is no field", "9112 7.1.2"),
             Fault::TooMany => ("too many fields", "9110 5.4"),
             Fault::TooLong => ("a head or a trailer that is too long", "9110 5.4"),
+            Fault::OldBody => ("a body where HTTP/1.0 has none", "1945 8"),
             Fault::Switch => ("a 101 that does not name its protocol", "9110 7.8"),
             Fault::Handshake => ("a WebSocket handshake without its key", "6455 4.2"),
         }
@@ -114,15 +116,24 @@ const EXTENSION_MAX: usize = 256;
 
 /// Reads requests until the end or a fault. Whether what follows a CONNECT is one, the answer says.
 pub fn requests(bytes: &[u8]) -> Reading {
-    read_requests(bytes, FIELDS_MAX)
+    read_requests(bytes, &READ)
 }
 
 /// The same of what a proxy wrote, which may have added fields.
 pub fn written_requests(bytes: &[u8]) -> Reading {
-    read_requests(bytes, FIELDS_MAX + 2)
+    read_requests(bytes, &WRITTEN)
 }
 
-fn read_requests(bytes: &[u8], fields_max: usize) -> Reading {
+/// What is too much.
+struct Limits {
+    fields: usize,
+    head: usize,
+}
+
+const READ: Limits = Limits { fields: FIELDS_MAX, head: HEAD_MAX };
+const WRITTEN: Limits = Limits { fields: FIELDS_MAX + 2, head: HEAD_MAX + 256 };
+
+fn read_requests(bytes: &[u8], limits: &Limits) -> Reading {
     let mut reading = Reading::default();
     let mut at = 0;
     loop {
@@ -132,7 +143,7 @@ fn read_requests(bytes: &[u8], fields_max: usize) -> Reading {
             return reading;
         }
         at += empty;
-        match one(&bytes[at..], None, false, fields_max) {
+        match one(&bytes[at..], None, false, limits) {
             Ok(Some(message)) => {
                 at += message.len;
                 reading.messages.push(message);
@@ -152,6 +163,15 @@ fn read_requests(bytes: &[u8], fields_max: usize) -> Reading {
 /// Reads the answers to requests of `methods`, interim ones included, until the last is whole.
 /// `ended` tells that the connection ended there.
 pub fn responses(bytes: &[u8], methods: &[&[u8]], ended: bool) -> Reading {
+    read_responses(bytes, methods, ended, &READ)
+}
+
+/// The same of what a proxy wrote.
+pub fn written_responses(bytes: &[u8], methods: &[&[u8]], ended: bool) -> Reading {
+    read_responses(bytes, methods, ended, &WRITTEN)
+}
+
+fn read_responses(bytes: &[u8], methods: &[&[u8]], ended: bool, limits: &Limits) -> Reading {
     let mut reading = Reading::default();
     let mut at = 0;
     let mut methods = methods.iter();
@@ -160,7 +180,7 @@ pub fn responses(bytes: &[u8], methods: &[&[u8]], ended: bool) -> Reading {
         return reading;
     };
     loop {
-        match one(&bytes[at..], Some(method), ended, FIELDS_MAX) {
+        match one(&bytes[at..], Some(method), ended, limits) {
             Ok(Some(message)) => {
                 let interim = message.is_interim();
                 let tunnel = message.framing == Framing::Tunnel;
@@ -196,7 +216,7 @@ fn one(
     bytes: &[u8],
     method: Option<&[u8]>,
     ended: bool,
-    fields_max: usize,
+    limits: &Limits,
 ) -> Result<Option<Message>, Fault> {
     if bytes.is_empty() {
         return Ok(None);
@@ -211,9 +231,9 @@ fn one(
         });
     }
     let Some((lines, len)) = head_lines(bytes)? else {
-        return if bytes.len() > HEAD_MAX { Err(Fault::TooLong) } else { Ok(None) };
+        return if bytes.len() > limits.head { Err(Fault::TooLong) } else { Ok(None) };
     };
-    if len > HEAD_MAX {
+    if len > limits.head {
         return Err(Fault::TooLong);
     }
     let mut lines = lines.into_iter();
@@ -223,7 +243,7 @@ fn one(
         Some(_) => status_line(line)?,
     }
     let fields = lines.map(field).collect::<Result<Vec<Field>, Fault>>()?;
-    if fields.len() > fields_max {
+    if fields.len() > limits.fields {
         return Err(Fault::TooMany);
     }
     let mut message = Message {
@@ -240,6 +260,11 @@ fn one(
         None => {
             hosts(&message)?;
             let framing = request_framing(&message)?;
+            let bodyless = matches!(message.word(0), b"GET" | b"HEAD" | b"DELETE");
+            let none = matches!(framing, Framing::None | Framing::Length(0));
+            if bodyless && !none && line.ends_with(b" HTTP/1.0") {
+                return Err(Fault::OldBody);
+            }
             handshake(&message)?;
             framing
         }
