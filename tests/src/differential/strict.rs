@@ -265,7 +265,10 @@ fn one(
             if bodyless && !none && line.ends_with(b" HTTP/1.0") {
                 return Err(Fault::OldBody);
             }
-            handshake(&message)?;
+            if none {
+                // Behind a body nobody switches.
+                handshake(&message)?;
+            }
             framing
         }
         Some(method) => response_framing(&message, method)?,
