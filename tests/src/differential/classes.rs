@@ -8,7 +8,7 @@ use super::compare::{Difference, Place};
 use super::grammar::Case;
 use super::stage::{End, Outcome};
 use super::strict::{self, Fault, Reading};
-use super::wire::{Framing, Message};
+use super::wire::{self, Framing, Message};
 
 /// All that a predicate may look at.
 #[derive(Debug)]
@@ -20,6 +20,10 @@ pub struct Context<'a> {
     pub sent: Reading,
     /// What the origin answered the first request with, read in the same way.
     pub answer: Reading,
+    /// The messages of `sent`, and the head of what is not whole.
+    requests: Vec<Message>,
+    /// The same of `answer`.
+    answers: Vec<Message>,
 }
 
 impl<'a> Context<'a> {
@@ -28,7 +32,10 @@ impl<'a> Context<'a> {
         let arrivals = tidegate.arrivals.first().or(haproxy.arrivals.first());
         let method = arrivals.map_or(&b"GET"[..], |arrival| arrival.message.word(0));
         let answer = strict::responses(&case.answer, &[method], true);
-        Self { case, haproxy, tidegate, sent, answer }
+        let (mut requests, mut answers) = (sent.messages.clone(), answer.messages.clone());
+        requests.extend(wire::request(&case.sent[sent.at..]));
+        answers.extend(wire::response(&case.answer[answer.at..], method, false));
+        Self { case, haproxy, tidegate, sent, answer, requests, answers }
     }
 
     /// Tidegate's final answers.
@@ -284,8 +291,7 @@ static OTHERS: &[Other] = &[
         clause: "9110 7.8",
         policy: false,
         covers: |context, place| {
-            let offers =
-                |name| context.sent.messages.first().is_some_and(|m| m.lists("upgrade", name));
+            let offers = |name| context.requests.first().is_some_and(|m| m.lists("upgrade", name));
             let asked = offers("h2c") || offers("h2") || offers("websocket");
             let page = context.finals().first().is_some_and(|a| is_page(a) && a.status() == 502);
             asked && page && follows(place, 0) && context.tunnels_where_we_do_not()
@@ -298,7 +304,7 @@ static OTHERS: &[Other] = &[
         policy: false,
         covers: |context, place| {
             let odd = |m: &Message| m.word(0) == b"CONNECT" && m.lists("upgrade", "websocket");
-            let n = context.sent.messages.iter().position(odd);
+            let n = context.requests.iter().position(odd);
             n.is_some_and(|n| {
                 follows(place, n) && context.haproxy.finals().nth(n).is_some_and(is_page)
             })
@@ -317,7 +323,7 @@ static OTHERS: &[Other] = &[
                     names.into_iter().any(|name| framing.contains(&name))
                 })
             };
-            let n = framed(&context.sent.messages).or(framed(&context.answer.messages).map(|_| 0));
+            let n = framed(&context.requests).or(framed(&context.answers).map(|_| 0));
             n.is_some_and(|n| {
                 follows(place, n) && context.haproxy.finals().nth(n).is_some_and(is_page)
             })
@@ -337,7 +343,7 @@ static OTHERS: &[Other] = &[
                 messages.iter().any(|message| size(message) > 14_000)
             };
             follows(place, 0)
-                && (long(&context.sent.messages) || long(&context.answer.messages))
+                && (long(&context.requests) || long(&context.answers))
                 && context.haproxy.finals().any(is_page)
         },
     },
@@ -413,9 +419,23 @@ static OTHERS: &[Other] = &[
         policy: true,
         covers: |context, place| match place {
             Place::RequestField(_, name) | Place::AnswerField(_, name) => {
-                is_one_hop(name, &context.sent.messages)
-                    || is_one_hop(name, &context.answer.messages)
+                is_one_hop(name, &context.requests)
+                    || is_one_hop(name, &context.answers)
                     || is_nominated(name, context.haproxy)
+            }
+            Place::Interim(0) => {
+                let interim = |outcome: &Outcome| {
+                    let all = outcome.answers.iter().take_while(|answer| answer.is_interim());
+                    let kept = |answer: &Message| {
+                        let fields = answer.fields.iter().filter(|(name, _)| {
+                            !is_one_hop(name, &context.answers)
+                                && !is_nominated(name, context.haproxy)
+                        });
+                        (answer.line.clone(), fields.cloned().collect::<Vec<_>>())
+                    };
+                    all.map(kept).collect::<Vec<_>>()
+                };
+                interim(context.haproxy) == interim(context.tidegate)
             }
             _ => false,
         },
@@ -547,12 +567,12 @@ static OTHERS: &[Other] = &[
         covers: |context, place| {
             let bare = |message: &Message| {
                 let target = message.word(1).to_vec();
-                let at = super::wire::find(&target, b"://").map(|at| at + 3);
+                let at = wire::find(&target, b"://").map(|at| at + 3);
                 let rest = at.map(|at| &target[at..]).unwrap_or_default();
                 rest.iter().find(|b| matches!(b, b'/' | b'?')) == Some(&b'?')
                     && !target.starts_with(b"/")
             };
-            let n = context.sent.messages.iter().position(bare);
+            let n = context.requests.iter().position(bare);
             n.is_some_and(|n| {
                 let answer = context.haproxy.finals().nth(n);
                 follows(place, n) && answer.is_some_and(|a| is_page(a) && a.status() == 400)
@@ -569,7 +589,7 @@ static OTHERS: &[Other] = &[
                 messages.iter().any(|m| m.fields.iter().any(|(name, _)| name.len() > 255))
             };
             follows(place, 0)
-                && (long(&context.sent.messages) || long(&context.answer.messages))
+                && (long(&context.requests) || long(&context.answers))
                 && context.haproxy.finals().any(|a| is_page(a) && a.status() >= 400)
         },
     },

@@ -70,6 +70,8 @@ pub struct Summary {
     pub unexplained: u64,
     /// A message means two things to two readers.
     pub hard: u64,
+    /// Not clean at first, but then: the machine was busy.
+    pub unsteady: u64,
     /// Seeds of those that are not clean.
     pub seeds: Vec<u64>,
     /// Each with its cases.
@@ -81,6 +83,7 @@ impl Summary {
         self.cases += 1;
         self.equal += u64::from(verdict.is_clean() && verdict.differences.is_empty());
         self.hard += u64::from(verdict.is_hard());
+        self.unsteady += u64::from(verdict.repeated && verdict.is_clean());
         if !verdict.is_clean() {
             self.unexplained += 1;
             self.seeds.push(verdict.case.seed);
@@ -125,12 +128,14 @@ impl Summary {
         }
         let _ = writeln!(
             text,
-            "{} cases: {} equal, {} explained, {} unexplained, {} hard",
+            "{} cases: {} equal, {} explained, {} unexplained, {} hard; {} only when \
+             run again",
             self.cases,
             self.equal,
             self.cases - self.equal - self.unexplained,
             self.unexplained,
-            self.hard
+            self.hard,
+            self.unsteady
         );
         for name in self.too_large() {
             let _ = writeln!(text, "{name} holds more than {SHARE_MAX} % and is no policy");

@@ -211,6 +211,32 @@ pub fn run(case: &Case, lane: &Lane, quiet: Duration) -> io::Result<Outcome> {
     Ok(stage.outcome(end, leaked))
 }
 
+/// Waits until nothing comes at a lane's origin any more, and ends what came.
+pub fn settle(lane: &Lane, quiet: Duration) -> io::Result<()> {
+    let mut strays: Vec<Wire> = Vec::new();
+    let deadline = Instant::now() + DRAIN_MAX;
+    while Instant::now() < deadline {
+        let mut fds = vec![PollFd::from_borrowed_fd(lane.origin.as_fd(), PollFlags::IN)];
+        for stray in strays.iter().filter(|stray| !stray.ended) {
+            fds.push(PollFd::from_borrowed_fd(stray.socket.as_fd(), PollFlags::IN));
+        }
+        if rustix::io::retry_on_intr(|| poll(&mut fds, Some(&timespec(quiet))))? == 0 {
+            break;
+        }
+        while let Ok((socket, _)) = lane.origin.accept() {
+            let mut stray = Wire::new(socket)?;
+            stray.finish();
+            strays.push(stray);
+        }
+        strays.iter_mut().for_each(Wire::read);
+    }
+    Ok(())
+}
+
+fn timespec(time: Duration) -> Timespec {
+    Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) }
+}
+
 impl Stage<'_> {
     fn play(&mut self) -> io::Result<End> {
         loop {
@@ -246,11 +272,7 @@ impl Stage<'_> {
         if self.client.interest().is_empty() {
             fds.swap_remove(0);
         }
-        let time = Timespec {
-            tv_sec: longest.as_secs() as i64,
-            tv_nsec: i64::from(longest.subsec_nanos()),
-        };
-        if rustix::io::retry_on_intr(|| poll(&mut fds, Some(&time)))? == 0 {
+        if rustix::io::retry_on_intr(|| poll(&mut fds, Some(&timespec(longest))))? == 0 {
             return Ok(false);
         }
         loop {

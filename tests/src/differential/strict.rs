@@ -104,6 +104,8 @@ pub struct Reading {
     pub fault: Option<Fault>,
     /// Something is behind them that is neither whole nor wrong.
     pub partial: bool,
+    /// Where it stopped.
+    pub at: usize,
 }
 
 /// The most fields of a message, and the longest head.
@@ -143,9 +145,11 @@ fn read_requests(bytes: &[u8], limits: &Limits) -> Reading {
             return reading;
         }
         at += empty;
+        reading.at = at;
         match one(&bytes[at..], None, false, limits) {
             Ok(Some(message)) => {
                 at += message.len;
+                reading.at = at;
                 reading.messages.push(message);
             }
             Ok(None) => {
@@ -185,6 +189,7 @@ fn read_responses(bytes: &[u8], methods: &[&[u8]], ended: bool, limits: &Limits)
                 let interim = message.is_interim();
                 let tunnel = message.framing == Framing::Tunnel;
                 at += message.len;
+                reading.at = at;
                 reading.messages.push(message);
                 if tunnel {
                     return reading;
