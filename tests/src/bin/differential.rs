@@ -12,14 +12,15 @@ use tidegate_tests::differential::run::{Arena, LONG_QUIET};
 use tidegate_tests::exchanges::proxy::{Kind, find};
 
 const USAGE: &str = "usage: differential [--cases N] [--from SEED] [--seed N] [--lanes N]
-                    [--tidegate PATH] [--haproxy PATH] [--show N]
+                    [--tidegate PATH] [--haproxy PATH] [--show N] [--once]
   --cases N        so many cases (default 20000)
   --from SEED      the first seed (default 1)
   --seed N         one case, with both sides shown
   --lanes N        so many cases at a time (default 24)
   --tidegate PATH  the daemon (default TIDEGATE_BIN, or the one beside this program, built first)
   --haproxy PATH   the other one (default HAPROXY_BIN, or the first on the PATH)
-  --show N         so many failures shown whole (default 10)";
+  --show N         so many failures shown whole (default 10)
+  --once           what does not come out clean is not run again: shows what comes and goes";
 
 struct Options {
     cases: u64,
@@ -29,6 +30,7 @@ struct Options {
     tidegate: Option<PathBuf>,
     haproxy: Option<PathBuf>,
     show: usize,
+    once: bool,
 }
 
 fn main() -> ExitCode {
@@ -51,6 +53,7 @@ fn options() -> Result<Options, String> {
         tidegate: None,
         haproxy: None,
         show: 10,
+        once: false,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -62,6 +65,7 @@ fn options() -> Result<Options, String> {
             "--seed" => options.seed = Some(number(value()?)?),
             "--lanes" => options.lanes = number(value()?)?.max(1) as usize,
             "--show" => options.show = number(value()?)? as usize,
+            "--once" => options.once = true,
             "--tidegate" => options.tidegate = Some(value()?.into()),
             "--haproxy" => options.haproxy = Some(value()?.into()),
             _ => return Err(USAGE.to_owned()),
@@ -79,7 +83,10 @@ fn act(options: &Options) -> Result<bool, String> {
     let haproxy = path(&options.haproxy, Kind::Haproxy)?;
     let tidegate = path(&options.tidegate, Kind::Tidegate)?;
     let lanes = if options.seed.is_some() { 1 } else { options.lanes };
-    let arena = Arena::start(&haproxy, &tidegate, lanes)?;
+    let mut arena = Arena::start(&haproxy, &tidegate, lanes)?;
+    if options.once {
+        arena.again = 0;
+    }
     if let Some(seed) = options.seed {
         let pair = arena.pair(0).map_err(|error| error.to_string())?;
         let case = Case::of(seed, VARIANTS.len());

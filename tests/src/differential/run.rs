@@ -20,7 +20,7 @@ pub const QUIET: Duration = Duration::from_millis(25);
 pub const LONG_QUIET: Duration = Duration::from_millis(400);
 
 /// How often a case is run again that does not come out clean.
-const AGAIN: usize = 2;
+pub const AGAIN: usize = 2;
 
 /// Both proxies.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Arena {
     haproxy: Site,
     tidegate: Site,
     lanes: usize,
+    /// See [`AGAIN`].
+    pub again: usize,
 }
 
 /// One place of each.
@@ -80,6 +82,7 @@ impl Arena {
             haproxy: Site::start(Kind::Haproxy, haproxy, lanes)?,
             tidegate: Site::start(Kind::Tidegate, tidegate, lanes)?,
             lanes,
+            again: AGAIN,
         })
     }
 
@@ -106,7 +109,7 @@ impl Arena {
                             if seed >= seeds.end {
                                 return Ok(());
                             }
-                            sink(pair.judge_seed(seed)?);
+                            sink(pair.judge_seed(seed, self.again)?);
                         }
                     };
                     if let Err(error) = work() {
@@ -122,10 +125,10 @@ impl Arena {
 impl Pair {
     /// The case of a seed. What does not come out clean is run again with more patience, so that
     /// nothing is laid to a proxy that a busy machine did.
-    pub fn judge_seed(&self, seed: u64) -> io::Result<Verdict> {
+    pub fn judge_seed(&self, seed: u64, again: usize) -> io::Result<Verdict> {
         let case = Case::of(seed, VARIANTS.len());
         let mut verdict = self.judge(&case, QUIET)?;
-        for _ in 0..AGAIN {
+        for _ in 0..again {
             if verdict.is_clean() {
                 break;
             }
