@@ -594,3 +594,62 @@ static OTHERS: &[Other] = &[
         },
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::compare;
+    use super::super::compare::tests::outcome;
+    use super::*;
+
+    const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const PAGE: &str = "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 15\r\ncache-control: no-cache\r\n\
+        content-type: text/html\r\n\r\n<html><body><h1>";
+
+    /// The classes of what differs where `sent` and `answer` came to these outcomes.
+    fn classes(sent: &str, answer: &str, haproxy: &Outcome, tidegate: &Outcome) -> Vec<String> {
+        let case = Case {
+            seed: 0,
+            variant: 0,
+            sent: sent.as_bytes().to_vec(),
+            meant: 1,
+            answer: answer.as_bytes().to_vec(),
+            closes: false,
+            mutations: Vec::new(),
+        };
+        let context = Context::new(&case, haproxy, tidegate);
+        let of = |difference: &Difference| explain(&context, difference).map(Class::name);
+        let found = compare(haproxy, tidegate);
+        found.iter().map(|d| of(d).unwrap_or("none".to_owned())).collect()
+    }
+
+    #[test]
+    fn only_a_fault_explains_a_refusal() {
+        let page = PAGE.replace("length: 15", "length: 16");
+        let (ours, theirs) = (outcome(GET, OK), outcome(GET, &page));
+        assert_eq!(classes(GET, OK, &ours, &theirs), ["none"]);
+        let folded = OK.replace("OK", "OK\r\nA: b\r\n c");
+        assert_eq!(classes(GET, &folded, &ours, &theirs), ["answer-fold"]);
+    }
+
+    #[test]
+    fn nothing_explains_another_message() {
+        let folded = GET.replace("Host", "A: b\r\n c\r\nHost");
+        for other in ["POST / HTTP/1.1\r\nHost: a\r\n\r\n", "GET /b HTTP/1.1\r\nHost: a\r\n\r\n"] {
+            let (ours, theirs) = (outcome(GET, OK), outcome(other, OK));
+            assert_eq!(classes(&folded, OK, &ours, &theirs), ["none"]);
+        }
+        let theirs = outcome(GET, &OK.replace("ok", "no"));
+        assert_eq!(classes(GET, OK, &outcome(GET, OK), &theirs), ["none"]);
+    }
+
+    #[test]
+    fn fields_of_one_hop_may_go_and_others_may_not() {
+        let with = |field: &str| GET.replace("\r\n\r\n", &format!("\r\n{field}\r\n\r\n"));
+        for (field, class) in [("Keep-Alive: 5", "hop-by-hop"), ("Cookie: a", "none")] {
+            let sent = with(field);
+            let (ours, theirs) = (outcome(&sent, OK), outcome(GET, OK));
+            assert_eq!(classes(&sent, OK, &ours, &theirs), [class], "{field}");
+        }
+    }
+}

@@ -279,3 +279,67 @@ fn fields(
         found.note(place(None), order(one), order(other));
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::super::{stage, wire};
+    use super::*;
+
+    /// What a run would leave behind that brought `request` to the origin and `answer` back.
+    pub(crate) fn outcome(request: &str, answer: &str) -> Outcome {
+        let message = wire::request(request.as_bytes()).unwrap();
+        let answers = stage::answers(answer.as_bytes(), &[message.word(0)], true);
+        Outcome {
+            answers,
+            client: answer.as_bytes().to_vec(),
+            tunnel: Vec::new(),
+            end: End::Closed,
+            probed: false,
+            arrivals: vec![Arrival { connection: 0, message }],
+            connections: vec![request.as_bytes().to_vec()],
+            raw: Vec::new(),
+            leaked: false,
+            reset: false,
+        }
+    }
+
+    const POST: &str = "POST /a HTTP/1.1\r\nA: b\r\nC: d\r\nContent-Length: 2\r\n\r\nab";
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+    #[test]
+    fn a_difference_has_its_place() {
+        let places = |request: &str, answer: &str| {
+            let found = compare(&outcome(POST, OK), &outcome(request, answer));
+            found
+                .iter()
+                .map(|difference| difference.place.to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(places(POST, OK), "");
+        assert_eq!(places(&POST.replace("ab", "ac"), OK), "RequestBody(0)");
+        assert_eq!(places(&POST.replace("/a", "/b"), OK), "RequestTarget(0)");
+        assert_eq!(places(&POST.replace("POST", "PUT"), OK), "RequestTarget(0)");
+        assert_eq!(places(&POST.replace("A: b", "A: c"), OK), "RequestField(0, a)");
+        assert_eq!(places(&POST.replace("A: b\r\nC: d", "C: d\r\nA: b"), OK), "RequestOrder(0)");
+        assert_eq!(places(&POST.replace("ab", "a"), OK), "RequestCut(0)");
+        assert_eq!(places(POST, &OK.replace("ok", "no")), "AnswerBody(0)");
+        assert_eq!(places(POST, &OK.replace("ok", "o")), "AnswerCut(0)");
+        assert_eq!(places(POST, &OK.replace("OK", "Fine")), "AnswerLine(0)");
+        assert_eq!(places(POST, &OK.replace("200", "502")), "AnswerStatus(0)");
+        assert_eq!(places(POST, ""), "AnswerCount(0)");
+        let chunked = "POST /a HTTP/1.1\r\nA: b\r\nC: d\r\nTransfer-Encoding: chunked\r\n\r\n\
+            2\r\nab\r\n0\r\n\r\n";
+        assert!(places(chunked, OK).starts_with("RequestFraming(0)"));
+    }
+
+    #[test]
+    fn a_default_port_means_nothing() {
+        let of =
+            |line: &str| meaning(&wire::request(format!("{line}\r\n\r\n").as_bytes()).unwrap());
+        let plain = of("GET http://a/b HTTP/1.1");
+        assert_eq!(of("GET http://a:80/b HTTP/1.1"), plain);
+        assert_ne!(of("GET http://a:81/b HTTP/1.1"), plain);
+        assert_ne!(of("GET http://a/c HTTP/1.1"), plain);
+    }
+}

@@ -324,3 +324,45 @@ pub fn compare_echo(echo: &Case, tidegate: &Outcome, again: &Outcome) -> Vec<Str
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::tests::outcome;
+    use super::*;
+
+    fn case(sent: &str, answer: &str) -> Case {
+        let (sent, answer) = (sent.as_bytes().to_vec(), answer.as_bytes().to_vec());
+        Case { seed: 0, variant: 0, sent, meant: 1, answer, closes: false, mutations: Vec::new() }
+    }
+
+    #[test]
+    fn readers_object() {
+        let get = "GET /a HTTP/1.1\r\nHost: a\r\nCookie: b\r\n\r\n";
+        let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        let found = |request: &str, answer: &str| {
+            !objections(&case(get, ok), &outcome(request, answer)).is_empty()
+        };
+        assert!(!found(get, ok));
+        assert!(found(&get.replace("/a", "/b"), ok), "another target");
+        assert!(found(&get.replace("Cookie: b\r\n", ""), ok), "a field is gone");
+        assert!(found(&get.replace("Cookie", "Transfer-Encoding : chunked\r\nCookie"), ok));
+        assert!(found(&get.replace("Host: a", "Host: a\r\n b"), ok), "a fold");
+        assert!(found(get, &ok.replace("ok", "no")), "another body");
+        assert!(found(get, &ok.replace("200", "201")), "another status");
+        assert!(found(get, &ok.replace("Length: 2", "Length: +2")), "a length of hyper's own");
+    }
+
+    #[test]
+    fn haproxy_may_read_no_other_message() {
+        let get = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+        let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        let tidegate = outcome(get, ok);
+        let echo = echo(&case(get, ok), &tidegate).expect("a whole request arrived");
+        assert_eq!((&echo.sent[..], &echo.answer[..]), (get.as_bytes(), ok.as_bytes()));
+        assert!(compare_echo(&echo, &tidegate, &outcome(get, ok)).is_empty());
+        let other = outcome(&get.replace("/a", "/b"), ok);
+        assert!(!compare_echo(&echo, &tidegate, &other).is_empty());
+        let other = outcome(get, &ok.replace("ok", "no"));
+        assert!(!compare_echo(&echo, &tidegate, &other).is_empty());
+    }
+}
