@@ -154,7 +154,7 @@ mod tests {
         let (sink, reel) = to_memory();
         let tape = Tape::begin(&Boot::of("a test", &setup, config), LIMIT, sink).expect("room");
         let path = PathBuf::new();
-        let recorded = Reel { tape: tape.clone(), path, engine: 0, limit: LIMIT };
+        let recorded = Reel { tape, path, engine: 0, limit: LIMIT };
         let thread = std::thread::spawn(move || {
             recorded.rescue_in_a_panic();
             let mut pollers = MioPoller::for_engines(vec![Openings::default()], 1).expect("one");
