@@ -102,7 +102,7 @@ fn to_be_watched_changes_nothing() {
     for seed in 2000..2012 {
         let scenario = Scenario::draw(seed, PROFILES[seed as usize % 3]);
         let blind = run(&scenario, Watch::default());
-        let watched = run(&scenario, Watch { turns: true, timeline: true });
+        let watched = run(&scenario, Watch { turns: true, timeline: true, ..Watch::default() });
         assert_eq!(blind.digest, watched.digest, "seed {seed}");
         assert_eq!(watched.turns.len() as u64, watched.turns_count, "seed {seed}");
         assert!(!watched.timeline.is_empty() && blind.timeline.is_empty(), "seed {seed}");
