@@ -54,6 +54,7 @@
 //! | audit | [`audit`] |
 #![forbid(unsafe_code)]
 
+// Its macro is for all that follow.
 #[macro_use]
 pub mod planted;
 

@@ -1,6 +1,6 @@
 //! Bugs of the kind that proxies have had, put in on purpose so that the simulator can show that it
 //! finds them. Compiled only under `--cfg tidegate_planted`, one of them chosen while the program
-//! runs; without it, [`planted!`](crate::planted) is `false` and nothing of this exists. The daemon
+//! runs; without it, `planted!` is `false` and nothing of this exists. The daemon
 //! refuses to be built with it.
 
 /// Whether this bug was chosen. `false`, and nothing else, in every real build.

@@ -108,11 +108,13 @@ fn no_module_knows_a_higher_one() {
     let files = source::files();
     let lib = &files.iter().find(|file| file.path == "lib.rs").expect("the crate's root").text;
     let places = places(lib);
-    let declared: Vec<&str> = lib
+    let mut declared: Vec<&str> = lib
         .lines()
         .filter_map(|line| line.strip_prefix("pub mod ").or(line.strip_prefix("mod ")))
         .map(|rest| rest.trim_end_matches(';'))
         .collect();
+    // One with macros has to come first.
+    declared.sort_unstable();
     let mut listed: Vec<&str> = places.keys().map(String::as_str).collect();
     listed.sort_unstable();
     assert_eq!(declared, listed, "the modules of the crate, and those of the table");
