@@ -112,3 +112,105 @@ fn read(
     };
     Messages { list, ended }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::Start;
+
+    /// Method or status, body, and whether it is whole.
+    fn told(messages: &Messages) -> Vec<(String, String, bool)> {
+        let told = |message: &Message| {
+            let start = match &message.head.start {
+                Start::Request(method, _) => String::from_utf8_lossy(method).into_owned(),
+                Start::Response(status, _) => status.to_string(),
+            };
+            (start, String::from_utf8_lossy(&message.body).into_owned(), message.whole)
+        };
+        messages.list.iter().map(told).collect()
+    }
+
+    #[test]
+    fn what_clients_say() {
+        let row = |start: &str, body: &str, whole| (start.to_owned(), body.to_owned(), whole);
+        let post = "POST / HTTP/1.1\r\n";
+        for (text, expected, ended) in [
+            ("GET / HTTP/1.1\r\n\r\n".to_owned(), vec![row("GET", "", true)], Ended::Open),
+            (
+                format!("{post}Content-Length: 2\r\n\r\nokGET / HTTP/1.1\r\n\r\n"),
+                vec![row("POST", "ok", true), row("GET", "", true)],
+                Ended::Open,
+            ),
+            (
+                format!("{post}Transfer-Encoding: chunked\r\n\r\n2;a\r\nok\r\n0\r\nb: c\r\n\r\nGE"),
+                vec![row("POST", "ok", true)],
+                Ended::Open,
+            ),
+            (
+                format!("{post}Transfer-Encoding: chunked\r\n\r\n2\r\nokay"),
+                vec![row("POST", "ok", false)],
+                Ended::Bad,
+            ),
+            (
+                format!("{post}Content-Length: 3\r\n\r\nok"),
+                vec![row("POST", "ok", false)],
+                Ended::Open,
+            ),
+            (format!("{post}Content-Length: 2, 3\r\n\r\nok"), vec![], Ended::Bad),
+            (
+                format!("{post}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"),
+                vec![],
+                Ended::Bad,
+            ),
+            ("GET / HTTP/1.1\nHost: a\n\n".to_owned(), vec![], Ended::Bad),
+            ("GET / HTTP/1.1\r\nA : b\r\n\r\n".to_owned(), vec![], Ended::Bad),
+            (
+                "CONNECT a:1 HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n".to_owned(),
+                vec![row("CONNECT", "", true)],
+                Ended::Tunnel,
+            ),
+        ] {
+            let found = requests(text.as_bytes());
+            assert_eq!((told(&found), found.ended), (expected, ended), "{text:?}");
+        }
+        let all = all_requests(b"CONNECT a:1 HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+        assert_eq!((all.list.len(), all.list[1].end), (2, 42));
+    }
+
+    #[test]
+    fn what_servers_say() {
+        let row = |start: &str, body: &str, whole| (start.to_owned(), body.to_owned(), whole);
+        let get = || b"GET".to_vec();
+        for (text, methods, expected, ended) in [
+            (
+                "HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+                vec![get()],
+                vec![row("100", "", true), row("200", "ok", true)],
+                Ended::Open,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
+                vec![b"HEAD".to_vec(), get()],
+                vec![row("200", "", true), row("204", "", true)],
+                Ended::Open,
+            ),
+            (
+                "HTTP/1.1 204 No\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
+                vec![get()],
+                vec![row("204", "", true)],
+                Ended::Bad,
+            ),
+            ("HTTP/1.0 200 OK\r\n\r\nx", vec![get()], vec![row("200", "x", false)], Ended::Open),
+            ("\r\nHTTP/1.1 200 OK\r\n\r\n", vec![get()], vec![], Ended::Bad),
+            (
+                "HTTP/1.1 200 OK\r\n\r\nx",
+                vec![b"CONNECT".to_vec()],
+                vec![row("200", "", true)],
+                Ended::Tunnel,
+            ),
+        ] {
+            let found = responses(text.as_bytes(), &methods);
+            assert_eq!((told(&found), found.ended), (expected, ended), "{text:?}");
+        }
+    }
+}
