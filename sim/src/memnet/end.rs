@@ -296,6 +296,8 @@ impl State {
             end.tries = 0;
             end.flight.pop_front();
             self.progress += 1;
+            // What overtakes the answer to a SYN is one.
+            self.accepted(peer);
             match segment {
                 Segment::Data(n) => self.deliver(id, peer, n),
                 Segment::Fin => self.deliver_fin(id, peer),
