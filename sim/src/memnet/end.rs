@@ -355,6 +355,11 @@ impl State {
         let Some(end) = self.end_mut(id) else { return };
         end.closed = true;
         end.sock = Sock::NONE;
+        if matches!(end.phase, Phase::Dialling { .. }) && end.peer.is_some() {
+            // Its SYN was heard: the answer to it finds nobody, which the other end is told.
+            end.phase = Phase::Open;
+            return self.reset(id);
+        }
         if end.phase != Phase::Open {
             return self.drop_end(id);
         }

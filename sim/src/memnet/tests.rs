@@ -192,6 +192,22 @@ fn a_server_may_speak_before_its_client_knows_that_it_is_connected() {
 }
 
 #[test]
+fn who_hangs_up_while_it_is_being_answered_resets() {
+    let mut two = two(Limits::default());
+    let c = two.dial();
+    two.wait(Duration::from_micros(120));
+    assert_eq!(two.client.connect_status(c), Connecting::Pending);
+    two.client.close(c, Close::Graceful);
+    let Accepted::One { sock, .. } = two.server.accept(two.listener) else { panic!("nobody came") };
+    assert_eq!(read(&mut two.server, sock).1, Io::Blocked);
+    two.pass();
+    assert_eq!(read(&mut two.server, sock).1, Io::Failed(Fault::Reset));
+    two.server.close(sock, Close::Graceful);
+    two.pass();
+    assert_eq!(two.net.state().ends.len(), 0);
+}
+
+#[test]
 fn a_cut_link_delays_and_then_loses() {
     let mut two = two(Limits::default());
     let (c, s) = two.pair();
