@@ -296,6 +296,8 @@ impl State {
             end.tries = 0;
             end.flight.pop_front();
             self.progress += 1;
+            // What overtakes the answer to a SYN is one.
+            self.accepted(peer);
             match segment {
                 Segment::Data(n) => self.deliver(id, peer, n),
                 Segment::Fin => self.deliver_fin(id, peer),
@@ -353,6 +355,11 @@ impl State {
         let Some(end) = self.end_mut(id) else { return };
         end.closed = true;
         end.sock = Sock::NONE;
+        if matches!(end.phase, Phase::Dialling { .. }) && end.peer.is_some() {
+            // Its SYN was heard: the answer to it finds nobody, which the other end is told.
+            end.phase = Phase::Open;
+            return self.reset(id);
+        }
         if end.phase != Phase::Open {
             return self.drop_end(id);
         }

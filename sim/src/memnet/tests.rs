@@ -20,7 +20,11 @@ struct Two {
 const AT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
 
 fn two(limits: Limits) -> Two {
-    let net = Net::new(Seed(1), limits);
+    two_of(1, limits)
+}
+
+fn two_of(seed: u64, limits: Limits) -> Two {
+    let net = Net::new(Seed(seed), limits);
     let s = net.host("server", AT.ip());
     let c = net.host("client", IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)));
     let mut server = net.port(s, 0);
@@ -167,6 +171,40 @@ fn connections_are_refused_or_not_answered_or_wait() {
     let fourth = two.dial();
     two.pass();
     assert_eq!(two.client.connect_status(fourth), Connecting::Failed(Fault::Refused));
+}
+
+#[test]
+fn a_server_may_speak_before_its_client_knows_that_it_is_connected() {
+    for seed in 0..20 {
+        let jitter = Duration::from_micros(900);
+        let mut two = two_of(seed, Limits { jitter, ..Limits::default() });
+        let c = two.dial();
+        let s = loop {
+            two.wait(Duration::from_micros(10));
+            if let Accepted::One { sock, .. } = two.server.accept(two.listener) {
+                break sock;
+            }
+        };
+        send(&mut two.server, s, b"welcome").into_done();
+        two.wait(Duration::from_millis(3));
+        assert_eq!(read(&mut two.client, c), (b"welcome".to_vec(), Io::Blocked), "{seed}");
+    }
+}
+
+#[test]
+fn who_hangs_up_while_it_is_being_answered_resets() {
+    let mut two = two(Limits::default());
+    let c = two.dial();
+    two.wait(Duration::from_micros(120));
+    assert_eq!(two.client.connect_status(c), Connecting::Pending);
+    two.client.close(c, Close::Graceful);
+    let Accepted::One { sock, .. } = two.server.accept(two.listener) else { panic!("nobody came") };
+    assert_eq!(read(&mut two.server, sock).1, Io::Blocked);
+    two.pass();
+    assert_eq!(read(&mut two.server, sock).1, Io::Failed(Fault::Reset));
+    two.server.close(sock, Close::Graceful);
+    two.pass();
+    assert_eq!(two.net.state().ends.len(), 0);
 }
 
 #[test]
