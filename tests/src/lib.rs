@@ -5,3 +5,4 @@
 pub mod bench;
 pub mod daemon;
 pub mod exchanges;
+pub mod policy;
