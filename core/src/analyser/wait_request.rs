@@ -3,7 +3,7 @@
 use super::{Verdict, answer_shaped, forward};
 use crate::channel::Facts;
 use crate::fault::{Cause, Phase};
-use crate::http::{Body, Head, HeadLimits, Known, Method, Scan, connection, request_body};
+use crate::http::{Body, Head, HeadLimits, Known, Method, Scan, Version, connection, request_body};
 use crate::reply::Shape;
 use crate::session::{Cx, Session};
 use crate::sometimes;
@@ -27,6 +27,9 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let Ok(body) = request_body(&s.txn.request) else {
         return refuse(s, 400, Cause::Proxy, cx);
     };
+    if s.txn.request.version() == Version::V10 && ignores_body(s.txn.request.method(), body) {
+        return refuse(s, 413, Cause::Proxy, cx);
+    }
     if body == Body::Chunked && forward::begins_badly(&input[skip + len..]) {
         // Nobody else has seen it yet: as if the head were malformed.
         return refuse(s, 400, Cause::Proxy, cx);
@@ -42,7 +45,9 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if !said.keeps_alive(txn.request.version()) {
         txn.flags.set(TxnFlags::CLIENT_CLOSE.with(TxnFlags::CLIENT_ASKED_CLOSE));
     }
-    if said.upgrade && txn.request.method() != Method::Connect {
+    // An Upgrade in HTTP/1.0 is ignored (RFC 9110 section 7.8).
+    let upgrades = txn.request.version() == Version::V11 && txn.request.method() != Method::Connect;
+    if said.upgrade && upgrades {
         txn.flags.set(TxnFlags::UPGRADE);
         if names_websocket(&txn.request) && txn.request.named(b"sec-websocket-key").next().is_none()
         {
@@ -78,6 +83,12 @@ fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     sometimes!(PartialHead, held > 0);
     Verdict::Wait
+}
+
+/// Whether a server of HTTP/1.0 days reads the body as the next request.
+fn ignores_body(method: Method, body: Body) -> bool {
+    let bodyless = matches!(method, Method::Get | Method::Head | Method::Delete);
+    bodyless && !matches!(body, Body::None | Body::Length(0))
 }
 
 /// The client reset the connection: nobody is there to be told.

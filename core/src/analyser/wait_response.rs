@@ -6,7 +6,8 @@ use super::{Verdict, fail};
 use crate::channel::{Analysers, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, HeadLimits, HeadScan, Method, Scan, Version, response_body, write_response,
+    Body, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version, connection,
+    elements_of, response_body, settle, strip_hop_by_hop, write_response,
 };
 use crate::pool::Class;
 use crate::proxy::spec::RetryOn;
@@ -43,7 +44,9 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         }
         s.txn.count_head(body);
         match s.txn.response.status() {
-            101 if s.txn.is(TxnFlags::UPGRADE) => return tunnel(s, len, cx),
+            101 if s.txn.is(TxnFlags::UPGRADE) && switches_as_asked(s) => {
+                return tunnel(s, len, cx);
+            }
             101 => return junk(s, cx),
             100..=199 if !planted!(InterimFinal) => {
                 if !interim(s, len, cx) {
@@ -118,6 +121,16 @@ fn ended(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 fn lacks_accept(s: &Session) -> bool {
     names_websocket(&s.txn.request)
         && s.txn.response.named(b"sec-websocket-accept").next().is_none()
+}
+
+/// Whether a 101 says what it switches to, and the client offered that (RFC 9110 section 7.8).
+fn switches_as_asked(s: &Session) -> bool {
+    let (request, response) = (&s.txn.request, &s.txn.response);
+    let mut chosen = elements_of(response, Known::Upgrade).peekable();
+    chosen.peek().is_some()
+        && chosen.all(|protocol| {
+            elements_of(request, Known::Upgrade).any(|one| one.eq_ignore_ascii_case(protocol))
+        })
 }
 
 /// Whether the server asks for NTLM or Negotiate, which authenticate connections and not requests:
@@ -205,8 +218,13 @@ fn junk(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 fn interim(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
     s.txn.response_scan = HeadScan::response();
     cx.scratch.clear();
+    // It has no body, and what it says of the connection is for us.
+    if strip_hop_by_hop(&mut s.txn.response, UpgradeField::Strip).close {
+        s.txn.flags.set(TxnFlags::SERVER_CLOSE);
+    }
     if s.txn.request.version() == Version::V11 {
         s.txn.flags.set(TxnFlags::INTERIM);
+        settle(&mut s.txn.response, Body::None);
         write_response(&s.txn.response, s.txn.response.version(), cx.scratch);
     }
     put_head(s, len, cx)
@@ -234,7 +252,13 @@ fn tunnel(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> Verdict {
     s.txn.status = s.txn.response.status();
     s.times.response = Some(cx.now.mono);
     cx.scratch.clear();
-    crate::http::settle(&mut s.txn.response, Body::Tunnel);
+    settle(&mut s.txn.response, Body::Tunnel);
+    // What else it says of the connection is for us; mostly there is nothing.
+    let said = connection(&s.txn.response);
+    let odd = said.nominates || said.keep_alive || said.close;
+    if odd || !said.upgrade || s.txn.response.has(Known::KeepAlive) {
+        strip_hop_by_hop(&mut s.txn.response, UpgradeField::Keep);
+    }
     write_response(&s.txn.response, s.txn.response.version(), cx.scratch);
     if !put_head(s, len, cx) {
         return junk(s, cx);

@@ -7,8 +7,8 @@ use super::find::{END, find_end};
 use super::scan::{Kind, check_lines};
 use super::token::{is_blank, is_target_byte, is_token_byte, is_value_byte};
 
-/// The first thing that is wrong with `input` as one whole head of that kind, but for what only
-/// the lines together say: a target that does not fit, a second Host.
+/// The first thing that is wrong with `input` as one whole head of that kind, but for what the
+/// lines mean: a target that does not fit, a Host that is none, a second one.
 pub(super) fn diagnose(kind: Kind, input: &[u8], fields_max: usize) -> Option<BadHead> {
     if let Err(bad) = check_lines(input, 0) {
         return Some(bad);

@@ -49,7 +49,9 @@ mod write;
 mod tests;
 
 pub use chunked::{CHUNK_HEAD_MAX, Chunk, ChunkDecoder, ChunkError, LAST_CHUNK, write_chunk_head};
-pub use connection::{Connection, UpgradeField, connection, keep_alive_wanted, strip_hop_by_hop};
+pub use connection::{
+    Connection, UpgradeField, connection, elements_of, keep_alive_wanted, strip_hop_by_hop,
+};
 pub use error::{BadHead, HeadError};
 pub use framing::{Body, FramingError, request_body, response_body, settle};
 pub use known::{Known, KnownSet, Method, Version};

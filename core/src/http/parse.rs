@@ -12,7 +12,7 @@ use core::mem::{self, MaybeUninit};
 use httparse::{ParserConfig, Status};
 use memchr::memchr;
 
-use super::authority::check_target;
+use super::authority::{check_host_value, check_target};
 use super::diagnose::diagnose;
 use super::error::{BadHead, HeadError};
 use super::index::{NAME_MAX, recognise};
@@ -101,7 +101,7 @@ impl HeadScan {
         let rest = &input[skip..];
         into.load(&rest[..rest.len().min(FIRST_LOOK_MAX)]);
         match take_regular(kind, into, limits.fields_max) {
-            Some(len) => parsed(skip, len, check(kind, into)),
+            Some(len) => parsed(skip, len, check(kind, rest, into)),
             None => self.advance_and_parse(input, into, limits),
         }
     }
@@ -144,7 +144,7 @@ fn parse(kind: Kind, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Resu
     if take_regular(kind, into, limits.fields_max) != Some(input.len()) {
         parse_irregular(kind, input, into, limits)?;
     }
-    check(kind, into)
+    check(kind, input, into)
 }
 
 /// Has httparse read a head that is unusual, or wrong.
@@ -165,16 +165,28 @@ pub(super) fn parse_irregular(
     })
 }
 
-/// Whether what the lines say goes together.
+/// Whether what the lines say goes together, and the host is one. `input` begins with the head.
 #[inline]
-fn check(kind: Kind, head: &Head) -> Result<(), BadHead> {
-    match kind {
-        Kind::Request => {
-            let target_at = head.method_bytes().len() + 1;
-            check_target(head).map_err(|why| BadHead { at: target_at, why })
-        }
-        Kind::Response => Ok(()),
+fn check(kind: Kind, input: &[u8], head: &Head) -> Result<(), BadHead> {
+    if kind == Kind::Response {
+        return Ok(());
     }
+    check_host_value(head).map_err(|why| BadHead { at: host_at(input), why })?;
+    let target_at = head.method_bytes().len() + 1;
+    check_target(head).map_err(|why| BadHead { at: target_at, why })
+}
+
+/// Where the value of the first Host starts.
+#[cold]
+fn host_at(input: &[u8]) -> usize {
+    let mut at = 0;
+    for line in input.split_inclusive(|byte| *byte == b'\n') {
+        if line.len() > 5 && line[..5].eq_ignore_ascii_case(b"host:") {
+            return at + 5 + line[5..].iter().take_while(|byte| is_blank(**byte)).count();
+        }
+        at += line.len();
+    }
+    0
 }
 
 fn take_irregular(
@@ -433,6 +445,10 @@ mod tests {
                 Ok("GET / HTTP/1.1\r\nhost: a\r\nx: b\r\n\r\n"),
             ),
             (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", Err((31, HostConflict))),
+            (b"GET / HTTP/1.1\r\nA: b\r\nHost: a/b\r\n\r\n", Err((28, Host))),
+            (b"GET / HTTP/1.1\r\nHOST:\t a b \r\n\r\n", Err((23, Host))),
+            (b"GET http://a@b/ HTTP/1.1\r\nHost: a@b\r\n\r\n", Err((32, Host))),
+            (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", Ok("GET / HTTP/1.1\r\nhost: \r\n\r\n")),
             (b"GET / HTTP/1.1\r\nHost: a\r\nHost:\r\n\r\n", Err((30, HostConflict))),
             (b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", Err((4, TargetAuthority))),
             (b"OPTIONS * HTTP/1.1\r\n\r\n", Ok("OPTIONS * HTTP/1.1\r\n\r\n")),

@@ -23,6 +23,7 @@ mod rig;
 mod served;
 mod soft_stop;
 mod splice;
+mod strict;
 mod tcp;
 mod timeouts;
 mod tunnels;
