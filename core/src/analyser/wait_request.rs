@@ -4,6 +4,7 @@ use super::{Verdict, answer_shaped, forward};
 use crate::channel::Facts;
 use crate::fault::{Cause, Phase};
 use crate::http::{Body, Head, HeadLimits, Known, Method, Scan, Version, connection, request_body};
+use crate::proxy::spec::Options;
 use crate::reply::Shape;
 use crate::session::{Cx, Session};
 use crate::sometimes;
@@ -14,7 +15,9 @@ use crate::txn::{Flow, TxnFlags};
 #[inline]
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let input = s.req.buf.as_ref().map_or(&[][..], |b| b.input());
-    let limits = HeadLimits::of(cx.site.tunables.maxhdr);
+    let options = cx.site.proxy(s.frontend).options;
+    let mut limits = HeadLimits::of(cx.site.tunables.maxhdr);
+    limits.lenient = options.has(Options::ACCEPT_INVALID_REQUEST);
     let (skip, len) = match s.txn.request_scan.parse(input, &mut s.txn.request, &limits) {
         Scan::Complete { skip, len } => (skip, len),
         Scan::Bad { .. } => return refuse(s, 400, Cause::Proxy, cx),

@@ -10,7 +10,7 @@ use crate::http::{
     elements_of, response_body, settle, strip_hop_by_hop, write_response,
 };
 use crate::pool::Class;
-use crate::proxy::spec::RetryOn;
+use crate::proxy::spec::{Options, RetryOn};
 use crate::session::{Cx, Session, SessionFlags};
 use crate::side::Step;
 use crate::sometimes;
@@ -22,7 +22,9 @@ use crate::txn::{Flow, TxnFlags};
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     loop {
         let input = s.res.buf.as_ref().map_or(&[][..], |b| b.input());
-        let limits = HeadLimits::of(cx.site.tunables.maxhdr);
+        let options = cx.site.proxy(s.backend).options;
+        let mut limits = HeadLimits::of(cx.site.tunables.maxhdr);
+        limits.lenient = options.has(Options::ACCEPT_INVALID_RESPONSE);
         let len = match s.txn.response_scan.parse(input, &mut s.txn.response, &limits) {
             Scan::Complete { skip: 0, len } => len,
             Scan::Complete { .. } | Scan::Bad { .. } => return junk(s, cx),

@@ -25,7 +25,8 @@
 //! The grammar is RFC 9112's without its leniencies: lines end in CRLF, one space separates the
 //! parts of a start line, no white space stands before a colon, no line is folded, no value holds
 //! a control character but HTAB. HAProxy repairs most of these; a peer that depends on it is rare,
-//! a peer that attacks through it is not. Every refusal is a typed error that can
+//! a peer that attacks through it is not. `lenient` is for those who must live with one. Every
+//! refusal is a typed error that can
 //! [explain](HeadError::explain) itself and says at which byte.
 
 mod authority;
@@ -38,6 +39,7 @@ mod folded;
 mod framing;
 mod index;
 mod known;
+mod lenient;
 mod model;
 mod parse;
 mod regular;

@@ -421,6 +421,19 @@ impl Head {
         self.block.extend_from_slice(PADDING);
     }
 
+    /// Appends a request line, whatever else the block holds. The target is not looked at.
+    pub(super) fn push_request_line(&mut self, method: &[u8], target: &[u8], version: Version) {
+        let at = self.append(&[method, b" ", target, b" ", Version::V11.as_bytes(), CRLF]);
+        self.take_request_line(at, method.len(), target.len(), version);
+    }
+
+    /// Appends a field whose name is no token, and known to nobody.
+    pub(super) fn push_odd(&mut self, name: &[u8], value: &[u8]) {
+        let at = self.append_field(name, value);
+        self.block[at..at + name.len()].make_ascii_lowercase();
+        self.index.push(at, name.len(), value.len(), Known::Other);
+    }
+
     /// Appends a status line, whatever else the block holds.
     pub(super) fn push_status_line(&mut self, status: u16, reason: &[u8], version: Version) {
         assert!((100..=999).contains(&status), "a status has three digits");

@@ -17,9 +17,10 @@ use super::diagnose::diagnose;
 use super::error::{BadHead, HeadError};
 use super::index::{NAME_MAX, recognise};
 use super::known::{Known, VERSION_LEN, Version};
+use super::lenient;
 use super::model::{BLOCK_MAX, Head};
 use super::regular::take_regular;
-use super::scan::{HeadScan, Kind, Scan, Start};
+use super::scan::{HeadScan, Kind, Scan, Start, check_lines};
 use super::token::{is_blank, is_target_byte};
 
 /// What a head may hold. Its length is limited by whoever buffers it.
@@ -27,12 +28,14 @@ use super::token::{is_blank, is_target_byte};
 pub struct HeadLimits {
     /// The most fields; `tune.http.maxhdr` less one, since HAProxy counts the end of the head.
     pub fields_max: usize,
+    /// Whether some of what the strict grammar refuses is taken (see `lenient`).
+    pub lenient: bool,
 }
 
 impl HeadLimits {
     /// The limits for `tune.http.maxhdr`, which counts one more than HAProxy lets pass.
     pub fn of(maxhdr: u32) -> Self {
-        HeadLimits { fields_max: (maxhdr as usize).saturating_sub(1) }
+        HeadLimits { fields_max: (maxhdr as usize).saturating_sub(1), lenient: false }
     }
 }
 
@@ -101,13 +104,13 @@ impl HeadScan {
         let rest = &input[skip..];
         into.load(&rest[..rest.len().min(FIRST_LOOK_MAX)]);
         match take_regular(kind, into, limits.fields_max) {
-            Some(len) => parsed(skip, len, check(kind, rest, into)),
+            Some(len) => parsed(skip, len, check(kind, rest, into, limits)),
             None => self.advance_and_parse(input, into, limits),
         }
     }
 
     fn advance_and_parse(&mut self, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Scan {
-        match self.advance(input) {
+        match self.advance_by(input, limits.lenient) {
             Scan::Complete { skip, len } => {
                 parsed(skip, len, parse(self.kind(), &input[skip..skip + len], into, limits))
             }
@@ -144,7 +147,7 @@ fn parse(kind: Kind, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Resu
     if take_regular(kind, into, limits.fields_max) != Some(input.len()) {
         parse_irregular(kind, input, into, limits)?;
     }
-    check(kind, input, into)
+    check(kind, input, into, limits)
 }
 
 /// Has httparse read a head that is unusual, or wrong.
@@ -155,7 +158,12 @@ pub(super) fn parse_irregular(
     into: &mut Head,
     limits: &HeadLimits,
 ) -> Result<(), BadHead> {
-    take_irregular(kind, input, into, limits).map_err(|refusal| match refusal {
+    let outcome = take_irregular(kind, input, into, limits);
+    if outcome.is_err() && limits.lenient {
+        check_lines(input, 0, true)?;
+        return lenient::take(kind, input, into, limits);
+    }
+    outcome.map_err(|refusal| match refusal {
         Refusal::Bad(bad) => bad,
         Refusal::TooManyFields | Refusal::Syntax => {
             let found = diagnose(kind, input, limits.fields_max);
@@ -167,11 +175,13 @@ pub(super) fn parse_irregular(
 
 /// Whether what the lines say goes together, and the host is one. `input` begins with the head.
 #[inline]
-fn check(kind: Kind, input: &[u8], head: &Head) -> Result<(), BadHead> {
+fn check(kind: Kind, input: &[u8], head: &Head, limits: &HeadLimits) -> Result<(), BadHead> {
     if kind == Kind::Response {
         return Ok(());
     }
-    check_host_value(head).map_err(|why| BadHead { at: host_at(input), why })?;
+    if !limits.lenient {
+        check_host_value(head).map_err(|why| BadHead { at: host_at(input), why })?;
+    }
     let target_at = head.method_bytes().len() + 1;
     check_target(head).map_err(|why| BadHead { at: target_at, why })
 }
@@ -421,7 +431,7 @@ mod tests {
     #[test]
     fn requests() {
         use HeadError::*;
-        let limits = HeadLimits { fields_max: 3 };
+        let limits = HeadLimits { fields_max: 3, lenient: false };
         let table: &[(&[u8], Outcome)] = &[
             (b"GET / HTTP/1.1\r\n\r\n", Ok("GET / HTTP/1.1\r\n\r\n")),
             (b"GET / HTTP/1.0\r\n\r\n", Ok("GET / HTTP/1.0\r\n\r\n")),
@@ -573,8 +583,8 @@ mod tests {
                 (limit + 1, limit, false),
             ] {
                 let input = format!("GET / HTTP/1.1\r\n{}\r\n", line.repeat(count));
-                let outcome =
-                    parse_request(input.as_bytes(), &mut head, &HeadLimits { fields_max });
+                let limits = HeadLimits { fields_max, lenient: false };
+                let outcome = parse_request(input.as_bytes(), &mut head, &limits);
                 assert_eq!(outcome.is_ok(), good, "{count} of {fields_max}");
                 if good {
                     assert_eq!(head.fields_count(), count);

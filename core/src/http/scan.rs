@@ -80,6 +80,11 @@ impl HeadScan {
     /// Goes on over `input`, which is all that is unread, of any length up to 4 GB. After
     /// `Complete` or `Bad` the scan is over: start a new one.
     pub fn advance(&mut self, input: &[u8]) -> Scan {
+        self.advance_by(input, false)
+    }
+
+    /// [`HeadScan::advance`] by the strict grammar or the lenient one.
+    pub(super) fn advance_by(&mut self, input: &[u8], lenient: bool) -> Scan {
         assert!(u32::try_from(input.len()).is_ok(), "a head is scanned in less than 4 GB");
         debug_assert!(self.cursor as usize <= input.len(), "the input never shrinks");
 
@@ -92,7 +97,7 @@ impl HeadScan {
         if let Some(found) = find_end(&input[start..]) {
             return Scan::Complete { skip, len: start + found + END.len() - skip };
         }
-        match check_lines(input, seen) {
+        match check_lines(input, seen, lenient) {
             Ok(cursor) => {
                 self.cursor = cursor as u32;
                 Scan::NeedMore
@@ -139,15 +144,20 @@ pub(super) struct Start {
 }
 
 /// Looks at the control characters from `cursor` on: CRLF ends a line, HTAB is let through, and no
-/// other may stand anywhere in a head. Says how far it got, which is all of the input but for a CR
-/// at its end.
-pub(super) fn check_lines(input: &[u8], mut cursor: usize) -> Result<usize, BadHead> {
+/// other may stand anywhere in a head; a lenient one may hold those that break no line and no
+/// string. Says how far it got, which is all of the input but for a CR at its end.
+pub(super) fn check_lines(
+    input: &[u8],
+    mut cursor: usize,
+    lenient: bool,
+) -> Result<usize, BadHead> {
     while let Some(found) = find_break(&input[cursor..]) {
         let at = cursor + found;
         cursor = match input[at..] {
             [b'\t', ..] => at + 1,
             [b'\r', b'\n', ..] => at + 2,
             [b'\r'] => return Ok(at),
+            [byte, ..] if lenient && !matches!(byte, b'\r' | b'\n' | b'\0') => at + 1,
             _ => return Err(BadHead { at, why: HeadError::of_control(input[at]) }),
         };
     }
