@@ -2,14 +2,15 @@
 //! that is safe.
 
 use super::wait_request::names_websocket;
-use super::{Verdict, fail};
+use super::{Verdict, fail, refusal};
 use crate::channel::{Analysers, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version, connection,
+    Body, HeadError, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version, connection,
     elements_of, response_body, settle, strip_hop_by_hop, write_response,
 };
 use crate::pool::Class;
+use crate::proxy::shared::errors::{Direction, Why};
 use crate::proxy::spec::{Options, RetryOn};
 use crate::session::{Cx, Session, SessionFlags};
 use crate::side::Step;
@@ -27,32 +28,41 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         limits.lenient = options.has(Options::ACCEPT_INVALID_RESPONSE);
         let len = match s.txn.response_scan.parse(input, &mut s.txn.response, &limits) {
             Scan::Complete { skip: 0, len } => len,
-            Scan::Complete { .. } | Scan::Bad { .. } => return junk(s, cx),
+            Scan::Complete { skip, .. } => {
+                return junk(s, Why::Head(HeadError::EmptyLines), skip, cx);
+            }
+            Scan::Bad { at, why } => return junk(s, Why::Head(why), at, cx),
             Scan::NeedMore => return incomplete(s, cx),
         };
         let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
         if len > limit {
-            return junk(s, cx);
+            return junk(s, Why::TooLarge, limit, cx);
         }
         let method = s.txn.request.method();
-        let Ok(body) = response_body(&s.txn.response, method) else {
-            return junk(s, cx);
+        let body = match response_body(&s.txn.response, method) {
+            Ok(body) => body,
+            Err(why) => {
+                let at = refusal::framing_at(&input[..len]);
+                return junk(s, Why::Framing(why), at, cx);
+            }
         };
-        if body == Body::Chunked && super::forward::begins_badly(&input[len..]) {
-            return junk(s, cx);
+        if body == Body::Chunked
+            && let Some((at, why)) = refusal::chunk_fault(&input[len..])
+        {
+            return junk(s, Why::Chunk(why), len + at, cx);
         }
         if s.txn.response.status() == 101 && lacks_accept(s) {
-            return junk(s, cx);
+            return junk(s, Why::Upgrade, len, cx);
         }
         s.txn.count_head(body);
         match s.txn.response.status() {
             101 if s.txn.is(TxnFlags::UPGRADE) && switches_as_asked(s) => {
                 return tunnel(s, len, cx);
             }
-            101 => return junk(s, cx),
+            101 => return junk(s, Why::Upgrade, len, cx),
             100..=199 if !planted!(InterimFinal) => {
                 if !interim(s, len, cx) {
-                    return junk(s, cx);
+                    return junk(s, Why::TooLarge, len, cx);
                 }
             }
             _ if body == Body::Tunnel => return tunnel(s, len, cx),
@@ -79,6 +89,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if s.res.is(Facts::READ_TIMEOUT) {
         s.res.facts.clear(Facts::READ_TIMEOUT);
+        refusal::count(s, Direction::Response);
         if !asks_again(s, RetryOn::RESPONSE_TIMEOUT, cx) {
             s.ends_in(Cause::ServerTimeout, Phase::Headers);
             fail(s, 504, cx);
@@ -90,7 +101,7 @@ fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
     if s.res.input().len() >= limit {
-        return junk(s, cx);
+        return junk(s, Why::TooLarge, limit, cx);
     }
     Verdict::Wait
 }
@@ -108,6 +119,7 @@ fn ended(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         retry(s, false);
         return Verdict::Stop;
     }
+    refusal::count(s, Direction::Response);
     s.ends_in(Cause::Server, Phase::Headers);
     if silent && reused {
         // Nobody knows whether the server did it: the client learns what it would have without us.
@@ -208,7 +220,9 @@ fn retry(s: &mut Session, elsewhere: bool) {
 }
 
 /// The answer makes no sense.
-fn junk(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+#[cold]
+fn junk(s: &mut Session, why: Why, at: usize, cx: &mut Cx<'_>) -> Verdict {
+    refusal::keep(s, Direction::Response, why, at, cx);
     if !asks_again(s, RetryOn::JUNK_RESPONSE, cx) {
         s.ends_in(Cause::Proxy, Phase::Headers);
         fail(s, 502, cx);
@@ -263,7 +277,7 @@ fn tunnel(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> Verdict {
     }
     write_response(&s.txn.response, s.txn.response.version(), cx.scratch);
     if !put_head(s, len, cx) {
-        return junk(s, cx);
+        return junk(s, Why::TooLarge, len, cx);
     }
     s.txn.flags.set(TxnFlags::RESPONSE.with(TxnFlags::TUNNEL));
     s.txn.response_flow = Flow::Done;

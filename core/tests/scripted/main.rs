@@ -6,6 +6,7 @@
 
 mod backpressure;
 mod engines;
+mod errors;
 mod exchanges;
 mod exhaustion;
 mod half_close;
