@@ -137,12 +137,15 @@ fn lacks_accept(s: &Session) -> bool {
         && s.txn.response.named(b"sec-websocket-accept").next().is_none()
 }
 
+/// A switch goes through so many protocols at most: each is looked for among those offered.
+const LAYERS_MAX: usize = 8;
+
 /// Whether a 101 says what it switches to, and the client offered that (RFC 9110 section 7.8).
 fn switches_as_asked(s: &Session) -> bool {
     let (request, response) = (&s.txn.request, &s.txn.response);
-    let mut chosen = elements_of(response, Known::Upgrade).peekable();
-    chosen.peek().is_some()
-        && chosen.all(|protocol| {
+    let chosen = || elements_of(response, Known::Upgrade).take(LAYERS_MAX + 1);
+    (1..=LAYERS_MAX).contains(&chosen().count())
+        && chosen().all(|protocol| {
             elements_of(request, Known::Upgrade).any(|one| one.eq_ignore_ascii_case(protocol))
         })
 }

@@ -102,6 +102,7 @@ impl HeadScan {
     ) -> Scan {
         let &Start { kind, skip, .. } = start;
         let rest = &input[skip..];
+        self.note_look(rest.len().min(FIRST_LOOK_MAX));
         into.load(&rest[..rest.len().min(FIRST_LOOK_MAX)]);
         match take_regular(kind, into, limits.fields_max) {
             Some(len) => parsed(skip, len, check(kind, rest, into, limits)),
@@ -112,6 +113,7 @@ impl HeadScan {
     fn advance_and_parse(&mut self, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Scan {
         match self.advance_by(input, limits.lenient) {
             Scan::Complete { skip, len } => {
+                self.note_look(len);
                 parsed(skip, len, parse(self.kind(), &input[skip..skip + len], into, limits))
             }
             found => found,
@@ -532,6 +534,42 @@ mod tests {
         ];
         for (input, expected) in table {
             check_all_ways(HeadScan::response(), input, &limits, *expected);
+        }
+    }
+
+    /// However a head is cut, the bytes that are looked at are a few times its own: no part of it
+    /// is looked at again with each piece that comes.
+    #[test]
+    fn the_work_grows_with_the_bytes() {
+        let line = |fields: &str, count| {
+            let fields = fields.repeat(count);
+            format!("GET / HTTP/1.1\r\n{fields}\r\n")
+        };
+        let heads = [
+            line("", 0),
+            line("Host: a\r\n", 1),
+            line("a: b\r\n", 10_000),
+            line("a:b\r\n", 10_000),
+            line(&format!("X: {}\r\n", "y".repeat(60_000)), 1),
+            line(&format!("X:{}\r\n", "\t".repeat(60_000)), 1),
+            format!("{}{}", "\r\n".repeat(32), line("a: b\r\n", 100)),
+        ];
+        for (head, lenient) in heads.iter().flat_map(|head| [(head, false), (head, true)]) {
+            let limits = HeadLimits { fields_max: 100_000, lenient };
+            for piece in [1, 2, 3, 5, 64, 1_460] {
+                let (mut scan, mut model) = (HeadScan::request(), Head::new());
+                let mut end = 0;
+                let found = loop {
+                    end = (end + piece).min(head.len());
+                    let found = scan.parse(&head.as_bytes()[..end], &mut model, &limits);
+                    if found != Scan::NeedMore {
+                        break found;
+                    }
+                };
+                assert!(matches!(found, Scan::Complete { .. }), "{found:?}");
+                let most = 7 * head.len() + FIRST_LOOK_MAX;
+                assert!(scan.looked <= most, "{} of {}, {piece}", scan.looked, head.len());
+            }
         }
     }
 

@@ -30,6 +30,9 @@ pub struct HeadScan {
     /// Where the head starts, after the empty lines.
     skip: u32,
     kind: Kind,
+    /// Bytes looked at, those that were looked at twice counted twice.
+    #[cfg(test)]
+    pub(super) looked: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,9 +97,11 @@ impl HeadScan {
         };
         let seen = self.cursor as usize;
         let start = skip.max(seen.saturating_sub(END.len() - 1));
+        self.note_look(input.len() - start);
         if let Some(found) = find_end(&input[start..]) {
             return Scan::Complete { skip, len: start + found + END.len() - skip };
         }
+        self.note_look(input.len() - seen);
         match check_lines(input, seen, lenient) {
             Ok(cursor) => {
                 self.cursor = cursor as u32;
@@ -127,6 +132,14 @@ impl HeadScan {
             }
             [] | [b'\r'] => Err(Scan::NeedMore),
             [first, ..] => Err(Scan::Bad { at: skip, why: HeadError::of_first(first) }),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn note_look(&mut self, _bytes: usize) {
+        #[cfg(test)]
+        {
+            self.looked += _bytes;
         }
     }
 

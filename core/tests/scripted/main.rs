@@ -4,6 +4,7 @@
 // Knobs are set one by one, as a test needs them.
 #![allow(clippy::field_reassign_with_default)]
 
+mod attacks;
 mod backpressure;
 mod engines;
 mod errors;

@@ -89,6 +89,11 @@ fn answers() {
         (UPGRADE, switch("Connection: upgrade\r\nUpgrade: test, h2c\r\n"), "502".into()),
         (
             UPGRADE,
+            switch(&format!("Connection: upgrade\r\nUpgrade: test{}\r\n", ",test".repeat(8))),
+            "502".into(),
+        ),
+        (
+            UPGRADE,
             switch("Connection: upgrade\r\nUpgrade: Test\r\n"),
             "HTTP/1.1 101 Go\r\nconnection: upgrade\r\nupgrade: Test\r\n\r\n".into(),
         ),
