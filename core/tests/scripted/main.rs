@@ -16,6 +16,7 @@ mod http_response;
 mod listeners;
 mod logs;
 mod pipelining;
+mod policy;
 mod queue;
 mod random;
 mod resets;
