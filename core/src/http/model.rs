@@ -345,6 +345,16 @@ impl Head {
         self.index.fields.len()
     }
 
+    /// The value of the first field of that name with what follows it in memory, and how long it
+    /// is, if it is short.
+    #[inline]
+    pub(super) fn short_value(&self, known: Known) -> Option<(&[u8; WIDTH], usize)> {
+        let mut fields = self.index.candidates(known).iter();
+        let value = fields.find(|field| field.known == known)?.value();
+        let word = self.block.get(value.start..)?.first_chunk()?;
+        (value.len() <= WIDTH).then_some((word, value.len()))
+    }
+
     /// The value of the field of that name, if it is told at once that there is only one.
     pub(super) fn lone_value(&self, known: Known) -> Option<&[u8]> {
         self.index.lone(known).map(|field| &self.block[field.value()])

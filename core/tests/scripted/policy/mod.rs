@@ -24,7 +24,7 @@ const RESPONSES: &str = include_str!("../../../../tests/policy/responses.txt");
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// So many cuts of a message at most, evenly spread.
-const CUTS_MAX: usize = 40;
+const CUTS_MAX: usize = 24;
 
 fn cases(text: &str) -> Vec<Case> {
     let chapters = case::read(text).expect("the cases are well formed");
