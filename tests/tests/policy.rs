@@ -68,6 +68,7 @@ fn check(names: &[String]) -> Result<usize, String> {
         if update {
             fs::write(&path, case::write(&chapters)).map_err(|error| error.to_string())?;
         }
+        println!("{name}: {} cases", chosen(&chapters, names).len());
         files.push(chapters);
     }
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/http-policy.md");
