@@ -45,10 +45,12 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         // Nobody else has seen it yet: as if the head were malformed.
         return malformed(s, Why::Chunk(why), skip + len + at, cx);
     }
-    // An Upgrade in HTTP/1.0 is ignored (RFC 9110 section 7.8).
+    // An Upgrade in HTTP/1.0 is ignored (RFC 9110 section 7.8); so is one in front of a body, of
+    // which nobody could say in which protocol its rest is.
     let said = connection(&s.txn.request);
     let upgrade = said.upgrade
         && s.txn.request.version() == Version::V11
+        && matches!(body, Body::None | Body::Length(0))
         && s.txn.request.method() != Method::Connect;
     if upgrade && lacks_key(&s.txn.request) {
         return malformed(s, Why::Upgrade, skip + len, cx);

@@ -44,6 +44,10 @@ fn requests_that_lose_something() {
             "GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n",
         ),
         (
+            "POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: test\r\nContent-Length: 1\r\n\r\nx",
+            "POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\nx",
+        ),
+        (
             "GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: te\r\n\r\n",
             "GET / HTTP/1.1\r\nhost: a\r\n\r\n",
         ),
