@@ -142,6 +142,8 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, at: usize, epoch: u64) {
             }
         }
     }
+    // The clone in `state` would keep it open.
+    let _ = stream.shutdown(Shutdown::Both);
 }
 
 /// Notes what came. A whole request is taken out and its answer returned.
