@@ -25,13 +25,24 @@ pub struct Buf {
     start: u32,
     mid: u32,
     end: u32,
+    /// Bytes moved in the block or into it from another, for tests that look for work that grows
+    /// faster than what arrives.
+    #[cfg(debug_assertions)]
+    moved: u64,
 }
 
 impl Buf {
     /// An empty buffer on a block of at most 4 GiB.
     pub fn new(block: Box<[u8]>) -> Self {
         invariant!(u32::try_from(block.len()).is_ok());
-        let mut buf = Buf { block, start: 0, mid: 0, end: 0 };
+        let mut buf = Buf {
+            block,
+            start: 0,
+            mid: 0,
+            end: 0,
+            #[cfg(debug_assertions)]
+            moved: 0,
+        };
         buf.rewind();
         if planted!(BodyOfAnother) && buf.block.len() > 2_000 && buf.block[buf.end as usize] != 0 {
             buf.end += 1;
@@ -42,6 +53,22 @@ impl Buf {
     /// The block, for the pool that it came from. What is in the buffer is lost.
     pub fn into_block(self) -> Box<[u8]> {
         self.block
+    }
+
+    /// Bytes moved so far; counted in debug builds only.
+    pub fn moved(&self) -> u64 {
+        #[cfg(debug_assertions)]
+        return self.moved;
+        #[cfg(not(debug_assertions))]
+        0
+    }
+
+    #[inline(always)]
+    fn note_move(&mut self, _bytes: usize) {
+        #[cfg(debug_assertions)]
+        {
+            self.moved += _bytes as u64;
+        }
     }
 
     /// The free bytes behind the input, for a receive. May be empty.
@@ -143,6 +170,7 @@ impl Buf {
             let at = self.mid as usize;
             self.block.copy_within(at + n..self.end as usize, at);
             self.end -= n as u32;
+            self.note_move(self.end as usize - at);
         }
     }
 
@@ -167,6 +195,7 @@ impl Buf {
             return false;
         }
         sometimes!(HeadMoved);
+        self.note_move(len);
         // Move the output to the front and the rest to where it fits behind.
         let rest = (mid - start) + new.len();
         if rest + (end - body) <= self.block.len() && rest >= body {
@@ -195,6 +224,7 @@ impl Buf {
         if kept < taken {
             self.block.copy_within(mid + taken..self.end as usize, mid + kept);
             self.end -= (taken - kept) as u32;
+            self.note_move(self.end as usize - (mid + kept));
         }
         self.mid += kept as u32;
         if self.start == self.end {
@@ -206,6 +236,7 @@ impl Buf {
     /// Moves what it holds to the front of the block, so that all free bytes are room.
     pub fn compact(&mut self) {
         if self.start > 0 {
+            self.note_move(self.len());
             self.block.copy_within(self.start as usize..self.end as usize, 0);
             self.mid -= self.start;
             self.end -= self.start;
@@ -222,6 +253,7 @@ impl Buf {
         let at = self.start as usize;
         let bytes = &other.block[other.start as usize..other.end as usize];
         self.block[at..at + bytes.len()].copy_from_slice(bytes);
+        self.note_move(other.len());
         self.mid = self.start + (other.mid - other.start);
         self.end = self.start + (other.end - other.start);
     }

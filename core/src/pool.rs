@@ -33,6 +33,8 @@ pub struct Pools {
     live: [u32; CLASSES],
     /// Blocks made since the start, for the dump and the tests.
     pub made: u64,
+    /// Bytes moved in buffers that were given back; counted in debug builds only.
+    pub moved: u64,
 }
 
 impl Pools {
@@ -41,7 +43,7 @@ impl Pools {
         let medium = tunables.bufsize.max(256) as usize;
         let large = (tunables.recv_size as usize).max(medium);
         let size = [SMALL.min(medium), medium, large, (tunables.forward_size as usize).max(large)];
-        Pools { free: Default::default(), size, live: [0; CLASSES], made: 0 }
+        Pools { free: Default::default(), size, live: [0; CLASSES], made: 0, moved: 0 }
     }
 
     /// An empty buffer.
@@ -61,6 +63,7 @@ impl Pools {
     /// Takes a buffer back; what is in it is lost.
     #[inline]
     pub fn give(&mut self, buf: Buf) {
+        self.moved += buf.moved();
         let block = buf.into_block();
         let c = self.class_of(block.len());
         self.live[c] -= 1;

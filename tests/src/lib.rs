@@ -7,3 +7,4 @@ pub mod contract;
 pub mod daemon;
 pub mod differential;
 pub mod exchanges;
+pub mod policy;

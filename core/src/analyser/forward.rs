@@ -1,12 +1,13 @@
 //! Passes bodies: by `to_forward` where the length is known, decoded and encoded anew where it is
 //! chunked.
 
-use super::{Verdict, answer};
+use super::{Verdict, answer, refusal};
 use crate::buf::Buf;
 use crate::channel::{Analysers, Facts};
 use crate::fault::{Cause, Phase};
-use crate::http::{CHUNK_HEAD_MAX, Chunk, LAST_CHUNK, write_chunk_head, write_request};
+use crate::http::{CHUNK_HEAD_MAX, Chunk, ChunkError, LAST_CHUNK, write_chunk_head, write_request};
 use crate::pool::{Class, Pools};
+use crate::proxy::shared::errors::{Direction, Why};
 use crate::session::{Cx, Session};
 use crate::side::State;
 use crate::time::Deadline;
@@ -37,6 +38,7 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             let moved = recode(&mut s.txn.request_flow, &mut s.req.buf, false, cx.pools);
             s.req.added += moved.grown;
             if moved.bad {
+                note_fault(s, Direction::Request, moved.fault, cx);
                 return refuse_body(s, cx);
             }
         }
@@ -76,16 +78,16 @@ fn refuse_body(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     Verdict::Stop
 }
 
-/// Whether what is there of a chunked body is malformed already.
-pub(super) fn begins_badly(bytes: &[u8]) -> bool {
-    let mut decoder = crate::http::ChunkDecoder::default();
-    let mut at = 0;
-    loop {
-        match decoder.step(&bytes[at..]) {
-            Chunk::Bad(_) => return true,
-            Chunk::NeedMore | Chunk::End(_) => return false,
-            Chunk::Skip(n) | Chunk::Data(n) => at += n,
-        }
+#[cold]
+fn note_fault(
+    s: &mut Session,
+    direction: Direction,
+    fault: Option<(usize, ChunkError)>,
+    cx: &Cx<'_>,
+) {
+    match fault {
+        Some((at, why)) => refusal::keep(s, direction, Why::Chunk(why), at, cx),
+        None => refusal::count(s, direction),
     }
 }
 
@@ -122,6 +124,7 @@ pub(super) fn response(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             // HAProxy's log counts 1 for the end of the trailers, which are dropped here.
             s.txn.body_bytes += moved.data + u64::from(s.txn.response_flow.is_done());
             if moved.bad {
+                note_fault(s, Direction::Response, moved.fault, cx);
                 s.ends_in(Cause::Server, Phase::Data);
                 return truncate(s);
             }
@@ -187,6 +190,8 @@ struct Moved {
     grown: i64,
     /// The coding is broken.
     bad: bool,
+    /// Where in what is left, and how.
+    fault: Option<(usize, ChunkError)>,
 }
 
 /// Decodes what is there of a chunked body and encodes it anew, in place. With `bare` no framing
@@ -208,7 +213,8 @@ fn recode(flow: &mut Flow, buf: &mut Option<Buf>, bare: bool, pools: &mut Pools)
         moved.data += pass.data;
         moved.grown += held.len() as i64 - before as i64;
         *buf = Some(held);
-        moved.bad |= pass.bad;
+        moved.bad |= pass.fault.is_some();
+        moved.fault = pass.fault;
         if pass.done {
             *flow = Flow::Done;
         }
@@ -225,7 +231,8 @@ struct Pass {
     taken: usize,
     data: u64,
     done: bool,
-    bad: bool,
+    /// What is wrong, and where behind what was taken.
+    fault: Option<(usize, ChunkError)>,
     /// Framing that did not fit into the gap; the pass stopped there.
     owed: [u8; CHUNK_HEAD_MAX + 8],
     owed_len: usize,
@@ -235,6 +242,7 @@ struct Pass {
 fn pass(recoder: &mut Recoder, bytes: &mut [u8], bare: bool) -> (usize, usize, Pass) {
     let mut p = Pass::default();
     while p.taken < bytes.len() && p.owed_len == 0 {
+        let before = recoder.decoder;
         match recoder.decoder.step(&bytes[p.taken..]) {
             Chunk::NeedMore => break,
             Chunk::Skip(n) => {
@@ -276,8 +284,8 @@ fn pass(recoder: &mut Recoder, bytes: &mut [u8], bare: bool) -> (usize, usize, P
                 p.done = true;
                 break;
             }
-            Chunk::Bad(_) => {
-                p.bad = true;
+            Chunk::Bad(why) => {
+                p.fault = Some((refusal::fault_at(before, &bytes[p.taken..]), why));
                 break;
             }
         }

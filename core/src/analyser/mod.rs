@@ -9,6 +9,7 @@ pub mod forward;
 mod process_backend;
 mod process_frontend;
 mod process_response;
+mod refusal;
 mod switching;
 pub mod tarpit;
 mod tcp_inspect;

@@ -1,8 +1,9 @@
 //! The tarpit: a request is held for a while, then refused.
 
-use super::{Verdict, answer};
+use super::{Verdict, answer, refusal};
 use crate::channel::{Analysers, Facts};
 use crate::fault::{Cause, Phase};
+use crate::proxy::shared::errors::Direction;
 use crate::proxy::spec::ProxyId;
 use crate::session::{Cx, Session};
 use crate::time::{Deadline, Duration};
@@ -30,6 +31,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 pub fn release(s: &mut Session, cx: &mut Cx<'_>) {
     let status = s.txn.status;
     s.times.queued = Some(cx.now.mono);
+    refusal::count(s, Direction::Request);
     s.ends_in(Cause::Proxy, Phase::Tarpit);
     answer(s, status, cx);
 }

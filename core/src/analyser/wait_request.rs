@@ -1,9 +1,11 @@
 //! Waits for a whole request head and understands it, or refuses it.
 
-use super::{Verdict, answer_shaped, forward};
+use super::{Verdict, answer_shaped, refusal};
 use crate::channel::Facts;
 use crate::fault::{Cause, Phase};
 use crate::http::{Body, Head, HeadLimits, Known, Method, Scan, Version, connection, request_body};
+use crate::proxy::shared::errors::{Direction, Why};
+use crate::proxy::spec::Options;
 use crate::reply::Shape;
 use crate::session::{Cx, Session};
 use crate::sometimes;
@@ -17,25 +19,44 @@ const WEBSOCKET_KEY_LEN: usize = 24;
 #[inline]
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let input = s.req.buf.as_ref().map_or(&[][..], |b| b.input());
-    let limits = HeadLimits::of(cx.site.tunables.maxhdr);
+    let options = cx.site.proxy(s.frontend).options;
+    let mut limits = HeadLimits::of(cx.site.tunables.maxhdr);
+    limits.lenient = options.has(Options::ACCEPT_INVALID_REQUEST);
     let (skip, len) = match s.txn.request_scan.parse(input, &mut s.txn.request, &limits) {
         Scan::Complete { skip, len } => (skip, len),
-        Scan::Bad { .. } => return refuse(s, 400, Cause::Proxy, cx),
+        Scan::Bad { at, why } => return malformed(s, Why::Head(why), at, cx),
         Scan::NeedMore => return incomplete(s, cx),
     };
     let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
     if len > limit {
-        return refuse(s, 400, Cause::Proxy, cx);
+        return malformed(s, Why::TooLarge, limit, cx);
     }
-    let Ok(body) = request_body(&s.txn.request) else {
-        return refuse(s, 400, Cause::Proxy, cx);
+    let body = match request_body(&s.txn.request) {
+        Ok(body) => body,
+        Err(why) => {
+            let at = skip + refusal::framing_at(&input[skip..skip + len]);
+            return malformed(s, Why::Framing(why), at, cx);
+        }
     };
-    if body == Body::Chunked && forward::begins_badly(&input[skip + len..]) {
-        // Nobody else has seen it yet: as if the head were malformed.
-        return refuse(s, 400, Cause::Proxy, cx);
-    }
-    if is_ignored_by_some(&s.txn.request, body) {
+    if s.txn.request.version() == Version::V10 && ignores_body(s.txn.request.method(), body) {
+        refusal::keep(s, Direction::Request, Why::Payload, skip + len, cx);
         return refuse(s, 413, Cause::Proxy, cx);
+    }
+    if body == Body::Chunked
+        && let Some((at, why)) = refusal::chunk_fault(&input[skip + len..])
+    {
+        // Nobody else has seen it yet: as if the head were malformed.
+        return malformed(s, Why::Chunk(why), skip + len + at, cx);
+    }
+    // An Upgrade in HTTP/1.0 is ignored (RFC 9110 section 7.8); so is one in front of a body, of
+    // which nobody could say in which protocol its rest is.
+    let said = connection(&s.txn.request);
+    let upgrade = said.upgrade
+        && s.txn.request.version() == Version::V11
+        && matches!(body, Body::None | Body::Length(0))
+        && s.txn.request.method() != Method::Connect;
+    if upgrade && lacks_key(&s.txn.request) {
+        return malformed(s, Why::Upgrade, skip + len, cx);
     }
     if let Some(buf) = &mut s.req.buf {
         buf.skip(skip + len);
@@ -44,19 +65,11 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let txn = &mut s.txn;
     txn.flags.set(TxnFlags::REQUEST);
     txn.request_flow = Flow::of(body);
-    let said = connection(&txn.request);
     if !said.keeps_alive(txn.request.version()) {
         txn.flags.set(TxnFlags::CLIENT_CLOSE.with(TxnFlags::CLIENT_ASKED_CLOSE));
     }
-    // As in HAProxy, nobody switches behind a body: who looks for its end where sees another
-    // protocol begin there.
-    let bare = matches!(body, Body::None | Body::Length(0));
-    if said.upgrade && bare && txn.request.method() != Method::Connect {
+    if upgrade {
         txn.flags.set(TxnFlags::UPGRADE);
-        if names_websocket(&txn.request) && !has_websocket_key(&txn.request) {
-            txn.flags.clear(TxnFlags::REQUEST);
-            return refuse(s, 400, Cause::Proxy, cx);
-        }
     }
     s.request_expiry = Deadline::NEVER;
     if s.txn.request_flow.is_done() {
@@ -64,14 +77,6 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     s.times.request = Some(cx.now.mono);
     Verdict::Done
-}
-
-/// Whether an old server may take a request's body for the next request: HTTP/1.0 gave these
-/// methods none (RFC 1945 section 8).
-fn is_ignored_by_some(head: &Head, body: Body) -> bool {
-    let none = matches!(body, Body::None | Body::Length(0));
-    let bodyless = matches!(head.method(), Method::Get | Method::Head | Method::Delete);
-    !none && bodyless && head.version() == Version::V10
 }
 
 /// The head is not whole: is it still to be waited for?
@@ -90,30 +95,46 @@ fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     // What is held and still not whole would have to become longer than that.
     if held >= limit {
-        return refuse(s, 400, Cause::Proxy, cx);
+        return malformed(s, Why::TooLarge, limit, cx);
     }
     sometimes!(PartialHead, held > 0);
     Verdict::Wait
 }
 
+/// Whether a server of HTTP/1.0 days reads the body as the next request.
+fn ignores_body(method: Method, body: Body) -> bool {
+    let bodyless = matches!(method, Method::Get | Method::Head | Method::Delete);
+    bodyless && !matches!(body, Body::None | Body::Length(0))
+}
+
 /// The client reset the connection: nobody is there to be told.
 fn gone(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    refusal::count(s, Direction::Request);
     s.ends_in(Cause::Client, Phase::Request);
     s.txn.status = 400;
     s.abort(cx);
     Verdict::Stop
 }
 
+/// It can be no request, whatever follows.
+#[cold]
+fn malformed(s: &mut Session, why: Why, at: usize, cx: &mut Cx<'_>) -> Verdict {
+    refusal::keep(s, Direction::Request, why, at, cx);
+    refuse(s, 400, Cause::Proxy, cx)
+}
+
 fn refuse(s: &mut Session, status: u16, cause: Cause, cx: &mut Cx<'_>) -> Verdict {
+    refusal::count(s, Direction::Request);
     s.ends_in(cause, Phase::Request);
     answer_shaped(s, status, Shape::Parser, cx);
     Verdict::Stop
 }
 
-/// Whether there is a key that can be one (RFC 6455 section 4.2.1); what it is, is the server's
-/// affair.
-fn has_websocket_key(head: &Head) -> bool {
-    head.named(b"sec-websocket-key").any(|key| key.len() == WEBSOCKET_KEY_LEN)
+/// Whether it is a WebSocket handshake without a key that can be one (RFC 6455 section 4.2.1);
+/// what it is, is the server's affair.
+fn lacks_key(head: &Head) -> bool {
+    let can_be = |key: &[u8]| key.len() == WEBSOCKET_KEY_LEN;
+    names_websocket(head) && !head.named(b"sec-websocket-key").any(can_be)
 }
 
 /// Whether the Upgrade field names WebSocket (RFC 6455 section 4.1).

@@ -2,15 +2,16 @@
 //! that is safe.
 
 use super::wait_request::names_websocket;
-use super::{Verdict, answer};
+use super::{Verdict, answer, refusal};
 use crate::channel::{Analysers, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, Head, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version, connection,
-    response_body, settle, strip_hop_by_hop, write_response,
+    Body, HeadError, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version, connection,
+    elements_of, response_body, settle, strip_hop_by_hop, write_response,
 };
 use crate::pool::Class;
-use crate::proxy::spec::RetryOn;
+use crate::proxy::shared::errors::{Direction, Why};
+use crate::proxy::spec::{Options, RetryOn};
 use crate::session::{Cx, Session, SessionFlags};
 use crate::side::Step;
 use crate::sometimes;
@@ -22,33 +23,46 @@ use crate::txn::{Flow, TxnFlags};
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     loop {
         let input = s.res.buf.as_ref().map_or(&[][..], |b| b.input());
-        let limits = HeadLimits::of(cx.site.tunables.maxhdr);
+        let options = cx.site.proxy(s.backend).options;
+        let mut limits = HeadLimits::of(cx.site.tunables.maxhdr);
+        limits.lenient = options.has(Options::ACCEPT_INVALID_RESPONSE);
         let len = match s.txn.response_scan.parse(input, &mut s.txn.response, &limits) {
             Scan::Complete { skip: 0, len } => len,
-            Scan::Complete { .. } | Scan::Bad { .. } => return junk(s, cx),
+            Scan::Complete { skip, .. } => {
+                return junk(s, Why::Head(HeadError::EmptyLines), skip, cx);
+            }
+            Scan::Bad { at, why } => return junk(s, Why::Head(why), at, cx),
             Scan::NeedMore => return incomplete(s, cx),
         };
         let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
         if len > limit {
-            return junk(s, cx);
+            return junk(s, Why::TooLarge, limit, cx);
         }
         let method = s.txn.request.method();
-        let Ok(body) = response_body(&s.txn.response, method) else {
-            return junk(s, cx);
+        let body = match response_body(&s.txn.response, method) {
+            Ok(body) => body,
+            Err(why) => {
+                let at = refusal::framing_at(&input[..len]);
+                return junk(s, Why::Framing(why), at, cx);
+            }
         };
-        if body == Body::Chunked && super::forward::begins_badly(&input[len..]) {
-            return junk(s, cx);
+        if body == Body::Chunked
+            && let Some((at, why)) = refusal::chunk_fault(&input[len..])
+        {
+            return junk(s, Why::Chunk(why), len + at, cx);
         }
-        if s.txn.response.status() == 101 && (lacks_accept(s) || !switches(&s.txn.response)) {
-            return junk(s, cx);
+        if s.txn.response.status() == 101 && lacks_accept(s) {
+            return junk(s, Why::Upgrade, len, cx);
         }
         s.txn.count_head(body);
         match s.txn.response.status() {
-            101 if s.txn.is(TxnFlags::UPGRADE) => return tunnel(s, len, cx),
-            101 => return junk(s, cx),
+            101 if s.txn.is(TxnFlags::UPGRADE) && switches_as_asked(s) => {
+                return tunnel(s, len, cx);
+            }
+            101 => return junk(s, Why::Upgrade, len, cx),
             100..=199 if !planted!(InterimFinal) => {
                 if !interim(s, len, cx) {
-                    return junk(s, cx);
+                    return junk(s, Why::TooLarge, len, cx);
                 }
             }
             _ if body == Body::Tunnel => return tunnel(s, len, cx),
@@ -75,6 +89,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if s.res.is(Facts::READ_TIMEOUT) {
         s.res.facts.clear(Facts::READ_TIMEOUT);
+        refusal::count(s, Direction::Response);
         if !asks_again(s, RetryOn::RESPONSE_TIMEOUT, cx) {
             s.ends_in(Cause::ServerTimeout, Phase::Headers);
             answer(s, 504, cx);
@@ -86,7 +101,7 @@ fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
     if s.res.input().len() >= limit {
-        return junk(s, cx);
+        return junk(s, Why::TooLarge, limit, cx);
     }
     Verdict::Wait
 }
@@ -104,6 +119,7 @@ fn ended(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         retry(s, false);
         return Verdict::Stop;
     }
+    refusal::count(s, Direction::Response);
     s.ends_in(Cause::Server, Phase::Headers);
     if silent && reused {
         // Nobody knows whether the server did it: the client learns what it would have without us.
@@ -121,9 +137,17 @@ fn lacks_accept(s: &Session) -> bool {
         && s.txn.response.named(b"sec-websocket-accept").next().is_none()
 }
 
-/// Whether a 101 names the protocol, for this hop (RFC 9110 section 7.8).
-fn switches(head: &Head) -> bool {
-    head.has(Known::Upgrade) && connection(head).upgrade
+/// A switch goes through so many protocols at most: each is looked for among those offered.
+const LAYERS_MAX: usize = 8;
+
+/// Whether a 101 says what it switches to, and the client offered that (RFC 9110 section 7.8).
+fn switches_as_asked(s: &Session) -> bool {
+    let (request, response) = (&s.txn.request, &s.txn.response);
+    let chosen = || elements_of(response, Known::Upgrade).take(LAYERS_MAX + 1);
+    (1..=LAYERS_MAX).contains(&chosen().count())
+        && chosen().all(|protocol| {
+            elements_of(request, Known::Upgrade).any(|one| one.eq_ignore_ascii_case(protocol))
+        })
 }
 
 /// Whether the server asks for NTLM or Negotiate, which authenticate connections and not requests:
@@ -200,7 +224,9 @@ fn retry(s: &mut Session, elsewhere: bool) {
 }
 
 /// The answer makes no sense.
-fn junk(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+#[cold]
+fn junk(s: &mut Session, why: Why, at: usize, cx: &mut Cx<'_>) -> Verdict {
+    refusal::keep(s, Direction::Response, why, at, cx);
     if !asks_again(s, RetryOn::JUNK_RESPONSE, cx) {
         s.ends_in(Cause::Proxy, Phase::Headers);
         answer(s, 502, cx);
@@ -213,9 +239,12 @@ fn junk(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 fn interim(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
     s.txn.response_scan = HeadScan::response();
     cx.scratch.clear();
+    // It has no body, and what it says of the connection is for us.
+    if strip_hop_by_hop(&mut s.txn.response, UpgradeField::Strip).close {
+        s.txn.flags.set(TxnFlags::SERVER_CLOSE);
+    }
     if s.txn.request.version() == Version::V11 {
         s.txn.flags.set(TxnFlags::INTERIM);
-        strip_hop_by_hop(&mut s.txn.response, UpgradeField::Strip);
         settle(&mut s.txn.response, Body::None);
         write_response(&s.txn.response, s.txn.response.version(), cx.scratch);
     }
@@ -245,9 +274,15 @@ fn tunnel(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> Verdict {
     s.times.response = Some(cx.now.mono);
     cx.scratch.clear();
     settle(&mut s.txn.response, Body::Tunnel);
+    // What else it says of the connection is for us; mostly there is nothing.
+    let said = connection(&s.txn.response);
+    let odd = said.nominates || said.keep_alive || said.close;
+    if odd || !said.upgrade || s.txn.response.has(Known::KeepAlive) {
+        strip_hop_by_hop(&mut s.txn.response, UpgradeField::Keep);
+    }
     write_response(&s.txn.response, s.txn.response.version(), cx.scratch);
     if !put_head(s, len, cx) {
-        return junk(s, cx);
+        return junk(s, Why::TooLarge, len, cx);
     }
     s.txn.flags.set(TxnFlags::RESPONSE.with(TxnFlags::TUNNEL));
     s.txn.response_flow = Flow::Done;

@@ -11,7 +11,7 @@ use super::args::Args;
 use super::draft::Draft;
 
 /// Options that are one bit, take no argument, and may be negated.
-const BITS: [(&str, Options); 16] = [
+const BITS: [(&str, Options); 18] = [
     ("http-pretend-keepalive", Options::PRETEND_KEEPALIVE),
     ("prefer-last-server", Options::PREFER_LAST_SERVER),
     ("dontlognull", Options::DONT_LOG_NULL),
@@ -28,6 +28,8 @@ const BITS: [(&str, Options); 16] = [
     ("http-no-delay", Options::HTTP_NO_DELAY),
     ("logasap", Options::LOG_ASAP),
     ("independent-streams", Options::INDEPENDENT_STREAMS),
+    ("accept-invalid-http-request", Options::ACCEPT_INVALID_REQUEST),
+    ("accept-invalid-http-response", Options::ACCEPT_INVALID_RESPONSE),
 ];
 
 /// More of them, which concern sockets.
@@ -39,7 +41,9 @@ const SOCKET_BITS: [(&str, Options); 4] = [
 ];
 
 /// Without effect, with a warning, unless the mode is HTTP.
-const HTTP_ONLY: [&str; 5] = [
+const HTTP_ONLY: [&str; 7] = [
+    "accept-invalid-http-request",
+    "accept-invalid-http-response",
     "http-pretend-keepalive",
     "prefer-last-server",
     "http-ignore-probes",

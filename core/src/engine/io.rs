@@ -184,8 +184,7 @@ impl<P: Poller> Receiver<'_, P> {
             }
             let only_forwards = channel.to_forward >= self.pools.size(Class::Forward) as u64;
             let reserve = if only_forwards { 0 } else { self.reserve };
-            let Some(buf) = make_room(channel, self.pools, reserve) else { break };
-            let offered = buf.room().len() - reserve;
+            let Some((buf, offered)) = make_room(channel, self.pools, reserve) else { break };
             match self.net.recv(sock, &mut buf.room()[..offered]) {
                 Io::Done(n) => {
                     buf.commit(n);
@@ -234,21 +233,28 @@ impl<P: Poller> Receiver<'_, P> {
     }
 }
 
-/// The channel's buffer with room worth a receive beyond `reserve`; none if what it holds has to
-/// leave first.
+/// So much room in a small buffer is worth a receive.
+const ROOM_WORTH: usize = 64;
+
+/// The channel's buffer with room worth a receive beyond `reserve`, and how much; none if what it
+/// holds has to leave first.
 #[inline]
 fn make_room<'a>(
     channel: &'a mut Channel,
     pools: &mut Pools,
     reserve: usize,
-) -> Option<&'a mut crate::buf::Buf> {
-    let held = channel.buf.take()?;
-    // A small buffer holds what was left at the end of a turn: more comes now.
-    let mut buf = if held.capacity() < pools.size(Class::Large) {
-        pools.grow(held, Class::Large)
-    } else {
-        held
-    };
+) -> Option<(&'a mut crate::buf::Buf, usize)> {
+    let mut held = channel.buf.take()?;
+    // A small buffer holds what was left at the end of a turn: more comes now. Of a head that comes
+    // in small pieces what is there is not moved each time: the piece has room behind it. If it has
+    // not, there is more.
+    let room = held.room().len();
+    let small = held.capacity() < pools.size(Class::Large);
+    let partial = small && held.output_len() == 0 && channel.to_forward == 0;
+    if partial && room >= ROOM_WORTH {
+        return Some((channel.buf.insert(held), room));
+    }
+    let mut buf = if small { pools.grow(held, Class::Large) } else { held };
     let little = buf.capacity() / 4 + reserve;
     // Nothing will leave by itself what only analysers hold.
     let worth_moving = buf.len() <= buf.capacity() / 2 || buf.output_len() == 0;
@@ -258,7 +264,7 @@ fn make_room<'a>(
     let room = buf.room().len();
     let enough = room > reserve && (room >= little || buf.output_len() == 0);
     let buf = channel.buf.insert(buf);
-    enough.then_some(buf)
+    enough.then_some((buf, room.saturating_sub(reserve)))
 }
 
 /// Whether there is room although nothing is about to be sent, which would have it looked at again;

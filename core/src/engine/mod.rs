@@ -325,6 +325,11 @@ impl Engine {
         core::mem::take(&mut self.notices)
     }
 
+    /// The buffers: how many there are, and what was moved in them.
+    pub fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
     /// Sessions that run.
     pub fn sessions(&self) -> usize {
         self.sessions.len()

@@ -8,6 +8,7 @@ use crate::conn::{ClientFlags, NO_CONN};
 use crate::fds::Owner;
 use crate::poller::{Close, Connecting, Poller, Ready};
 use crate::pool::Class;
+use crate::proxy::shared::errors::{Direction, Event};
 use crate::proxy::shared::{Cancel, Gauge};
 use crate::proxy::spec::{Mode, Reuse};
 use crate::session::{Cx, NO_SERVER, Session, SessionFlags, Want};
@@ -76,7 +77,47 @@ impl Engine {
         let Engine { sessions, clients, pools, site, scratch, now, .. } = self;
         let s = &mut sessions[id as usize];
         let client = &mut clients[s.client as usize];
-        s.process(woken, &mut Cx { now: *now, site, pools, client, scratch })
+        let want = s.process(woken, &mut Cx { now: *now, site, pools, client, scratch });
+        if s.refusal.is_some() {
+            self.note_refusal(id);
+        }
+        want
+    }
+
+    /// Counts a message that the session has refused, and keeps it for `show errors`.
+    #[cold]
+    fn note_refusal(&mut self, id: u32) {
+        let s = &mut self.sessions[id as usize];
+        let Some(refusal) = s.refusal.take() else { return };
+        let server = s.has_server().then_some(s.back.server);
+        match refusal.direction {
+            Direction::Request => {
+                self.shared.gauge_add(self.id, Gauge::RequestErrors(s.frontend), 1);
+            }
+            Direction::Response => {
+                self.shared.gauge_add(self.id, Gauge::ResponseErrors(s.backend), 1);
+                if let Some(server) = server {
+                    self.shared.gauge_add(self.id, Gauge::ServerResponseErrors(server), 1);
+                }
+            }
+        }
+        let Some(message) = refusal.message else { return };
+        let client = &self.clients[s.client as usize];
+        self.shared.keep_error(Box::new(Event {
+            number: 0,
+            when: self.now.wall,
+            direction: refusal.direction,
+            frontend: s.frontend,
+            backend: s.has_request().then_some(s.backend),
+            server,
+            source: client.peer,
+            flags: [
+                u32::from(client.flags.bits()),
+                u32::from(s.flags.bits()),
+                u32::from(s.txn.flags.bits()),
+            ],
+            message,
+        }));
     }
 
     /// Before the session sleeps: buffers only while there are bytes, and its deadline.

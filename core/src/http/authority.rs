@@ -1,7 +1,8 @@
-//! Which form of target fits which method (RFC 9112 section 3.2), and whether an absolute target
-//! agrees with Host. Not a URI parser: path and query are rules' business.
+//! Which form of target fits which method (RFC 9112 section 3.2), whether Host is a host, and
+//! whether an absolute target agrees with it. Not a URI parser: path and query are rules' business.
 
 use super::HeadError;
+use super::find::odd_in_name;
 use super::known::{Known, Method};
 use super::model::Head;
 
@@ -29,6 +30,47 @@ pub(super) fn check_target(head: &Head) -> Result<(), HeadError> {
         }
     }
 }
+
+/// Accepts a Host that is empty, or a host with or without a port (RFC 9112 section 3.2). Whoever
+/// builds a URL of anything else reaches another place than the rules have seen.
+#[inline]
+pub(super) fn check_host_value(head: &Head) -> Result<(), HeadError> {
+    // Most are short, and all of the plainest bytes.
+    if let Some((word, len)) = head.short_value(Known::Host)
+        && odd_in_name(word) & ((1 << len) - 1) == 0
+    {
+        return Ok(());
+    }
+    match head.value(Known::Host) {
+        Some(host) if !is_host(host) => Err(HeadError::Host),
+        _ => Ok(()),
+    }
+}
+
+fn is_host(host: &[u8]) -> bool {
+    let name_len = host.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(host.len());
+    match &host[name_len..] {
+        [] => true,
+        [b':', port @ ..] if name_len > 0 => is_port(port),
+        _ => split_port(host).is_some(),
+    }
+}
+
+/// What nearly all names and IPv4 addresses are made of.
+fn is_name_byte(byte: u8) -> bool {
+    NAME_BYTES[usize::from(byte)]
+}
+
+static NAME_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let b = byte as u8;
+        table[byte] = b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+        byte += 1;
+    }
+    table
+};
 
 fn check_host(head: &Head, authority: &[u8], default_port: &[u8]) -> Result<(), HeadError> {
     match head.value(Known::Host) {
@@ -110,6 +152,69 @@ fn agree(authority: &[u8], host: &[u8], default_port: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::http::Version;
+    use crate::http::token::is_value_byte;
+
+    #[test]
+    fn hosts() {
+        for (host, good) in [
+            ("", true),
+            ("a", true),
+            ("a-b.example_c.", true),
+            ("127.0.0.1:8080", true),
+            ("a:", true),
+            ("a:65535", true),
+            ("[::1]", true),
+            ("[fe80::1%25eth0]:80", true),
+            ("a,b", true),
+            ("%61~!$&'()*+;=:1", true),
+            ("a:65536", false),
+            ("a:000080", false),
+            ("a:x", false),
+            ("a:80:80", false),
+            (":80", false),
+            ("a b", false),
+            ("a, b", false),
+            ("a/b", false),
+            ("a?b", false),
+            ("a#b", false),
+            ("a\\b", false),
+            ("u@a", false),
+            ("u:p@a", false),
+            ("http://a", false),
+            ("[::1", false),
+            ("::1", false),
+            ("[::1]x", false),
+            ("a]", false),
+            ("<a>", false),
+            ("\"a\"", false),
+            ("{a}", false),
+            ("a\tb", false),
+            ("\u{e9}", false),
+        ] {
+            let mut head = Head::new();
+            head.push_known(Known::Host, host.as_bytes());
+            let expected = if good { Ok(()) } else { Err(HeadError::Host) };
+            assert_eq!(check_host_value(&head), expected, "{host}");
+        }
+        assert_eq!(check_host_value(&Head::new()), Ok(()), "none");
+        for byte in 0..=255u8 {
+            let host = [b'a', byte, b'b'];
+            let slow = byte != b':' && split_port(&host).is_some();
+            assert_eq!(is_host(&host), slow, "{byte:#x}");
+            if is_value_byte(byte) {
+                // Short and long, at the end of the block and before it.
+                for (len, behind) in [(3, 0), (3, 3), (13, 0), (14, 1), (40, 3)] {
+                    let mut head = Head::new();
+                    let host = [&b"a".repeat(len - 2), &[byte, b'b'][..]].concat();
+                    head.push_known(Known::Host, &host);
+                    for _ in 0..behind {
+                        head.push_known(Known::Accept, b"a/b");
+                    }
+                    assert_eq!(check_host_value(&head).is_ok(), slow, "{byte:#x} {len}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn target_and_method() {

@@ -7,10 +7,10 @@ use super::find::{END, find_end};
 use super::scan::{Kind, check_lines};
 use super::token::{is_blank, is_target_byte, is_token_byte, is_value_byte};
 
-/// The first thing that is wrong with `input` as one whole head of that kind, but for what only
-/// the lines together say: a target that does not fit, a second Host.
+/// The first thing that is wrong with `input` as one whole head of that kind, but for what the
+/// lines mean: a target that does not fit, a Host that is none, a second one.
 pub(super) fn diagnose(kind: Kind, input: &[u8], fields_max: usize) -> Option<BadHead> {
-    if let Err(bad) = check_lines(input, 0) {
+    if let Err(bad) = check_lines(input, 0, false) {
         return Some(bad);
     }
     match find_end(input) {
@@ -40,9 +40,10 @@ fn first_fault(kind: Kind, lines: &[u8], fields_max: usize) -> Option<BadHead> {
     None
 }
 
+/// Where in a line something is wrong, and what.
 type Fault = Option<(usize, HeadError)>;
 
-fn request_line(line: &[u8]) -> Fault {
+pub(super) fn request_line(line: &[u8]) -> Fault {
     let method = run(line, is_token_byte);
     if method == 0 || line.get(method) != Some(&b' ') {
         return Some((method, HeadError::Method));
@@ -57,7 +58,7 @@ fn request_line(line: &[u8]) -> Fault {
     (!is_version(version)).then_some((end + 1, HeadError::Version))
 }
 
-fn status_line(line: &[u8]) -> Fault {
+pub(super) fn status_line(line: &[u8]) -> Fault {
     let Some((version, rest)) = line.split_at_checked(8) else {
         return Some((0, HeadError::Version));
     };
@@ -86,16 +87,16 @@ fn field(line: &[u8]) -> Fault {
     }
 }
 
-fn control(text: &[u8], at: usize) -> Fault {
+pub(super) fn control(text: &[u8], at: usize) -> Fault {
     let clean = run(text, is_value_byte);
     (clean < text.len()).then_some((at + clean, HeadError::Control))
 }
 
-fn is_version(text: &[u8]) -> bool {
+pub(super) fn is_version(text: &[u8]) -> bool {
     matches!(text, b"HTTP/1.0" | b"HTTP/1.1")
 }
 
 /// How many bytes at the start are of the class.
-fn run(text: &[u8], class: fn(u8) -> bool) -> usize {
+pub(super) fn run(text: &[u8], class: fn(u8) -> bool) -> usize {
     text.iter().take_while(|byte| class(**byte)).count()
 }

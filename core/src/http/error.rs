@@ -37,6 +37,8 @@ pub enum HeadError {
     FieldName,
     /// A line starts with white space, continuing the one before (obs-fold).
     Folded,
+    /// A Host that is no host: a byte that none holds, a port that is none, user information.
+    Host,
     /// Two Host fields that differ.
     HostConflict,
     /// The input is not exactly one head.
@@ -92,6 +94,7 @@ impl HeadError {
             HeadError::FirstByte => "the first byte cannot start an HTTP message",
             HeadError::FieldName => "a header line does not start with a name and a colon",
             HeadError::Folded => "a header line is folded",
+            HeadError::Host => "the Host header is not a host with or without a port",
             HeadError::HostConflict => "two Host headers differ",
             HeadError::Incomplete => "not exactly one whole head",
             HeadError::Method => "the method is not a token followed by one space",

@@ -47,6 +47,16 @@ pub(super) fn find_target_end(text: &[u8]) -> Option<usize> {
     find(text, marks, |byte| !is_target_byte(byte))
 }
 
+/// Marks, one bit each, the bytes that are none of letters, digits, `.`, `-` and `_`.
+#[inline(always)]
+pub(super) fn odd_in_name(text: &[u8; WIDTH]) -> u32 {
+    let word = u8x16::new(*text);
+    let lowered = word | u8x16::splat(b' ');
+    let letter = below(lowered, b'z' + 1) & !below(lowered, b'a');
+    let digit = below(word, b'9' + 1) & !below(word, b'-') & !equal(word, b'/');
+    !(letter | digit | equal(word, b'_')).to_bitmask()
+}
+
 /// Where [`END`] is first. Most bytes say that it does not end within four of them.
 pub(super) fn find_end(text: &[u8]) -> Option<usize> {
     let mut last = END.len() - 1;
@@ -140,6 +150,16 @@ mod tests {
                     text[at] = fill;
                 }
             }
+        }
+    }
+
+    #[test]
+    fn odd_bytes_in_names() {
+        for byte in 0..=255u8 {
+            let plain = byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+            let mut text = [b'a'; WIDTH];
+            text[5] = byte;
+            assert_eq!(odd_in_name(&text) & 0xffff, u32::from(!plain) << 5, "{byte:#x}");
         }
     }
 

@@ -5,8 +5,7 @@
 //! whatever is in doubt is an error. Stricter than HAProxy 2.6, on purpose: it takes a request with
 //! both Content-Length and Transfer-Encoding (dropping the former) and chunks in HTTP/1.0.
 //!
-//! Policy is left to the caller: a GET, HEAD or DELETE of HTTP/1.0 with a body, say, which HAProxy
-//! refuses with 413 unless `h1-accept-payload-with-any-method` is set.
+//! Policy is left to the caller: a GET, HEAD or DELETE of HTTP/1.0 with a body, say.
 
 use core::fmt;
 
@@ -36,8 +35,7 @@ pub enum Body {
     Tunnel,
 }
 
-/// Why the length of a body is in doubt. A request's is answered with 400, but
-/// [`FramingError::Coding`] as HAProxy does with 422; a response's with 502.
+/// Why the length of a body is in doubt. A request's is answered with 400, a response's with 502.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FramingError {
     /// A Transfer-Encoding that is not exactly one `chunked`.

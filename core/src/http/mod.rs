@@ -25,7 +25,8 @@
 //! The grammar is RFC 9112's without its leniencies: lines end in CRLF, one space separates the
 //! parts of a start line, no white space stands before a colon, no line is folded, no value holds
 //! a control character but HTAB. HAProxy repairs most of these; a peer that depends on it is rare,
-//! a peer that attacks through it is not. Every refusal is a typed error that can
+//! a peer that attacks through it is not. `lenient` is for those who must live with one. Every
+//! refusal is a typed error that can
 //! [explain](HeadError::explain) itself and says at which byte.
 
 mod authority;
@@ -38,6 +39,7 @@ mod folded;
 mod framing;
 mod index;
 mod known;
+mod lenient;
 mod model;
 mod parse;
 mod regular;
@@ -49,7 +51,9 @@ mod write;
 mod tests;
 
 pub use chunked::{CHUNK_HEAD_MAX, Chunk, ChunkDecoder, ChunkError, LAST_CHUNK, write_chunk_head};
-pub use connection::{Connection, UpgradeField, connection, keep_alive_wanted, strip_hop_by_hop};
+pub use connection::{
+    Connection, UpgradeField, connection, elements_of, keep_alive_wanted, strip_hop_by_hop,
+};
 pub use error::{BadHead, HeadError};
 pub use framing::{Body, FramingError, request_body, response_body, settle};
 pub use known::{Known, KnownSet, Method, Version};

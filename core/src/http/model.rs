@@ -345,6 +345,16 @@ impl Head {
         self.index.fields.len()
     }
 
+    /// The value of the first field of that name with what follows it in memory, and how long it
+    /// is, if it is short.
+    #[inline]
+    pub(super) fn short_value(&self, known: Known) -> Option<(&[u8; WIDTH], usize)> {
+        let mut fields = self.index.candidates(known).iter();
+        let value = fields.find(|field| field.known == known)?.value();
+        let word = self.block.get(value.start..)?.first_chunk()?;
+        (value.len() <= WIDTH).then_some((word, value.len()))
+    }
+
     /// The value of the field of that name, if it is told at once that there is only one.
     pub(super) fn lone_value(&self, known: Known) -> Option<&[u8]> {
         self.index.lone(known).map(|field| &self.block[field.value()])
@@ -419,6 +429,19 @@ impl Head {
         self.reserve(lines.len() + PADDING.len());
         self.block.extend_from_slice(lines);
         self.block.extend_from_slice(PADDING);
+    }
+
+    /// Appends a request line, whatever else the block holds. The target is not looked at.
+    pub(super) fn push_request_line(&mut self, method: &[u8], target: &[u8], version: Version) {
+        let at = self.append(&[method, b" ", target, b" ", Version::V11.as_bytes(), CRLF]);
+        self.take_request_line(at, method.len(), target.len(), version);
+    }
+
+    /// Appends a field whose name is no token, and known to nobody.
+    pub(super) fn push_odd(&mut self, name: &[u8], value: &[u8]) {
+        let at = self.append_field(name, value);
+        self.block[at..at + name.len()].make_ascii_lowercase();
+        self.index.push(at, name.len(), value.len(), Known::Other);
     }
 
     /// Appends a status line, whatever else the block holds.

@@ -12,14 +12,15 @@ use core::mem::{self, MaybeUninit};
 use httparse::{ParserConfig, Status};
 use memchr::memchr;
 
-use super::authority::check_target;
+use super::authority::{check_host_value, check_target};
 use super::diagnose::diagnose;
 use super::error::{BadHead, HeadError};
 use super::index::{NAME_MAX, recognise};
 use super::known::{Known, VERSION_LEN, Version};
+use super::lenient;
 use super::model::{BLOCK_MAX, Head};
 use super::regular::take_regular;
-use super::scan::{HeadScan, Kind, Scan, Start};
+use super::scan::{HeadScan, Kind, Scan, Start, check_lines};
 use super::token::{is_blank, is_target_byte};
 
 /// What a head may hold. Its length is limited by whoever buffers it.
@@ -27,12 +28,14 @@ use super::token::{is_blank, is_target_byte};
 pub struct HeadLimits {
     /// The most fields; `tune.http.maxhdr` less one, since HAProxy counts the end of the head.
     pub fields_max: usize,
+    /// Whether some of what the strict grammar refuses is taken (see `lenient`).
+    pub lenient: bool,
 }
 
 impl HeadLimits {
     /// The limits for `tune.http.maxhdr`, which counts one more than HAProxy lets pass.
     pub fn of(maxhdr: u32) -> Self {
-        HeadLimits { fields_max: (maxhdr as usize).saturating_sub(1) }
+        HeadLimits { fields_max: (maxhdr as usize).saturating_sub(1), lenient: false }
     }
 }
 
@@ -99,16 +102,18 @@ impl HeadScan {
     ) -> Scan {
         let &Start { kind, skip, .. } = start;
         let rest = &input[skip..];
+        self.note_look(rest.len().min(FIRST_LOOK_MAX));
         into.load(&rest[..rest.len().min(FIRST_LOOK_MAX)]);
         match take_regular(kind, into, limits.fields_max) {
-            Some(len) => parsed(skip, len, check(kind, into)),
+            Some(len) => parsed(skip, len, check(kind, rest, into, limits)),
             None => self.advance_and_parse(input, into, limits),
         }
     }
 
     fn advance_and_parse(&mut self, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Scan {
-        match self.advance(input) {
+        match self.advance_by(input, limits.lenient) {
             Scan::Complete { skip, len } => {
+                self.note_look(len);
                 parsed(skip, len, parse(self.kind(), &input[skip..skip + len], into, limits))
             }
             found => found,
@@ -144,7 +149,7 @@ fn parse(kind: Kind, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Resu
     if take_regular(kind, into, limits.fields_max) != Some(input.len()) {
         parse_irregular(kind, input, into, limits)?;
     }
-    check(kind, into)
+    check(kind, input, into, limits)
 }
 
 /// Has httparse read a head that is unusual, or wrong.
@@ -155,7 +160,12 @@ pub(super) fn parse_irregular(
     into: &mut Head,
     limits: &HeadLimits,
 ) -> Result<(), BadHead> {
-    take_irregular(kind, input, into, limits).map_err(|refusal| match refusal {
+    let outcome = take_irregular(kind, input, into, limits);
+    if outcome.is_err() && limits.lenient {
+        check_lines(input, 0, true)?;
+        return lenient::take(kind, input, into, limits);
+    }
+    outcome.map_err(|refusal| match refusal {
         Refusal::Bad(bad) => bad,
         Refusal::TooManyFields | Refusal::Syntax => {
             let found = diagnose(kind, input, limits.fields_max);
@@ -165,16 +175,30 @@ pub(super) fn parse_irregular(
     })
 }
 
-/// Whether what the lines say goes together.
+/// Whether what the lines say goes together, and the host is one. `input` begins with the head.
 #[inline]
-fn check(kind: Kind, head: &Head) -> Result<(), BadHead> {
-    match kind {
-        Kind::Request => {
-            let target_at = head.method_bytes().len() + 1;
-            check_target(head).map_err(|why| BadHead { at: target_at, why })
-        }
-        Kind::Response => Ok(()),
+fn check(kind: Kind, input: &[u8], head: &Head, limits: &HeadLimits) -> Result<(), BadHead> {
+    if kind == Kind::Response {
+        return Ok(());
     }
+    if !limits.lenient {
+        check_host_value(head).map_err(|why| BadHead { at: host_at(input), why })?;
+    }
+    let target_at = head.method_bytes().len() + 1;
+    check_target(head).map_err(|why| BadHead { at: target_at, why })
+}
+
+/// Where the value of the first Host starts.
+#[cold]
+fn host_at(input: &[u8]) -> usize {
+    let mut at = 0;
+    for line in input.split_inclusive(|byte| *byte == b'\n') {
+        if line.len() > 5 && line[..5].eq_ignore_ascii_case(b"host:") {
+            return at + 5 + line[5..].iter().take_while(|byte| is_blank(**byte)).count();
+        }
+        at += line.len();
+    }
+    0
 }
 
 fn take_irregular(
@@ -409,7 +433,7 @@ mod tests {
     #[test]
     fn requests() {
         use HeadError::*;
-        let limits = HeadLimits { fields_max: 3 };
+        let limits = HeadLimits { fields_max: 3, lenient: false };
         let table: &[(&[u8], Outcome)] = &[
             (b"GET / HTTP/1.1\r\n\r\n", Ok("GET / HTTP/1.1\r\n\r\n")),
             (b"GET / HTTP/1.0\r\n\r\n", Ok("GET / HTTP/1.0\r\n\r\n")),
@@ -433,6 +457,10 @@ mod tests {
                 Ok("GET / HTTP/1.1\r\nhost: a\r\nx: b\r\n\r\n"),
             ),
             (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", Err((31, HostConflict))),
+            (b"GET / HTTP/1.1\r\nA: b\r\nHost: a/b\r\n\r\n", Err((28, Host))),
+            (b"GET / HTTP/1.1\r\nHOST:\t a b \r\n\r\n", Err((23, Host))),
+            (b"GET http://a@b/ HTTP/1.1\r\nHost: a@b\r\n\r\n", Err((32, Host))),
+            (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", Ok("GET / HTTP/1.1\r\nhost: \r\n\r\n")),
             (b"GET / HTTP/1.1\r\nHost: a\r\nHost:\r\n\r\n", Err((30, HostConflict))),
             (b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", Err((4, TargetAuthority))),
             (b"OPTIONS * HTTP/1.1\r\n\r\n", Ok("OPTIONS * HTTP/1.1\r\n\r\n")),
@@ -509,6 +537,42 @@ mod tests {
         }
     }
 
+    /// However a head is cut, the bytes that are looked at are a few times its own: no part of it
+    /// is looked at again with each piece that comes.
+    #[test]
+    fn the_work_grows_with_the_bytes() {
+        let line = |fields: &str, count| {
+            let fields = fields.repeat(count);
+            format!("GET / HTTP/1.1\r\n{fields}\r\n")
+        };
+        let heads = [
+            line("", 0),
+            line("Host: a\r\n", 1),
+            line("a: b\r\n", 10_000),
+            line("a:b\r\n", 10_000),
+            line(&format!("X: {}\r\n", "y".repeat(60_000)), 1),
+            line(&format!("X:{}\r\n", "\t".repeat(60_000)), 1),
+            format!("{}{}", "\r\n".repeat(32), line("a: b\r\n", 100)),
+        ];
+        for (head, lenient) in heads.iter().flat_map(|head| [(head, false), (head, true)]) {
+            let limits = HeadLimits { fields_max: 100_000, lenient };
+            for piece in [1, 2, 3, 5, 64, 1_460] {
+                let (mut scan, mut model) = (HeadScan::request(), Head::new());
+                let mut end = 0;
+                let found = loop {
+                    end = (end + piece).min(head.len());
+                    let found = scan.parse(&head.as_bytes()[..end], &mut model, &limits);
+                    if found != Scan::NeedMore {
+                        break found;
+                    }
+                };
+                assert!(matches!(found, Scan::Complete { .. }), "{found:?}");
+                let most = 7 * head.len() + FIRST_LOOK_MAX;
+                assert!(scan.looked <= most, "{} of {}, {piece}", scan.looked, head.len());
+            }
+        }
+    }
+
     #[test]
     fn the_model_of_a_request() {
         let input = b"POST /a?b HTTP/1.0\r\nHost: x\r\nCookie:c\r\nX-A: 1\r\nx-a:2\r\n\r\n";
@@ -557,8 +621,8 @@ mod tests {
                 (limit + 1, limit, false),
             ] {
                 let input = format!("GET / HTTP/1.1\r\n{}\r\n", line.repeat(count));
-                let outcome =
-                    parse_request(input.as_bytes(), &mut head, &HeadLimits { fields_max });
+                let limits = HeadLimits { fields_max, lenient: false };
+                let outcome = parse_request(input.as_bytes(), &mut head, &limits);
                 assert_eq!(outcome.is_ok(), good, "{count} of {fields_max}");
                 if good {
                     assert_eq!(head.fields_count(), count);

@@ -30,6 +30,9 @@ pub struct HeadScan {
     /// Where the head starts, after the empty lines.
     skip: u32,
     kind: Kind,
+    /// Bytes looked at, those that were looked at twice counted twice.
+    #[cfg(test)]
+    pub(super) looked: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +83,11 @@ impl HeadScan {
     /// Goes on over `input`, which is all that is unread, of any length up to 4 GB. After
     /// `Complete` or `Bad` the scan is over: start a new one.
     pub fn advance(&mut self, input: &[u8]) -> Scan {
+        self.advance_by(input, false)
+    }
+
+    /// [`HeadScan::advance`] by the strict grammar or the lenient one.
+    pub(super) fn advance_by(&mut self, input: &[u8], lenient: bool) -> Scan {
         assert!(u32::try_from(input.len()).is_ok(), "a head is scanned in less than 4 GB");
         debug_assert!(self.cursor as usize <= input.len(), "the input never shrinks");
 
@@ -89,10 +97,12 @@ impl HeadScan {
         };
         let seen = self.cursor as usize;
         let start = skip.max(seen.saturating_sub(END.len() - 1));
+        self.note_look(input.len() - start);
         if let Some(found) = find_end(&input[start..]) {
             return Scan::Complete { skip, len: start + found + END.len() - skip };
         }
-        match check_lines(input, seen) {
+        self.note_look(input.len() - seen);
+        match check_lines(input, seen, lenient) {
             Ok(cursor) => {
                 self.cursor = cursor as u32;
                 Scan::NeedMore
@@ -125,6 +135,14 @@ impl HeadScan {
         }
     }
 
+    #[inline(always)]
+    pub(super) fn note_look(&mut self, _bytes: usize) {
+        #[cfg(test)]
+        {
+            self.looked += _bytes;
+        }
+    }
+
     pub(super) fn kind(&self) -> Kind {
         self.kind
     }
@@ -139,15 +157,20 @@ pub(super) struct Start {
 }
 
 /// Looks at the control characters from `cursor` on: CRLF ends a line, HTAB is let through, and no
-/// other may stand anywhere in a head. Says how far it got, which is all of the input but for a CR
-/// at its end.
-pub(super) fn check_lines(input: &[u8], mut cursor: usize) -> Result<usize, BadHead> {
+/// other may stand anywhere in a head; a lenient one may hold those that break no line and no
+/// string. Says how far it got, which is all of the input but for a CR at its end.
+pub(super) fn check_lines(
+    input: &[u8],
+    mut cursor: usize,
+    lenient: bool,
+) -> Result<usize, BadHead> {
     while let Some(found) = find_control(&input[cursor..]) {
         let at = cursor + found;
         cursor = match input[at..] {
             [b'\t', ..] => at + 1,
             [b'\r', b'\n', ..] => at + 2,
             [b'\r'] => return Ok(at),
+            [byte, ..] if lenient && !matches!(byte, b'\r' | b'\n' | b'\0') => at + 1,
             _ => return Err(BadHead { at, why: HeadError::of_control(input[at]) }),
         };
     }

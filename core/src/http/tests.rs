@@ -162,11 +162,13 @@ fn check_short_way(kind: Kind, input: &[u8]) {
 
 /// The parser and the diagnosis agree about what is a head.
 fn check_diagnosis(kind: Kind, input: &[u8]) {
-    use HeadError::{HostConflict, TargetAuthority, TargetForm, TooLarge};
+    use HeadError::{Host, HostConflict, TargetAuthority, TargetForm, TooLarge};
     match (parse(kind, input), diagnose(kind, input, 100)) {
         (Ok(_), diagnosis) => assert_eq!(diagnosis, None),
         (
-            Err(BadHead { why: HostConflict | TargetAuthority | TargetForm | TooLarge, .. }),
+            Err(BadHead {
+                why: Host | HostConflict | TargetAuthority | TargetForm | TooLarge, ..
+            }),
             diagnosis,
         ) => {
             assert_eq!(diagnosis, None);

@@ -237,6 +237,10 @@ bit_set! {
         LOG_ASAP = 2097152,
         /// `option independent-streams`.
         INDEPENDENT_STREAMS = 4194304,
+        /// `option accept-invalid-http-request`.
+        ACCEPT_INVALID_REQUEST = 8388608,
+        /// `option accept-invalid-http-response`.
+        ACCEPT_INVALID_RESPONSE = 16777216,
     }
 }
 

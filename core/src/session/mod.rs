@@ -26,6 +26,7 @@ use crate::conn::{Client, ConnId, NO_CONN};
 use crate::fault::{Cause, End, Fault, Phase};
 use crate::pool::Pools;
 use crate::proxy::shared::Ticket;
+use crate::proxy::shared::errors::{Direction, Message};
 use crate::proxy::spec::{Mode, Options, ProxyId, ServerId, Site};
 use crate::side::{State, Step};
 use crate::tasks::{TaskId, Woken};
@@ -102,6 +103,15 @@ impl Back {
     }
 }
 
+/// A message that was refused, to be counted, and kept if its bytes are there.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Who sent it.
+    pub direction: Direction,
+    /// What of it is kept.
+    pub message: Option<Message>,
+}
+
 /// What a session wants of the engine.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,6 +171,8 @@ pub struct Session {
     pub request_expiry: Deadline,
     /// Why it ended, once that is known. The first reason stays.
     pub end: Option<End>,
+    /// A message that was just refused; the engine takes it after each step.
+    pub refusal: Option<Box<Refusal>>,
     /// Attempts allowed (`retries`).
     pub retries: u32,
     /// What is true of it.
@@ -185,6 +197,7 @@ impl Session {
             began_wall: Wall::default(),
             request_expiry: Deadline::NEVER,
             end: None,
+            refusal: None,
             retries: 0,
             flags: SessionFlags::NONE,
         })
@@ -215,6 +228,7 @@ impl Session {
         self.began_wall = now.wall;
         self.request_expiry = Deadline::NEVER;
         self.end = None;
+        self.refusal = None;
         self.retries = 0;
         self.flags = SessionFlags::NONE;
         self.req.read_timeout = frontend.timeouts.client;

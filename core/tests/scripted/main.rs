@@ -4,8 +4,10 @@
 // Knobs are set one by one, as a test needs them.
 #![allow(clippy::field_reassign_with_default)]
 
+mod attacks;
 mod backpressure;
 mod engines;
+mod errors;
 mod exchanges;
 mod exhaustion;
 mod half_close;
@@ -14,6 +16,7 @@ mod http_response;
 mod listeners;
 mod logs;
 mod pipelining;
+mod policy;
 mod queue;
 mod random;
 mod resets;
@@ -23,6 +26,7 @@ mod rig;
 mod served;
 mod soft_stop;
 mod splice;
+mod strict;
 mod tcp;
 mod timeouts;
 mod tunnels;

@@ -188,7 +188,8 @@ wire_enum! {
     }
     Gauge {
         0 => Frontend(id), 1 => Backend(id), 2 => Accepted(id), 3 => Received(id),
-        4 => Served(id), 5 => Idle(id),
+        4 => Served(id), 5 => Idle(id), 6 => RequestErrors(id), 7 => ResponseErrors(id),
+        8 => ServerResponseErrors(id),
     }
     LimitId { 0 => Process, 1 => Frontend(proxy), 2 => Listener(listener) }
     Message {

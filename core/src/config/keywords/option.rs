@@ -10,8 +10,8 @@ const fn kw(name: &'static str, sections: &'static str, status: Status) -> Keywo
 
 pub(super) const KEYWORDS: &[Keyword] = &[
     kw("abortonclose", "X-XX", WORKS),
-    kw("accept-invalid-http-request", "XXX-", no(STRICT)),
-    kw("accept-invalid-http-response", "X-XX", no(STRICT)),
+    kw("accept-invalid-http-request", "XXX-", WORKS),
+    kw("accept-invalid-http-response", "X-XX", WORKS),
     kw("allbackups", "X-XX", WORKS),
     kw("checkcache", "X-XX", refuse(RULES)),
     kw("clitcpka", "XXX-", WORKS),

@@ -48,7 +48,6 @@ pub(super) const SOCKS: &str = "there is no SOCKS4 yet: the server would be reac
 pub(super) const STATE: &str = "no state is kept across restarts or shared with peers yet";
 pub(super) const STATS: &str = "there is no statistics page yet";
 pub(super) const STOP: &str = "a soft stop closes idle connections at once";
-pub(super) const STRICT: &str = "invalid messages are always refused";
 pub(super) const TLS: &str = "TLS is not built in";
 pub(super) const TLS_BIND: &str = "TLS is not built in: the port would speak plain text";
 pub(super) const TLS_SERVER: &str =

@@ -15,6 +15,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::invariant;
+use crate::proxy::shared::errors::Event;
 use crate::proxy::shared::{
     Cancel, Gauge, LimitId, Message, Queued, Shared, Slot, Ticket, Waiter, Wake,
 };
@@ -132,6 +133,11 @@ impl Door {
     #[inline]
     pub(crate) fn gauge_add(&self, engine: u32, gauge: Gauge, n: i32) {
         self.shared.gauge_add(engine, gauge, n);
+    }
+
+    /// Nothing of it comes back to an engine: nobody need hear it.
+    pub(crate) fn keep_error(&self, event: Box<Event>) {
+        self.shared.keep_error(event);
     }
 
     #[inline]

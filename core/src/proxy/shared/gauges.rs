@@ -24,10 +24,16 @@ pub enum Gauge {
     Served(ServerId),
     /// Idle connections kept to this server.
     Idle(ServerId),
+    /// Requests of a frontend that were malformed, broken off or late, since the start: `ereq`.
+    RequestErrors(ProxyId),
+    /// Answers to a backend that were malformed, broken off or late, since the start: `eresp`.
+    ResponseErrors(ProxyId),
+    /// The same of one server.
+    ServerResponseErrors(ServerId),
 }
 
-const PER_PROXY: u32 = 4;
-const PER_SERVER: u32 = 2;
+const PER_PROXY: u32 = 6;
+const PER_SERVER: u32 = 3;
 const LINE: usize = 16;
 
 /// A cache line of counters.
@@ -74,6 +80,9 @@ impl Gauges {
             Gauge::Received(id) => proxy(id, 3),
             Gauge::Served(id) => server(id, 0),
             Gauge::Idle(id) => server(id, 1),
+            Gauge::RequestErrors(id) => proxy(id, 4),
+            Gauge::ResponseErrors(id) => proxy(id, 5),
+            Gauge::ServerResponseErrors(id) => server(id, 2),
         } as usize;
         &self.blocks[engine][index / LINE].0[index % LINE]
     }
@@ -87,9 +96,17 @@ mod tests {
     fn every_gauge_is_its_own_cell_and_engines_add_up() {
         let gauges = Gauges::new(3, 7, 2);
         let proxies = (0..3).flat_map(|id| {
-            [Gauge::Frontend(id), Gauge::Backend(id), Gauge::Accepted(id), Gauge::Received(id)]
+            [
+                Gauge::Frontend(id),
+                Gauge::Backend(id),
+                Gauge::Accepted(id),
+                Gauge::Received(id),
+                Gauge::RequestErrors(id),
+                Gauge::ResponseErrors(id),
+            ]
         });
-        let servers = (0..7).flat_map(|id| [Gauge::Served(id), Gauge::Idle(id)]);
+        let servers = (0..7)
+            .flat_map(|id| [Gauge::Served(id), Gauge::Idle(id), Gauge::ServerResponseErrors(id)]);
         let all: Vec<Gauge> = proxies.chain(servers).collect();
         for (n, gauge) in all.iter().enumerate() {
             gauges.add(0, *gauge, n as i32 + 1);

@@ -6,6 +6,7 @@
 //!   gauges   approximate   a block of counters per engine, summed by readers; no contention
 //!   limits   exact         maxconn of the process, frontends, listeners: one atomic word each
 //!   gates    exact, FIFO   server slots and the queues before them: one mutex per backend
+//!   errors   the last       refused messages, for `show errors`: one mutex per proxy and direction
 //!   mail                   what one engine has to tell another: one mutex per engine
 //! ```
 //!
@@ -19,6 +20,7 @@
 //! before it was handed on.
 
 mod door;
+pub mod errors;
 mod gate;
 mod gauges;
 mod limit;
@@ -33,6 +35,7 @@ use std::sync::{Mutex, MutexGuard};
 use crate::invariant;
 use crate::proxy::spec::{ListenerId, Options, ProxyId, ServerId, Site};
 
+use errors::{Direction, Errors, Event};
 use gate::Gate;
 use gauges::Gauges;
 use limit::Limit;
@@ -71,6 +74,7 @@ pub struct Shared {
     /// By server: its backend.
     backends: Vec<ProxyId>,
     mail: Mail,
+    errors: Errors,
 }
 
 impl Shared {
@@ -95,6 +99,7 @@ impl Shared {
             gates: (0..proxies).map(|backend| gate_of(site, backend)).collect(),
             backends: site.servers.iter().map(|server| server.backend).collect(),
             mail: Mail::new(engines),
+            errors: Errors::new(proxies),
         }
     }
 
@@ -115,6 +120,24 @@ impl Shared {
     /// The gauge's sum over the engines. May be off by what is being changed at this moment.
     pub fn gauge(&self, gauge: Gauge) -> u32 {
         self.gauges.sum(gauge)
+    }
+}
+
+/// Refused messages: of every proxy the last request and the last response.
+impl Shared {
+    /// Keeps a refused message in the place of the proxy's last one. It gets its number here.
+    pub fn keep_error(&self, event: Box<Event>) {
+        self.errors.keep(event);
+    }
+
+    /// Messages refused since the start.
+    pub fn errors(&self) -> u64 {
+        self.errors.count()
+    }
+
+    /// The proxy's last refused message of that direction.
+    pub fn last_error(&self, proxy: ProxyId, direction: Direction) -> Option<Event> {
+        self.errors.last(proxy, direction)
     }
 }
 
