@@ -140,9 +140,13 @@ fn lacks_accept(s: &Session) -> bool {
 /// A switch goes through so many protocols at most: each is looked for among those offered.
 const LAYERS_MAX: usize = 8;
 
-/// Whether a 101 says what it switches to, and the client offered that (RFC 9110 section 7.8).
+/// Whether a 101 says what it switches to, for this hop, and the client offered that (RFC 9110
+/// section 7.8).
 fn switches_as_asked(s: &Session) -> bool {
     let (request, response) = (&s.txn.request, &s.txn.response);
+    if !connection(response).upgrade {
+        return false;
+    }
     let chosen = || elements_of(response, Known::Upgrade).take(LAYERS_MAX + 1);
     (1..=LAYERS_MAX).contains(&chosen().count())
         && chosen().all(|protocol| {
