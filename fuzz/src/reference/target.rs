@@ -1,5 +1,5 @@
 //! Which form of target fits which method (RFC 9112 section 3.2), and whether it names the host
-//! that Host names.
+//! that Host names, if that is a host at all.
 
 use super::{Head, Start};
 
@@ -8,6 +8,14 @@ pub fn fits(head: &Head) -> bool {
     let Start::Request(method, target) = &head.start else { return false };
     let Ok(text) = core::str::from_utf8(target) else { return false };
     let host = head.values("host").next();
+    let is_host = |host: &[u8]| core::str::from_utf8(host).ok().and_then(authority).is_some();
+    if host.is_some_and(|host| !host.is_empty() && !is_host(host)) {
+        return false;
+    }
+    // The preface of HTTP/2.
+    if method == b"PRI" {
+        return false;
+    }
     if method == b"CONNECT" {
         let Some((name, Some(port))) = authority(text) else { return false };
         return !port.is_empty() && names(host, name, port, port);
