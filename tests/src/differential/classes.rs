@@ -287,14 +287,31 @@ static OTHERS: &[Other] = &[
     },
     Other {
         name: "upgrade-elsewhere",
-        cause: "Tidegate lets nobody switch to what it did not pass on: HTTP/2, or no proof",
+        cause: "Tidegate lets nobody switch to what it did not pass on or nobody offered, or without proof",
         clause: "9110 7.8",
         policy: false,
         covers: |context, place| {
             let offers = |name| context.requests.first().is_some_and(|m| m.lists("upgrade", name));
             let asked = offers("h2c") || offers("h2") || offers("websocket");
             let page = context.finals().first().is_some_and(|a| is_page(a) && a.status() == 502);
-            asked && page && follows(place, 0) && context.tunnels_where_we_do_not()
+            let other = context.haproxy.finals().next().is_some_and(|answer| {
+                !answer.values("upgrade").all(|name| str::from_utf8(name).is_ok_and(offers))
+            });
+            (asked || other) && page && follows(place, 0) && context.tunnels_where_we_do_not()
+        },
+    },
+    Other {
+        name: "http10-handshake",
+        cause: "haproxy asks for a WebSocket key even of HTTP/1.0, which upgrades nothing",
+        clause: "9110 7.8",
+        policy: false,
+        covers: |context, place| {
+            let old = context
+                .requests
+                .first()
+                .is_some_and(|m| m.line.ends_with(b" HTTP/1.0") && m.lists("upgrade", "websocket"));
+            let page = context.haproxy.finals().next().is_some_and(|a| a.status() == 400);
+            old && page && follows(place, 0)
         },
     },
     Other {

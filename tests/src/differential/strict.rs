@@ -22,6 +22,7 @@ pub enum Fault {
     Target,
     TargetForm,
     TargetHost,
+    Host,
     HostTwice,
     Version,
     Status,
@@ -72,6 +73,7 @@ impl Fault {
             Fault::Target => ("a byte that no target has", "9112 3.2"),
             Fault::TargetForm => ("a target that does not fit the method", "9112 3.2"),
             Fault::TargetHost => ("Host is not the target's host", "9112 3.2.2"),
+            Fault::Host => ("a Host that is no host", "9112 3.2"),
             Fault::HostTwice => ("two Hosts that differ", "9112 3.2"),
             Fault::Version => ("a version that is not 1.0 or 1.1", "9112 2.3"),
             Fault::Status => ("a status line that is none", "9112 4"),
@@ -447,6 +449,9 @@ fn hosts(message: &Message) -> Result<(), Fault> {
     if hosts.any(|other| !other.eq_ignore_ascii_case(host)) {
         return Err(Fault::HostTwice);
     }
+    if !host.is_empty() && authority(host).is_none() {
+        return Err(Fault::Host);
+    }
     let target = message.word(1);
     let (named, default): (&[u8], &[u8]) = match (message.word(0), absolute(target)) {
         (b"CONNECT", _) => (target, authority(target).map_or(&b""[..], |(_, port)| port)),
@@ -473,7 +478,9 @@ fn hosts(message: &Message) -> Result<(), Fault> {
 fn handshake(message: &Message) -> Result<(), Fault> {
     let asked = message.lists("connection", "upgrade") && message.lists("upgrade", "websocket");
     let key = message.values("sec-websocket-key").any(|key| key.len() == 24);
-    match asked && message.word(0) != b"CONNECT" && !key {
+    // HTTP/1.0 upgrades nothing (RFC 9110 section 7.8).
+    let old = message.line.ends_with(b" HTTP/1.0");
+    match asked && !old && message.word(0) != b"CONNECT" && !key {
         true => Err(Fault::Handshake),
         false => Ok(()),
     }
