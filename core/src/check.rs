@@ -51,10 +51,20 @@ marks! {
     GrantTooLate,
     /// A connection to a server was refused and tried again.
     ConnectRetry,
+    /// A server that was being connected to reset.
+    ResetWhileConnecting,
     /// A retry went to another server.
     Redispatch,
     /// A reused connection died under its request, and the request was sent again.
     ReuseRetry,
+    /// A request was sent again of which only a part had left.
+    HalfSentRetry,
+    /// A client gave up in the middle of its request's body.
+    BodyAborted,
+    /// An answer that had begun was cut short.
+    AnswerTruncated,
+    /// An interim answer was passed on.
+    InterimPassed,
     /// An idle connection ended before anyone used it.
     IdleServerClosed,
     /// Accepting stopped for want of descriptors.

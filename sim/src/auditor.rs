@@ -114,7 +114,7 @@ pub fn close(ledger: &mut Ledger, knobs: &Knobs) {
 /// Whether nothing can go wrong.
 fn is_calm(knobs: &Knobs) -> bool {
     let k = knobs;
-    let servers = [k.stalls, k.closes_early, k.resets, k.says_garbage, k.closes_idle];
+    let servers = [k.stalls, k.closes_early, k.resets, k.slams, k.says_garbage, k.closes_idle];
     let faults = [k.cuts, k.silences, k.restarts, k.refusals, k.stop, k.descriptors, k.ports];
     let calls = [k.accept_fails, k.connect_fails];
     let slow = [k.answers_late, k.answers_early, k.reads_slowly, k.sends_slowly, k.bandwidth];

@@ -1,7 +1,12 @@
 //! The deterministic side of Tidegate: the engine of `tidegate-core`, unchanged, in networks that
-//! are made of nothing but a seed.
+//! are made of nothing but a seed. `sim/README.md` has the picture, and what is tested where.
 //!
-//! - [`memnet`]: the discrete-event network.
+//! - [`scenario`]: a seed and a table of knobs; [`site`]: the configuration that they describe.
+//! - [`memnet`]: the discrete-event network; [`chaos`]: worsens any poller's answers; [`trace`]:
+//!   hashes what passes through one.
+//! - [`world`]: one run, of several engines among [`actor`]s; [`sweep`]: many.
+//! - [`ledger`]: what was meant and what became of it; [`auditor`]: what must hold of it;
+//!   [`strict`]: a reader of HTTP that shares nothing with the core's.
 //! - [`record`]: recordings of an engine, of the daemon too, and their replay.
 
 #![forbid(unsafe_code)]

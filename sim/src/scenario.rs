@@ -164,6 +164,8 @@ knobs! {
     stalls: Servers, 0, [0, 50];
     closes_early: Servers, 0, [0, 100];
     resets: Servers, 0, [0, 50];
+    /// Of 1,000 connections, not answers: reset as soon as they are accepted.
+    slams: Servers, 0, [0, 0, 100];
     says_garbage: Servers, 0, [0, 50];
     /// The server ends its connections behind an answer without having said so.
     closes_idle: Servers, 0, [0, 200];

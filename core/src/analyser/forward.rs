@@ -10,6 +10,7 @@ use crate::pool::{Class, Pools};
 use crate::proxy::shared::errors::{Direction, Why};
 use crate::session::{Cx, Session};
 use crate::side::State;
+use crate::sometimes;
 use crate::time::Deadline;
 use crate::txn::{Flow, Recoder, TxnFlags};
 
@@ -54,6 +55,7 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     if s.req.is(Facts::SHUTR) && !s.req.is(Facts::SHUTW) {
         // The client ended in the middle of its body.
+        sometimes!(BodyAborted);
         s.ends(Cause::Client);
         s.abort(cx);
         return Verdict::Stop;
@@ -164,6 +166,7 @@ pub(super) fn response(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 /// The body will not be whole: the client gets what there is, and then the connection's end where
 /// none belongs; or a reset where the end would say that it is whole.
 fn truncate(s: &mut Session) -> Verdict {
+    sometimes!(AnswerTruncated);
     let until_close = matches!(s.txn.response_flow, Flow::UntilClose);
     if until_close || s.txn.is(TxnFlags::UNCHUNK) && !s.txn.response_flow.is_done() {
         s.txn.flags.set(TxnFlags::CUT);

@@ -210,6 +210,7 @@ fn retry(s: &mut Session, elsewhere: bool) {
     s.times.connected = None;
     if let Some(buf) = &mut s.req.buf {
         let unsent = buf.output_len();
+        sometimes!(HalfSentRetry, unsent > 0);
         buf.sent(unsent);
         s.req.added -= unsent as i64;
     }
@@ -248,6 +249,7 @@ fn interim(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
         s.txn.flags.set(TxnFlags::SERVER_CLOSE);
     }
     if s.txn.request.version() == Version::V11 {
+        sometimes!(InterimPassed);
         s.txn.flags.set(TxnFlags::INTERIM);
         settle(&mut s.txn.response, Body::None);
         write_response(&s.txn.response, s.txn.response.version(), cx.scratch);

@@ -383,6 +383,7 @@ impl Engine {
     /// Tells a session that its attempt to connect failed.
     pub(super) fn attempt_failed(&mut self, id: u32, fault: crate::fault::Fault) {
         self.counters.connect_failures += 1;
+        sometimes!(ResetWhileConnecting, fault == crate::fault::Fault::Reset);
         let Engine { sessions, clients, pools, site, scratch, now, .. } = self;
         let s = &mut sessions[id as usize];
         s.back.fault = Some(fault);

@@ -52,8 +52,8 @@ pub struct Server {
     listener: Option<Sock>,
     talks: Slab<Talk>,
     events: Vec<Event>,
-    /// Requests read and not answered, at most.
-    pub busiest: usize,
+    /// Connections so far.
+    accepted: u64,
 }
 
 /// What an answer does beside what is right.
@@ -84,7 +84,7 @@ impl Server {
             listener: None,
             talks: Slab::new(),
             events: Vec::new(),
-            busiest: 0,
+            accepted: 0,
         };
         server.listen();
         server
@@ -131,6 +131,12 @@ impl Server {
         self.port.harvest(&mut self.events);
         while let Some(listener) = self.listener {
             let Accepted::One { sock, .. } = self.port.accept(listener) else { break };
+            self.accepted += 1;
+            let lot = ledger::lot(self.seed ^ self.number, self.accepted, 9) % 1000;
+            if !self.calm && lot < self.knobs.slams {
+                self.port.close(sock, Close::Reset);
+                continue;
+            }
             self.talks.insert(Talk {
                 sock,
                 inbox: Vec::new(),

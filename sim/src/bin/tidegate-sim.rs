@@ -9,7 +9,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use lexopt::prelude::*;
-use tidegate_core::check::{MARKS, reached};
+use tidegate_core::check::{MARKS, Mark, reached};
 use tidegate_sim::record::Verdict;
 use tidegate_sim::record::replay::{Step, Trace, replay as replay_recording};
 use tidegate_sim::scenario::{Knobs, Profile, Scenario};
@@ -22,7 +22,7 @@ tidegate-sim: Tidegate's engine in simulated networks
   tidegate-sim run [--seeds A..B] [--profile P] [--jobs N] [--minutes M] [--quiet]
                    [--every-mark]
       runs every seed of A..B (0..256), at most for M minutes, and says what they came to; with
-      --every-mark it fails if one of the marks was not reached
+      --every-mark it fails if one of the marks was not reached, but for two that are very rare
   tidegate-sim replay SEED [--profile P] [--trace] [--json]
   tidegate-sim replay --scenario FILE [--trace] [--json]
       runs one again, with --trace as a timeline
@@ -97,7 +97,7 @@ fn parse() -> Result<Command, lexopt::Error> {
     let mut profile = Profile::Swarm;
     let (mut seeds, mut jobs, mut minutes) = (0..256, 1, None);
     let (mut trace, mut json, mut quiet, mut every_mark) = (false, false, false, false);
-    let (mut file, mut runs, mut which) = (None, 2_000, Which::All);
+    let (mut file, mut runs, mut which) = (None, 6_000, Which::All);
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(Command::Help),
@@ -157,6 +157,9 @@ fn parse() -> Result<Command, lexopt::Error> {
         (other, _) => return Err(format!("{:?} makes no sense", other.join(" ")).into()),
     })
 }
+
+/// Situations that one seed in many thousands comes to: no sweep of ordinary length must.
+const RARE: [Mark; 2] = [Mark::GrantTooLate, Mark::HalfSentRetry];
 
 /// Many seeds.
 struct Sweep {
@@ -219,7 +222,8 @@ impl Sweep {
         });
         let digests = digests.into_inner().unwrap_or_default();
         self.tell(&sum, began.elapsed(), digest_of(digests.into_values()));
-        let missed = self.every_mark && MARKS.iter().any(|mark| reached(*mark) == 0);
+        let is_missed = |mark: &&Mark| reached(**mark) == 0 && !RARE.contains(mark);
+        let missed = self.every_mark && MARKS.iter().any(|mark| is_missed(&mark));
         if missed {
             println!("broken: it was to reach every mark");
         }
