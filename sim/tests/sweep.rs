@@ -14,7 +14,7 @@ use tidegate_sim::world::{Watch, run};
 const PROFILES: [Profile; 3] = [Profile::Swarm, Profile::Storm, Profile::Calm];
 
 /// Seeds of the short sweep, each with one of the profiles in turn.
-const SEEDS: u64 = 256;
+const SEEDS: u64 = 384;
 
 /// Situations that so few seeds don't reach. A scenario of `regressions/` does.
 const TOO_RARE: [Mark; 1] = [Mark::GrantTooLate];
