@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A target fails by a panic. It compares: with a second reading that shares no code with the core
-//! ([`reference`]), with a plain model, or with itself on the same bytes cut elsewhere.
+//! ([`mod@reference`]), with a plain model, or with itself on the same bytes cut elsewhere.
 
 #![forbid(unsafe_code)]
 

@@ -35,8 +35,8 @@ impl Request {
         };
         let version = if old { "HTTP/1.0" } else { "HTTP/1.1" };
         draft.line = format!("{method} {target} {version}").into_bytes();
-        let omits = old && draw.one_in(3);
-        if !omits && !draw.one_in(60) {
+        let hostless = old && draw.one_in(3) || draw.one_in(60);
+        if !hostless {
             let field = draw.field("Host", host.as_bytes());
             draft.push(field);
         }
