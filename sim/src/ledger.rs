@@ -144,17 +144,49 @@ impl Ledger {
     }
 }
 
+/// Eight bytes of a body, from eight times `n` on, the first the lowest.
+fn word(id: u64, way: Way, n: u64) -> u64 {
+    let word = (id << 1 | u64::from(way == Way::Response)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ n.wrapping_mul(0xd134_2543_de82_ef95);
+    (word ^ (word >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+}
+
 /// A byte of a body: of which, which way, where.
 pub fn byte(id: u64, way: Way, at: u64) -> u8 {
-    let word = (id << 1 | u64::from(way == Way::Response)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        ^ (at >> 3).wrapping_mul(0xd134_2543_de82_ef95);
-    let word = (word ^ (word >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    (word >> (8 * (at & 7))) as u8
+    (word(id, way, at >> 3) >> (8 * (at & 7))) as u8
 }
 
 /// Part of a body.
-pub fn stream(id: u64, way: Way, at: u64, len: usize) -> impl Iterator<Item = u8> {
-    (at..at + len as u64).map(move |at| byte(id, way, at))
+pub fn stream(id: u64, way: Way, at: u64, len: usize) -> Vec<u8> {
+    let before = (at & 7) as usize;
+    let mut bytes = Vec::with_capacity(before + len + 8);
+    let mut n = at >> 3;
+    while bytes.len() < before + len {
+        bytes.extend_from_slice(&word(id, way, n).to_le_bytes());
+        n += 1;
+    }
+    bytes.truncate(before + len);
+    bytes.drain(..before);
+    bytes
+}
+
+/// Where the first byte is that is not the body's, if `data` is said to be what is there at `at`.
+pub fn first_wrong(id: u64, way: Way, at: u64, data: &[u8]) -> Option<u64> {
+    let wrong_in = |at: u64, data: &[u8]| {
+        (at..).zip(data).find(|(at, got)| byte(id, way, *at) != **got).map(|(at, _)| at)
+    };
+    let before = (at.wrapping_neg() & 7) as usize;
+    let (first, rest) = data.split_at(before.min(data.len()));
+    let (words, last) = rest.as_chunks::<8>();
+    let start = at + first.len() as u64;
+    wrong_in(at, first)
+        .or_else(|| {
+            let mut all = (start..).step_by(8).zip(words);
+            let same = |at: u64, got: &[u8; 8]| u64::from_le_bytes(*got) == word(id, way, at >> 3);
+            let (at, got) = all.find(|(at, got)| !same(*at, got))?;
+            wrong_in(at, got)
+        })
+        .or_else(|| wrong_in(start + 8 * words.len() as u64, last))
 }
 
 /// A number that follows from a request's and a purpose, for what is decided about it.
@@ -163,4 +195,27 @@ pub fn lot(seed: u64, id: u64, purpose: u64) -> u64 {
     [seed, id, purpose].into_iter().for_each(|n| digest.number(n));
     digest.number(0);
     digest.value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wrong_byte_is_seen() {
+        for at in 0..20 {
+            for len in 0..40 {
+                let mut data = stream(7, Way::Request, at, len);
+                let expected: Vec<u8> =
+                    (at..at + len as u64).map(|at| byte(7, Way::Request, at)).collect();
+                assert_eq!(data, expected);
+                assert_eq!(first_wrong(7, Way::Request, at, &data), None);
+                for wrong in 0..len {
+                    data[wrong] ^= 1;
+                    assert_eq!(first_wrong(7, Way::Request, at, &data), Some(at + wrong as u64));
+                    data[wrong] ^= 1;
+                }
+            }
+        }
+    }
 }

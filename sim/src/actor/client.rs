@@ -462,12 +462,10 @@ impl Client {
             if let Some(body) = &mut answer.body {
                 let at = &mut answer.at;
                 used += body.read(input, |data| {
-                    for got in data {
-                        if !local && *got != ledger::byte(id, Way::Response, *at) {
-                            wrong.get_or_insert(*at);
-                        }
-                        *at += 1;
+                    if !local && wrong.is_none() {
+                        wrong = ledger::first_wrong(id, Way::Response, *at, data);
                     }
+                    *at += data.len() as u64;
                 })?;
             }
             if let Some(at) = wrong {

@@ -5,6 +5,7 @@
 pub mod client;
 pub mod server;
 
+use std::cell::RefCell;
 use std::io::IoSlice;
 
 use tidegate_core::poller::{Io, More, Poller, Sock};
@@ -62,20 +63,26 @@ pub(crate) enum Heard {
 
 /// Receives up to `most` bytes behind what is there.
 pub(crate) fn receive(port: &mut Port, sock: Sock, into: &mut Vec<u8>, most: usize) -> Heard {
-    let before = into.len();
-    let mut block = [0; 16 << 10];
-    loop {
-        let got = into.len() - before;
-        let room = block.len().min(most - got);
-        if room == 0 {
-            return Heard::Bytes(got);
+    BLOCK.with_borrow_mut(|block| {
+        let before = into.len();
+        loop {
+            let got = into.len() - before;
+            let room = block.len().min(most - got);
+            if room == 0 {
+                return Heard::Bytes(got);
+            }
+            match port.recv(sock, &mut block[..room]) {
+                Io::Done(n) => into.extend_from_slice(&block[..n]),
+                Io::Blocked => return Heard::Bytes(got),
+                Io::Eof if got > 0 => return Heard::Bytes(got),
+                Io::Eof => return Heard::Eof,
+                Io::Failed(_) => return Heard::Dead,
+            }
         }
-        match port.recv(sock, &mut block[..room]) {
-            Io::Done(n) => into.extend_from_slice(&block[..n]),
-            Io::Blocked => return Heard::Bytes(got),
-            Io::Eof if got > 0 => return Heard::Bytes(got),
-            Io::Eof => return Heard::Eof,
-            Io::Failed(_) => return Heard::Dead,
-        }
-    }
+    })
+}
+
+thread_local! {
+    /// What [`receive`] reads into: zeros are written once, not at every call.
+    static BLOCK: RefCell<[u8; 16 << 10]> = const { RefCell::new([0; 16 << 10]) };
 }

@@ -267,12 +267,8 @@ impl Server {
             let (id, mut wrong) = (request.id, None);
             let at = &mut request.at;
             let used = request.body.read(&talk.inbox, |data| {
-                for got in data {
-                    if *got != ledger::byte(id, Way::Request, *at) {
-                        wrong.get_or_insert(*at);
-                    }
-                    *at += 1;
-                }
+                wrong = wrong.or(ledger::first_wrong(id, Way::Request, *at, data));
+                *at += data.len() as u64;
             })?;
             talk.inbox.drain(..used);
             if request.at > 0
