@@ -181,6 +181,9 @@ impl Sweep {
         let (send, outcomes) = mpsc::channel::<(u64, Outcome)>();
         let mut sum = Sum::default();
         let digests = Mutex::new(BTreeMap::new());
+        // The program's threads, not a simulation's: each run is wholly within one of them, shares
+        // nothing but the seed's number with the others, and knows neither which it is nor when.
+        // The digest is put together in the order of the seeds, so it is the same for any `jobs`.
         std::thread::scope(|scope| {
             for _ in 0..self.jobs {
                 let send = send.clone();

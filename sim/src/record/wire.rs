@@ -320,7 +320,6 @@ macro_rules! wire_enum {
         $($tag:literal => $variant:ident $(($($item:ident),*))? $({$($field:ident),*})?),* $(,)?
     })*) => {$(
         impl $crate::record::wire::Wire for $type {
-            #[allow(unused_variables)]
             fn put(&self, out: &mut Vec<u8>) {
                 match self {
                     $(Self::$variant $(($($item),*))? $({$($field),*})? => {
