@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 use tidegate_core::engine::{Engine, Note, Observer, Park, Setup, Signal};
 use tidegate_core::poller::Address;
-use tidegate_core::proxy::shared::{Gauge, Shared};
+use tidegate_core::proxy::shared::Shared;
+use tidegate_core::proxy::spec::Site;
 use tidegate_core::rng::{Rng, Seed};
 use tidegate_core::time::{Duration, Instant, Now, Wall};
 
@@ -133,6 +134,7 @@ struct World {
     rng: Rng,
     ledger: ledger::Shared,
     shared: Arc<Shared>,
+    site: Arc<Site>,
     engines: Vec<(Engine, Wire, Park)>,
     /// Until when each is too busy to be turned.
     busy: Vec<Instant>,
@@ -250,6 +252,7 @@ impl World {
             rng,
             ledger: Rc::clone(ledger),
             shared,
+            site,
             busy: vec![Instant::START; k.engines as usize],
             engines,
             tapes,
@@ -323,14 +326,8 @@ impl World {
                 format!("limits or queues are held at the end: {:?}", self.shared),
             );
         }
-        let servers =
-            (0..self.knobs.servers as u32).flat_map(|id| [Gauge::Served(id), Gauge::Idle(id)]);
-        let proxies = [Gauge::Frontend(0), Gauge::Backend(1)];
-        for gauge in servers.chain(proxies) {
-            let left = self.shared.gauge(gauge);
-            if left != 0 {
-                self.violated("A4", format!("{gauge:?} is {left} at the end"));
-            }
+        for (gauge, value) in self.shared.left(&self.site) {
+            self.violated("A4", format!("{gauge:?} is {value} at the end"));
         }
     }
 

@@ -13,7 +13,7 @@ use tidegate_core::config::{MapHost, Source};
 use tidegate_core::engine::{Engine, Note, Park, Setup, Signal};
 use tidegate_core::fault::Fault;
 use tidegate_core::poller::{Address, Close};
-use tidegate_core::proxy::shared::{Gauge, Shared};
+use tidegate_core::proxy::shared::Shared;
 use tidegate_core::proxy::spec::{Site, Tunables};
 use tidegate_core::rng::Seed;
 use tidegate_core::script::{Calls, Script, Wire};
@@ -461,14 +461,7 @@ impl Rig {
         assert_eq!((self.sessions(), self.clients()), (0, 0), "sessions and clients left");
         assert_eq!(self.net.open(), self.net.standing(), "sockets left");
         assert!(self.shared.is_idle(), "something is held: {:#?}", self.shared);
-        for server in 0..self.site.servers.len() as u32 {
-            for gauge in [Gauge::Served(server), Gauge::Idle(server)] {
-                assert_eq!(self.shared.gauge(gauge), 0, "{gauge:?}");
-            }
-        }
-        for proxy in 0..self.site.proxies.len() as u32 {
-            assert_eq!(self.shared.gauge(Gauge::Backend(proxy)), 0, "backend {proxy}");
-        }
+        assert_eq!(self.shared.left(&self.site), [], "gauges left");
         self.signal(Signal::SoftStop);
         assert!(self.parks.iter().all(|park| *park == Park::Done), "{:?}", self.parks);
     }

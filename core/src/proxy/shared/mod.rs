@@ -325,6 +325,17 @@ impl Shared {
             && self.gates.iter().flatten().all(Gate::is_idle)
             && (0..self.engines).all(|engine| !self.has_mail(engine))
     }
+
+    /// The gauges of what is going on that are not zero, with their values: after the end there
+    /// must be none. For tests.
+    pub fn left(&self, site: &Site) -> Vec<(Gauge, u32)> {
+        let servers =
+            (0..site.servers.len() as u32).flat_map(|id| [Gauge::Served(id), Gauge::Idle(id)]);
+        let proxies =
+            (0..site.proxies.len() as u32).flat_map(|id| [Gauge::Frontend(id), Gauge::Backend(id)]);
+        let all = servers.chain(proxies).map(|gauge| (gauge, self.gauge(gauge)));
+        all.filter(|(_, value)| *value != 0).collect()
+    }
 }
 
 /// The gate of a backend that has servers. At the start those take from its queue that balancing
