@@ -5,6 +5,7 @@ use crate::buf::Buf;
 use crate::conn::{ConnId, Mux, NO_CONN, Transport};
 use crate::poller::{Peer, Sock};
 use crate::proxy::spec::{ListenerId, ProxyId, ServerId};
+use crate::sample::vars::Vars;
 use crate::tasks::TaskId;
 use crate::time::{Instant, Wall};
 
@@ -33,6 +34,9 @@ pub struct Client {
     pub sock: Sock,
     /// Who it is.
     pub peer: Peer,
+    /// Where it connected to: what its PROXY header says, else the socket's own end once somebody
+    /// asked for it.
+    pub destination: Option<Peer>,
     /// When it was accepted.
     pub accepted: Instant,
     /// The same on the wall clock.
@@ -61,6 +65,8 @@ pub struct Client {
     pub transport: Transport,
     /// How sessions share it.
     pub mux: Mux,
+    /// `sess.` variables.
+    pub vars: Vars,
     /// What is true of it.
     pub flags: ClientFlags,
 }
@@ -79,6 +85,7 @@ impl Client {
         Client {
             sock,
             peer,
+            destination: None,
             accepted,
             accepted_wall,
             idle_since: accepted,
@@ -93,6 +100,7 @@ impl Client {
             linger_left: 0,
             transport: Transport::Raw,
             mux,
+            vars: Vars::default(),
             flags: ClientFlags::NONE,
         }
     }

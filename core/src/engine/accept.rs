@@ -8,12 +8,14 @@
 //! ```
 
 use super::{Engine, Note};
+use crate::analyser;
 use crate::conn::client::ClientFlags;
 use crate::conn::{Client, Mux};
 use crate::fds::Owner;
 use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt};
 use crate::proxy::shared::{Gauge, LimitId, Message};
-use crate::proxy::spec::{ListenerId, Mode, Options, Probes, Rule};
+use crate::proxy::spec::{ListenerId, Mode, Options, Probes};
+use crate::session::Cx;
 use crate::sometimes;
 use crate::tasks::{Chore, Woken, Work};
 use crate::time::Deadline;
@@ -153,22 +155,18 @@ impl Engine {
         let frontend_id = site.listener(listener).frontend;
         let frontend = site.proxy(frontend_id);
         self.shared.gauge_add(self.id, Gauge::Accepted(frontend_id), 1);
-        let rejected = frontend
-            .request_rules
-            .iter()
-            .take_while(|rule| **rule != Rule::Allow)
-            .any(|rule| *rule == Rule::RejectConnection);
-        if rejected {
-            net.close(sock, Close::Graceful);
-            self.release_limits(net, listener);
-            return;
-        }
         let place = self.clients.vacant_key() as u32;
         let task = self.tasks.insert(Work::Client(place));
         let mux = if frontend.mode == Mode::Tcp { Mux::Pass } else { Mux::H1 };
         let times = (self.now.mono, self.now.wall);
         let mut client = Client::new(sock, peer, listener, frontend_id, task, mux, times);
         client.flags.set(ClientFlags::COUNTED);
+        if let Some(how) = self.refuses(&mut client) {
+            self.tasks.remove(task);
+            net.close(sock, how);
+            self.release_limits(net, listener);
+            return;
+        }
         self.clients.insert(client);
         self.fds.insert(sock, Owner::Client(place), Ready::READ.with(Ready::WRITE));
         if frontend.options.has(Options::CLIENT_KEEPALIVE) {
@@ -197,6 +195,22 @@ impl Engine {
                 self.tasks.wake(task, Woken::IO);
             }
         }
+    }
+
+    /// Whether `tcp-request connection` and `session` rules refuse a client that was just accepted,
+    /// and how it is closed then.
+    fn refuses(&mut self, client: &mut Client) -> Option<Close> {
+        let site = self.site.clone();
+        let rules = &site.proxy(client.frontend).rules;
+        if rules.connection.is_empty() && rules.session.is_empty() {
+            return None;
+        }
+        let Engine { pools, scratch, now, desk, shared, id: engine, .. } = self;
+        let mut cx =
+            Cx { now: *now, site: &site, pools, client, scratch, desk, shared, engine: *engine };
+        let refused = analyser::refuses(&mut cx);
+        desk.clear();
+        refused.map(|silent| if silent { Close::Reset } else { Close::Graceful })
     }
 
     /// Out of descriptors, memory or ports: idle server connections and lingering clients go. If

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::args::Mistake;
 use super::scene::PatternFile;
 use super::vars::{Scope, VarId};
-use crate::acl::Patterns;
+use crate::acl::{Acl, Patterns};
 use crate::config::{Host, Span};
 use crate::proxy::spec::{ProxyId, ServerId};
 
@@ -97,6 +97,10 @@ pub struct Names<'p> {
     pub patterns: Vec<PatternFile>,
     /// Where a pattern file is: by path and how it is read.
     pub files: BTreeMap<(String, String), u32>,
+    /// Compiled ACLs: the lines of each.
+    pub acls: Vec<Vec<Acl>>,
+    /// The ACLs that have names, in the proxy where the expression stands.
+    pub acl_names: BTreeMap<String, u32>,
     /// What is odd and no error: sentences about the place.
     pub warnings: Vec<(Span, String)>,
 }
@@ -114,6 +118,8 @@ impl<'p> Names<'p> {
             refs: Vec::new(),
             patterns: Vec::new(),
             files: BTreeMap::new(),
+            acls: Vec::new(),
+            acl_names: BTreeMap::new(),
             warnings: Vec::new(),
         }
     }
@@ -185,5 +191,19 @@ impl<'p> Names<'p> {
     pub fn add_list(&mut self, patterns: Patterns) -> u32 {
         let name: Arc<str> = format!("#{}", self.patterns.len()).into();
         self.add_patterns(None, PatternFile { name, patterns: Arc::new(patterns) })
+    }
+
+    /// Adds a line to the ACL of that name, or an ACL without one.
+    pub fn add_acl(&mut self, name: Option<&str>, line: Acl) -> u32 {
+        if let Some(index) = name.and_then(|name| self.acl_names.get(name)) {
+            self.acls[*index as usize].push(line);
+            return *index;
+        }
+        self.acls.push(vec![line]);
+        let index = self.acls.len() as u32 - 1;
+        if let Some(name) = name {
+            self.acl_names.insert(name.into(), index);
+        }
+        index
     }
 }

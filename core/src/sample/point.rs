@@ -21,6 +21,8 @@ pub enum Point {
     Log,
     /// The configuration itself: `set-var` in `global`.
     Config,
+    /// An ACL, which is checked where it is used.
+    Any,
 }
 
 impl Point {
@@ -36,10 +38,11 @@ impl Point {
             Point::HttpRes => "http-response rules",
             Point::Log => "logs",
             Point::Config => "the configuration itself",
+            Point::Any => "ACLs",
         }
     }
 
-    /// Every point.
+    /// Every point that has rules or the like of its own.
     pub const ALL: [Point; 9] = [
         Point::Connection,
         Point::Session,
@@ -83,6 +86,7 @@ impl Avail {
     pub const fn at(self, point: Point) -> bool {
         use Point::*;
         match self {
+            _ if matches!(point, Any) => true,
             Avail::Always => true,
             Avail::Client => !matches!(point, Config),
             Avail::Stream => !matches!(point, Connection | Session | Config),

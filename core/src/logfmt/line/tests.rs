@@ -30,6 +30,9 @@ fn record() -> Record<'static> {
         },
         status: 200,
         bytes: 51,
+        bytes_in: 0,
+        counter: 0,
+        log_counter: 0,
         end: End::default(),
         cookies: *b"NI",
         request_cookie: None,
@@ -49,6 +52,9 @@ fn refused(cause: Cause, status: i32) -> Record<'static> {
         timers: Timers::default(),
         status,
         bytes: 0,
+        bytes_in: 0,
+        counter: 0,
+        log_counter: 0,
         end: End::new(cause, Phase::Request),
         cookies: *b"--",
         request: None,
@@ -70,7 +76,7 @@ fn the_http_line() {
     };
     let table: &[(Record<'_>, &str)] = &[
         (
-            Record { request_captures: Some(&[Some(b"curl/7.88.1")]), ..record() },
+            Record { request_captures: Some(&curl), ..record() },
             "127.0.0.1:40360 [22/Nov/2026:12:21:14.079] fe ok/s1 0/0/0/0/0 200 51 - - --NI \
              1/1/0/0/0 0/0 {curl/7.88.1} \"GET /ok HTTP/1.1\"",
         ),
@@ -115,8 +121,8 @@ fn the_http_line() {
                 counts: busy,
                 request_cookie: Some(b"SID=a\"#{|}b\x80"),
                 response_cookie: Some(b"SID=x y"),
-                request_captures: Some(&[Some(b"q\"#{|}\\\x80\tz"), None]),
-                response_captures: Some(&[Some(b"a\"b|c{d}\x01\xff")]),
+                request_captures: Some(&odd),
+                response_captures: Some(&controls),
                 request: Some(b"GET /\"#{|}\x80 HTTP/1.1"),
                 ..record()
             },
@@ -147,6 +153,9 @@ fn the_tcp_line() {
     let aborted = Record {
         timers: Timers { connect: None, total: 202, ..served.timers },
         bytes: 0,
+        bytes_in: 0,
+        counter: 0,
+        log_counter: 0,
         end: End::new(Cause::Server, Phase::Connect),
         counts: Counts { retries: 1, ..served.counts },
         ..served
