@@ -266,7 +266,7 @@ fn misplaced() {
     let named =
         format!("{TIMEOUTS}defaults d\nmode http\nhttp-request deny\nlisten l from d\nbind :1\n");
     let (site, _) = build_with(&named, &CliOverrides::default()).unwrap();
-    assert_eq!(site.proxy(0).request_rules, [Rule::Deny { status: 403 }]);
+    assert_eq!(rules_of(&site), ["http-request deny 403"]);
 }
 
 #[test]
@@ -335,7 +335,6 @@ fn warnings() {
              niceness yet",
                 "7: 'stats enable' has no effect: there is no statistics page yet",
                 "8: 'stats uri' has no effect: there is no statistics page yet",
-                "9: 'http-request set-var' has no effect: there are no variables yet",
                 "10: 'tcp-request connection track-sc0' has no effect: there are no stick tables \
              and counters yet",
             ],

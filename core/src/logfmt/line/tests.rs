@@ -22,6 +22,8 @@ fn record() -> Record<'static> {
         backend: "ok",
         server: Some("s1"),
         timers: Timers {
+            idle: 0,
+            data: None,
             request: Some(0),
             queue: Some(0),
             connect: Some(0),
@@ -74,6 +76,12 @@ fn the_http_line() {
         srv_queue: 4,
         backend_queue: 56,
     };
+    let captured = |texts: &[Option<&[u8]>]| -> Vec<Option<Box<[u8]>>> {
+        texts.iter().map(|text| text.map(Box::from)).collect()
+    };
+    let curl = captured(&[Some(b"curl/7.88.1")]);
+    let odd = captured(&[Some(b"q\"#{|}\\\x80\tz"), None]);
+    let controls = captured(&[Some(b"a\"b|c{d}\x01\xff")]);
     let table: &[(Record<'_>, &str)] = &[
         (
             Record { request_captures: Some(&curl), ..record() },
@@ -112,6 +120,8 @@ fn the_http_line() {
         (
             Record {
                 timers: Timers {
+                    idle: 0,
+                    data: None,
                     request: Some(1),
                     queue: Some(22),
                     connect: Some(333),
