@@ -148,4 +148,4 @@ macro_rules! tables {
     )* };
 }
 
-tables! { args number text words }
+tables! { args encode hash number text words }

@@ -18,9 +18,16 @@ impl<'a> Made<'a> {
         Made { bytes: Vec::with_capacity_in(expected.min(max), scene.arena()), max }
     }
 
+    /// The same, with room for as much as the whole buffer holds.
+    pub(super) fn filling(scene: &Scene<'a>, expected: usize) -> Self {
+        let mut made = Made::new(scene, expected);
+        made.max += 1;
+        made
+    }
+
     /// Adds bytes; none if they do not fit.
     pub(super) fn add(&mut self, more: &[u8]) -> Option<()> {
-        if more.len() > self.max - self.bytes.len() {
+        if more.len() > self.left() {
             return None;
         }
         self.bytes.extend_from_slice_copy(more);
@@ -34,13 +41,13 @@ impl<'a> Made<'a> {
 
     /// Adds as many of the bytes as fit.
     pub(super) fn fill(&mut self, more: &[u8]) {
-        let fit = more.len().min(self.max - self.bytes.len());
+        let fit = more.len().min(self.left());
         self.bytes.extend_from_slice_copy(&more[..fit]);
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
+    /// How many more fit.
+    pub(super) fn left(&self) -> usize {
+        self.max - self.bytes.len()
     }
 
     /// The bytes.

@@ -3,6 +3,9 @@
 
 #[cfg(test)]
 mod cases;
+mod encode;
+mod hash;
+mod json;
 mod made;
 mod number;
 mod operand;
@@ -21,6 +24,12 @@ pub enum Conv {
     Number(number::Conv),
     /// Text into other text, or compared.
     Text(text::Conv),
+    /// Bytes as text and back.
+    Encode(encode::Conv),
+    /// Hashes that are not for security.
+    Hash(hash::Conv),
+    /// Text for a JSON string.
+    Json(json::Conv),
     /// Parts of text and bytes.
     Words(words::Conv),
 }
@@ -31,6 +40,9 @@ impl Conv {
         match self {
             Conv::Number(conv) => conv.apply(value, scene),
             Conv::Text(conv) => conv.apply(value, scene),
+            Conv::Encode(conv) => conv.apply(value, scene),
+            Conv::Hash(conv) => conv.apply(value),
+            Conv::Json(conv) => conv.apply(value, scene),
             Conv::Words(conv) => conv.apply(value),
         }
     }
@@ -62,7 +74,8 @@ const fn row(
 
 /// Every converter.
 pub fn specs() -> impl Iterator<Item = &'static Spec> {
-    let tables = [number::TABLE, text::TABLE, words::TABLE];
+    let tables =
+        [encode::TABLE, hash::TABLE, json::TABLE, number::TABLE, text::TABLE, words::TABLE];
     tables.into_iter().flatten()
 }
 
