@@ -24,6 +24,7 @@ use crate::http::{
 };
 use crate::pool::Class;
 use crate::reply::{self, Shape};
+use crate::rule::Set;
 use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::time::Deadline;
@@ -118,10 +119,10 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
     answered(s, status, cx);
 }
 
-/// Whether `tcp-request connection` and `session` rules refuse the client; true inside if it shall
-/// not be told.
-pub fn refuses(cx: &mut Cx<'_>) -> Option<bool> {
-    rules::client(cx)
+/// Whether the rules of a set, `tcp-request connection` or `session`, refuse the client; true inside
+/// if it shall not be told.
+pub fn refuses(set: Set, cx: &mut Cx<'_>) -> Option<bool> {
+    rules::client(set, cx)
 }
 
 /// Whether rules want to see our own answers too (`http-after-response`).

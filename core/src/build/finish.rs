@@ -274,6 +274,8 @@ impl Builder<'_> {
             }
         }
         self.site.refs.targets = targets;
+        self.site.wants = self.names.wants;
+        self.site.wants.destination |= self.site.proxies.iter().any(|p| p.original_to.is_some());
         self.site.patterns = std::mem::take(&mut self.names.patterns);
         self.site.acls = std::mem::take(&mut self.names.acls);
     }

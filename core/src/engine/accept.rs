@@ -12,9 +12,10 @@ use crate::analyser;
 use crate::conn::client::ClientFlags;
 use crate::conn::{Client, Mux};
 use crate::fds::Owner;
-use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt};
+use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt, Which};
 use crate::proxy::shared::{Gauge, LimitId, Message};
 use crate::proxy::spec::{ListenerId, Mode, Options, Probes};
+use crate::rule::Set;
 use crate::session::Cx;
 use crate::sometimes;
 use crate::tasks::{Chore, Woken, Work};
@@ -161,7 +162,18 @@ impl Engine {
         let times = (self.now.mono, self.now.wall);
         let mut client = Client::new(sock, peer, listener, frontend_id, task, mux, times);
         client.flags.set(ClientFlags::COUNTED);
-        if let Some(how) = self.refuses(&mut client) {
+        if site.listener(listener).accept_proxy {
+            client.flags.set(ClientFlags::EXPECTS_PROXY);
+        }
+        if site.wants.destination {
+            client.destination = net.address(sock, Which::Local);
+        }
+        let refused = self.refuses(&mut client, Set::Connection).or_else(|| {
+            let later = client.flags.has(ClientFlags::EXPECTS_PROXY);
+            if later { None } else { self.refuses(&mut client, Set::Session) }
+        });
+        let expects = client.flags.has(ClientFlags::EXPECTS_PROXY);
+        if let Some(how) = refused {
             self.tasks.remove(task);
             net.close(sock, how);
             self.release_limits(net, listener);
@@ -178,39 +190,44 @@ impl Engine {
         if self.watching {
             self.notes.push(Note::Accepted { client: place, listener });
         }
-        if frontend.mode == Mode::Tcp {
-            self.log_connect(net, place);
+        if expects {
+            self.await_header(place);
+            return;
         }
         match frontend.mode {
             Mode::Tcp => {
+                self.log_connect(net, place);
                 let session = self.start_session(place, None);
                 self.tasks.wake(self.sessions[session as usize].task, Woken::INIT);
             }
             Mode::Http => {
-                let timeouts = &frontend.timeouts;
-                let deadline =
-                    Deadline::after(self.now.mono, timeouts.http_request.or(timeouts.client));
-                self.set_client_deadline(place, deadline);
+                self.await_request(place);
                 // Speculative: the request is often here already.
                 self.tasks.wake(task, Woken::IO);
             }
         }
     }
 
-    /// Whether `tcp-request connection` and `session` rules refuse a client that was just accepted,
-    /// and how it is closed then.
-    fn refuses(&mut self, client: &mut Client) -> Option<Close> {
+    /// Whether the rules of a set, `tcp-request connection` or `session`, refuse a client, and how
+    /// it is closed then.
+    pub(super) fn refuses(&mut self, client: &mut Client, set: Set) -> Option<Close> {
         let site = self.site.clone();
-        let rules = &site.proxy(client.frontend).rules;
-        if rules.connection.is_empty() && rules.session.is_empty() {
+        if site.proxy(client.frontend).rules.set(set).is_empty() {
             return None;
         }
         let Engine { pools, scratch, now, desk, shared, id: engine, .. } = self;
         let mut cx =
             Cx { now: *now, site: &site, pools, client, scratch, desk, shared, engine: *engine };
-        let refused = analyser::refuses(&mut cx);
+        let refused = analyser::refuses(set, &mut cx);
         desk.clear();
         refused.map(|silent| if silent { Close::Reset } else { Close::Graceful })
+    }
+
+    /// A client whose first request may take its time.
+    pub(super) fn await_request(&mut self, client: u32) {
+        let timeouts = &self.site.proxy(self.clients[client as usize].frontend).timeouts;
+        let wait = timeouts.http_request.or(timeouts.client);
+        self.set_client_deadline(client, Deadline::after(self.now.mono, wait));
     }
 
     /// Out of descriptors, memory or ports: idle server connections and lingering clients go. If

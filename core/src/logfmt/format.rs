@@ -238,6 +238,9 @@ impl Format {
                         continue;
                     }
                     let (tag, end) = tag(text, at, behind)?;
+                    let wants = &mut names.wants;
+                    wants.destination |= matches!(tag, Tag::FrontendIp | Tag::FrontendPort);
+                    wants.source |= matches!(tag, Tag::BackendIp | Tag::BackendPort);
                     if tag == Tag::Global {
                         global = flags;
                     } else {

@@ -45,12 +45,23 @@ pub struct Site {
     pub acls: Vec<Vec<Acl>>,
     /// Backends by name: what `use_backend` with a format looks in.
     pub backends: BTreeMap<Box<[u8]>, ProxyId>,
+    /// What expressions want to know that costs a system call.
+    pub wants: Wants,
     /// Some rule changes methods or targets: what was asked for is kept for the log.
     pub rewrites: bool,
     /// What the names in expressions stand for.
     pub refs: Refs,
     /// `set-var` of the global section: names' numbers and values.
     pub proc_vars: Vec<(u32, Value)>,
+}
+
+/// What expressions want to know that costs a system call for each connection.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Wants {
+    /// Where clients connected to: `dst`, `%fi`, `option originalto`.
+    pub destination: bool,
+    /// Where our connections to servers come from: `bc_src`, `%bi`.
+    pub source: bool,
 }
 
 /// The `global` section, as far as it concerns the process.
@@ -529,6 +540,8 @@ pub struct Listener {
     pub maxconn: u32,
     /// `backlog`; 0 takes the frontend's.
     pub backlog: u32,
+    /// `accept-proxy`: every connection begins with a PROXY header.
+    pub accept_proxy: bool,
     /// What is set before binding.
     pub options: BindOptions,
     /// `file:line` of the bind, for messages.
@@ -599,6 +612,31 @@ pub struct Server {
     pub source: Option<SocketAddr>,
     /// `tcp-ut`.
     pub user_timeout: Option<Duration>,
+    /// `send-proxy` and kin: whether and how a connection begins with a PROXY header.
+    pub send_proxy: SendProxy,
+}
+
+bit_set! {
+    /// `send-proxy`, `send-proxy-v2…` and `proxy-v2-options`. As in HAProxy a header is sent if any
+    /// of them is set, and in version 2 only if `V2` is.
+    pub struct SendProxy: u8 {
+        /// `send-proxy`.
+        V1 = 1,
+        /// `send-proxy-v2`.
+        V2 = 2,
+        /// `ssl`: whether the client came by TLS.
+        SSL = 4,
+        /// `cert-cn`: the name in its certificate.
+        CERT_CN = 8,
+        /// `ssl-cipher`, `cert-sig`, `cert-key`.
+        SSL_MORE = 16,
+        /// `crc32c`.
+        CRC32C = 32,
+        /// `unique-id`.
+        UNIQUE_ID = 64,
+        /// `authority`.
+        AUTHORITY = 128,
+    }
 }
 
 impl Site {

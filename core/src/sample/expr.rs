@@ -28,6 +28,8 @@ impl Expr {
         names: &mut Names<'_>,
     ) -> Result<(Expr, usize), Mistake> {
         let call = args::call(text, at)?;
+        names.wants.destination |= call.name.contains("dst");
+        names.wants.source |= call.name.starts_with("bc_src");
         let (fetch, kind) = fetch::make(&call, point, names)?;
         Self::with_convs(text, (at, call.end), fetch, kind, names)
     }
@@ -44,6 +46,13 @@ impl Expr {
         while text[end..].starts_with(',') {
             let call = args::call(text, end + 1)?;
             if call.name.is_empty() {
+                // HAProxy takes commas that nothing stands between, and some behind all.
+                if call.args.is_empty() && text[call.end..].starts_with([',', ' ', '\t'])
+                    || call.end == text.len()
+                {
+                    end = call.end;
+                    continue;
+                }
                 return Err(Mistake::new(end, 1, "a converter is missing behind this comma"));
             }
             let (conv, takes, gives) = conv::make(&call, kind, names)?;

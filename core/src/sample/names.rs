@@ -9,7 +9,7 @@ use super::scene::PatternFile;
 use super::vars::{Scope, VarId};
 use crate::acl::{Acl, Patterns};
 use crate::config::{Host, Span};
-use crate::proxy::spec::{ProxyId, ServerId};
+use crate::proxy::spec::{ProxyId, ServerId, Wants};
 
 /// A name of something that may stand further down: an index into [`Refs`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,6 +89,8 @@ pub struct Names<'p> {
     pub proxy: String,
     /// Slots of `capture request header` and kin so far, in that proxy: request and response.
     pub captures: [u32; 2],
+    /// What costs a system call, and some expression wants to know.
+    pub wants: Wants,
     /// Variables by name.
     pub vars: Vec<String>,
     /// What else was named, and where first.
@@ -114,6 +116,7 @@ impl<'p> Names<'p> {
             place: String::new(),
             proxy: String::new(),
             captures: [0; 2],
+            wants: Wants::default(),
             vars: Vec::new(),
             refs: Vec::new(),
             patterns: Vec::new(),

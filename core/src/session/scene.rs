@@ -2,7 +2,7 @@
 
 use super::{Cx, NO_SERVER, Session};
 use crate::channel::{Channel, Facts};
-use crate::conn::Client;
+use crate::conn::{Client, ClientFlags};
 use crate::http::Head;
 use crate::poller::Peer;
 use crate::proxy::shared::Door;
@@ -88,9 +88,10 @@ pub fn client_scene<'a>((point, proxy): (Point, ProxyId), of: &Surroundings<'a>)
         listener: client.listener,
         ends: Ends {
             src,
-            fc_src: src,
+            fc_src: inet(client.socket_peer),
             dst: client.destination.and_then(inet),
             fc_dst: client.destination.and_then(inet),
+            proxied: client.flags.has(ClientFlags::RECEIVED_PROXY),
             ..Ends::default()
         },
         accepted: client.accepted_wall,

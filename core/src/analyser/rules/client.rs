@@ -2,26 +2,24 @@
 //! `session`.
 
 use super::point;
+use crate::conn::ClientFlags;
 use crate::poller::Peer;
 use crate::rule::{Action, End, Rule, Set, Value};
 use crate::sample::Value as Sampled;
 use crate::session::{Cx, Surroundings, client_scene};
 
-/// Runs both sets. Some if the client is refused; true inside if it shall not be told.
-pub(in crate::analyser) fn run(cx: &mut Cx<'_>) -> Option<bool> {
-    let rules = &cx.site.proxy(cx.client.frontend).rules;
-    for (set, rules) in [(Set::Connection, &rules.connection), (Set::Session, &rules.session)] {
-        for rule in rules {
-            if !applies(rule, set, cx) {
-                continue;
-            }
-            match &rule.action {
-                // Of one set the rest is not looked at; the other goes on.
-                Action::Allow => break,
-                Action::Reject => return Some(false),
-                Action::SilentDrop => return Some(true),
-                action => apply(action, set, cx),
-            }
+/// Runs one of the sets. Some if the client is refused; true inside if it shall not be told.
+pub(in crate::analyser) fn run(set: Set, cx: &mut Cx<'_>) -> Option<bool> {
+    for rule in cx.site.proxy(cx.client.frontend).rules.set(set) {
+        if !applies(rule, set, cx) {
+            continue;
+        }
+        match &rule.action {
+            Action::Allow => return None,
+            Action::Reject => return Some(false),
+            Action::SilentDrop => return Some(true),
+            Action::ExpectProxy => cx.client.flags.set(ClientFlags::EXPECTS_PROXY),
+            action => apply(action, set, cx),
         }
     }
     None

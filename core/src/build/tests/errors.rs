@@ -37,7 +37,7 @@ backend app
     server a 192.0.2.1:80
     server a 192.0.2.2:80
     server b 192.0.2.2:80 wieght 3
-    server c 192.0.2.2:80 send-proxy
+    server c 192.0.2.2:80 socks4 192.0.2.9:1080
     errorfile 503 /none
     cookie SRV insert
 
@@ -70,9 +70,25 @@ fn faults() {
         ("bind :1 name\n", "'name' on a 'bind' line expects a value"),
         ("bind :1 proto h2\n", "'proto h2' is not supported yet"),
         (
-            "bind :1 accept-proxy\n",
-            "'bind ... accept-proxy' is not supported: there is no PROXY \
-          protocol yet: its header would be taken for traffic",
+            "bind :1 accept-netscaler-cip 1\n",
+            "'bind ... accept-netscaler-cip' is not supported: there is no NetScaler client \
+             address insertion: its header would be taken for traffic",
+        ),
+        (
+            "server s 192.0.2.1 proxy-v2-options crc32c,x\n",
+            "'proxy-v2-options' : unknown option 'x'",
+        ),
+        (
+            "server s 192.0.2.1 proxy-v2-options\n",
+            "'proxy-v2-options' on a 'server' line expects a value",
+        ),
+        (
+            "tcp-request connection expect-proxy layer5\n",
+            "'tcp-request connection expect-proxy' only supports 'layer4' (got 'layer5')",
+        ),
+        (
+            "tcp-request connection expect-proxy layer4 x\n",
+            "'tcp-request connection expect-proxy' expects 'if' or 'unless' here (got 'x')",
         ),
         ("bind :1 id 1\nbind :2 id 1\n", "custom id 1 already used"),
         (
@@ -135,7 +151,7 @@ fn faults() {
         ),
         ("http-request deny deny_status 418\n", "'http-request deny' : invalid status '418'"),
         ("http-request deny x\n", "'http-request deny' : 'x' is not supported yet"),
-        ("http-request allow x\n", "'http-request allow' expects 'if' or 'unless'"),
+        ("http-request allow x\n", "'http-request allow' expects 'if' or 'unless' here (got 'x')"),
         (
             "tcp-request content reject if { src 192.0.2.1 }\n",
             "conditions are not evaluated yet, \
@@ -328,14 +344,14 @@ fn warnings() {
              one are refused"],
         ),
         (
-            "listen l\nbind :1 thread 1-4\nstats enable\nstats uri /s\nhttp-request set-var(txn.x) \
-          src if { src 192.0.2.1 }\ntcp-request connection track-sc0 src\n",
+            "listen l\nbind :1 thread 1-4\nstats enable\nstats uri /s\n\
+             tcp-request connection track-sc0 src\n",
             &[
                 "6: 'bind ... thread' has no effect: threads are not bound to CPUs, listeners or \
              niceness yet",
                 "7: 'stats enable' has no effect: there is no statistics page yet",
                 "8: 'stats uri' has no effect: there is no statistics page yet",
-                "10: 'tcp-request connection track-sc0' has no effect: there are no stick tables \
+                "9: 'tcp-request connection track-sc0' has no effect: there are no stick tables \
              and counters yet",
             ],
         ),
