@@ -142,6 +142,14 @@ impl Stage {
             record: None,
             unique_id: None,
             last_rule: None,
+            request_line: None,
+            last_look: !self.more,
+            stopping: false,
+            priority: (0, 0),
+            server_timeout: None,
+            tunnel_timeout: None,
+            pp_authority: None,
+            pp_unique_id: None,
         }
     }
 }
