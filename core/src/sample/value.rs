@@ -1,6 +1,8 @@
 //! What a sample is: a typed value that borrows its bytes, and the casts between the types.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use memchr::memchr;
 
 use super::Arena;
 
@@ -149,7 +151,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// As text, which always can be made: bytes are written in hexadecimal digits.
+    /// As text, which always can be made. Of bytes it is what stands before the first NUL.
     pub fn text(self, arena: &'a Arena) -> &'a [u8] {
         match self {
             Value::Str(text) | Value::Method(text) => text,
@@ -166,14 +168,16 @@ impl<'a> Value<'a> {
                 let mut text = [0; 45];
                 let mut rest = &mut text[..];
                 // 45 bytes hold every address.
-                let _ = write!(rest, "{ip}");
+                let _ = match ip {
+                    IpAddr::V6(v6) if is_compatible(v6) => {
+                        write!(rest, "::{}", Ipv4Addr::from(v6.to_bits() as u32))
+                    }
+                    ip => write!(rest, "{ip}"),
+                };
                 let len = 45 - rest.len();
                 arena.alloc_slice_copy(&text[..len])
             }
-            Value::Bin(bytes) => {
-                let digits = b"0123456789ABCDEF";
-                arena.alloc_slice_fill_iter(HexDigits { bytes, digits, at: 0 })
-            }
+            Value::Bin(bytes) => &bytes[..memchr(0, bytes).unwrap_or(bytes.len())],
         }
     }
 
@@ -189,33 +193,8 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Bytes as digits, of which it is known how many there are.
-struct HexDigits<'a> {
-    bytes: &'a [u8],
-    digits: &'static [u8; 16],
-    at: usize,
-}
-
-impl Iterator for HexDigits<'_> {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        let byte = *self.bytes.get(self.at / 2)?;
-        let nibble = if self.at.is_multiple_of(2) { byte >> 4 } else { byte & 15 };
-        self.at += 1;
-        Some(self.digits[usize::from(nibble)])
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.bytes.len() * 2 - self.at;
-        (left, Some(left))
-    }
-}
-
-impl ExactSizeIterator for HexDigits<'_> {}
-
 /// The IPv4 address that an IPv6 one stands for: mapped, compatible, or 6to4.
-fn embedded_v4(ip: core::net::Ipv6Addr) -> Option<Ipv4Addr> {
+fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, ..] = ip.octets()[2..] else { return None };
     if ip.segments()[0] == 0x2002 {
         return Some(Ipv4Addr::new(a, b, c, d));
@@ -223,6 +202,12 @@ fn embedded_v4(ip: core::net::Ipv6Addr) -> Option<Ipv4Addr> {
     let [.., e, f, g, h] = ip.octets();
     let zeros = ip.octets()[..10].iter().all(|octet| *octet == 0);
     (zeros && matches!(ip.segments()[5], 0 | 0xffff)).then(|| Ipv4Addr::new(e, f, g, h))
+}
+
+/// Whether the C library writes the end of an address as an IPv4 one: `::0.1.0.128`.
+fn is_compatible(ip: Ipv6Addr) -> bool {
+    let bits = ip.to_bits();
+    bits <= u128::from(u32::MAX) && bits > 0xffff
 }
 
 /// The number that text begins with, 0 if it does not begin with one; what is too large is the
@@ -273,7 +258,9 @@ mod tests {
             (Value::Str(b"1.2.3.4"), Kind::Addr, Some(ip("1.2.3.4"))),
             (Value::Str(b"1.2.3"), Kind::Addr, None),
             (Value::Str(b"GET"), Kind::Method, Some(Value::Method(b"GET"))),
-            (Value::Bin(&[0xab, 1]), Kind::Str, Some(Value::Str(b"AB01"))),
+            (Value::Bin(&[0xab, 1, 0, 2]), Kind::Str, Some(Value::Str(&[0xab, 1]))),
+            (ip("::1:80"), Kind::Str, Some(Value::Str(b"::0.1.0.128"))),
+            (ip("::8"), Kind::Str, Some(Value::Str(b"::8"))),
             (Value::Method(b"GET"), Kind::Str, Some(Value::Str(b"GET"))),
             (Value::Method(b"GET"), Kind::Int, None),
         ] {

@@ -187,9 +187,7 @@ fn milliseconds(timeout: Option<Duration>) -> Value<'static> {
 
 macro_rules! connection_row {
     ($name:literal, $kind:ident, $avail:ident, $fetch:expr) => {
-        row($name, Kind::$kind, Avail::$avail, (0, 0), |_, _| {
-            Ok(super::Fetch::Connection($fetch))
-        })
+        row($name, Kind::$kind, Avail::$avail, (0, 0), |_, _| Ok(super::Fetch::Connection($fetch)))
     };
 }
 

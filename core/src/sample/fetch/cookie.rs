@@ -36,10 +36,12 @@ impl Fetch {
             Err(sample) => return sample,
         };
         let (mut count, mut last) = (0, None);
+        // Of all cookies the first, of one the last.
+        let first = self.name.is_empty() && self.what != What::Count;
         self.walk(head, scene, &mut |text| {
             count += 1;
             last = Some(text);
-            false
+            first
         });
         match self.what {
             What::Count => Sample::is(Value::Int(count)),

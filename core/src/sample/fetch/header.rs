@@ -16,7 +16,7 @@ pub enum Fetch {
     /// Values of one name.
     Field(Field),
     /// `hdr_names`: the names, joined.
-    Names(Side, Box<[u8]>),
+    Names(Side, u8),
     /// `hdrs`: the fields as lines.
     Lines(Side),
     /// `hdrs_bin`: the fields, each name and value with its length before it.
@@ -27,8 +27,8 @@ pub enum Fetch {
 #[derive(Clone, Debug)]
 pub struct Field {
     side: Side,
-    /// In lower case; empty for any.
-    name: Box<[u8]>,
+    /// In lower case; empty for any (`hdr()`). None never has a value: `hdr`.
+    name: Option<Box<[u8]>>,
     /// From the start if positive, from the end if negative; 0 is every one, or else the last.
     occurrence: i32,
     /// Lines are not divided at commas.
@@ -57,7 +57,7 @@ impl Fetch {
         };
         match self {
             Fetch::Field(field) => field.value(head).into(),
-            Fetch::Names(_, delimiter) => Sample::is(Value::Str(names(head, delimiter, scene))),
+            Fetch::Names(_, delimiter) => Sample::is(Value::Str(names(head, *delimiter, scene))),
             Fetch::Lines(_) => Sample::is(Value::Bin(lines(head, scene))),
             Fetch::Binary(_) => Sample::is(Value::Bin(binary(head, scene))),
         }
@@ -74,9 +74,11 @@ impl Fetch {
         }
         match field.side.head(scene) {
             Ok(head) => {
-                walk(head, &field.name, field.whole, &mut |text| {
-                    field.what.of(text).is_some_and(&mut *take)
-                });
+                if let Some(name) = &field.name {
+                    walk(head, name, field.whole, &mut |text| {
+                        field.what.of(text).is_some_and(&mut *take)
+                    });
+                }
                 Some(false)
             }
             Err(sample) => Some(sample.may_change),
@@ -88,7 +90,7 @@ impl Field {
     fn value<'a>(&'a self, head: &'a Head) -> Option<Value<'a>> {
         if self.what == What::Count {
             let mut count = 0;
-            walk(head, &self.name, self.whole, &mut |_| {
+            walk(head, self.name.as_deref().unwrap_or_default(), self.whole, &mut |_| {
                 count += 1;
                 false
             });
@@ -99,11 +101,12 @@ impl Field {
 
     /// The value that the occurrence says.
     fn text<'a>(&'a self, head: &'a Head) -> Option<&'a [u8]> {
+        let name = self.name.as_deref()?;
         let mut seen = 0_usize;
         if self.occurrence > 0 {
             let mut found = None;
             let wanted = self.occurrence as usize;
-            walk(head, &self.name, self.whole, &mut |text| {
+            walk(head, name, self.whole, &mut |text| {
                 seen += 1;
                 found = (seen == wanted).then_some(text);
                 seen == wanted
@@ -113,7 +116,7 @@ impl Field {
         let back = self.occurrence.unsigned_abs().max(1) as usize;
         // The last ones, in a ring.
         let mut last: [&[u8]; OCCURRENCES_MAX] = [b""; OCCURRENCES_MAX];
-        walk(head, &self.name, self.whole, &mut |text| {
+        walk(head, name, self.whole, &mut |text| {
             last[seen % OCCURRENCES_MAX] = text;
             seen += 1;
             false
@@ -189,31 +192,49 @@ pub(super) fn trim(text: &[u8]) -> &[u8] {
     &text[start..=end]
 }
 
-/// The number that a value begins with, of 32 bits.
+/// The number that a value begins with, of 32 bits, as HAProxy's own reader has it: it stops at a
+/// byte above `9`, and takes one below `0` for a negative digit.
 pub(super) fn number(text: &[u8]) -> i64 {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),
     };
-    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
+    let digits = digits.iter().map(|byte| i32::from(byte.cast_signed()) - i32::from(b'0'));
     let n = digits
-        .fold(0_u32, |n, digit| n.wrapping_mul(10).wrapping_add(u32::from(digit - b'0')))
-        .cast_signed();
+        .take_while(|digit| *digit <= 9)
+        .fold(0_i32, |n, digit| n.wrapping_mul(10).wrapping_add(digit));
     i64::from(if negative { n.wrapping_neg() } else { n })
 }
 
-/// An address of either family.
+/// An IPv4 address, with a port or without, or an IPv6 one.
 fn address(text: &[u8]) -> Option<Value<'_>> {
-    let text = core::str::from_utf8(text).ok()?;
-    let v4 = || text.parse::<Ipv4Addr>().ok().map(|ip| Value::Ip(ip.into()));
-    v4().or_else(|| text.parse::<Ipv6Addr>().ok().map(|ip| Value::Ip(ip.into())))
+    if let Some((ip, rest)) = leading_ipv4(text) {
+        let port = || core::str::from_utf8(rest.strip_prefix(b":")?).ok()?.parse::<u16>().ok();
+        return (rest.is_empty() || port().is_some()).then(|| Value::Ip(ip.into()));
+    }
+    let ip: Ipv6Addr = core::str::from_utf8(text).ok()?.parse().ok()?;
+    Some(Value::Ip(ip.into()))
 }
 
-fn names<'a>(head: &Head, delimiter: &[u8], scene: &Scene<'a>) -> &'a [u8] {
+/// The IPv4 address that text begins with, and what follows it. Leading zeros mean nothing.
+pub(super) fn leading_ipv4(text: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
+    let mut octets = [0_u8; 4];
+    let end = text.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'.'));
+    let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
+    let mut parts = digits.split(|byte| *byte == b'.');
+    for octet in &mut octets {
+        let part = parts.next().filter(|part| !part.is_empty())?;
+        *octet =
+            part.iter().try_fold(0_u8, |n, digit| n.checked_mul(10)?.checked_add(digit - b'0'))?;
+    }
+    parts.next().is_none().then(|| (octets.into(), rest))
+}
+
+fn names<'a>(head: &Head, delimiter: u8, scene: &Scene<'a>) -> &'a [u8] {
     let mut out = bumpalo::collections::Vec::new_in(scene.arena());
     for (index, (name, _)) in head.fields().enumerate() {
         if index > 0 {
-            out.extend_from_slice_copy(delimiter);
+            out.push(delimiter);
         }
         out.extend_from_slice_copy(name);
     }
@@ -266,7 +287,7 @@ fn field(
     whole: bool,
     what: What,
 ) -> Result<super::Fetch, Mistake> {
-    let name = args.text(0).to_ascii_lowercase().into_bytes().into();
+    let name = (!args.is_empty()).then(|| args.text(0).to_ascii_lowercase().into_bytes().into());
     let least = -(OCCURRENCES_MAX as i64);
     let occurrence = args.int_in(1, least..=i64::from(i32::MAX), 0)? as i32;
     Ok(super::Fetch::Header(Fetch::Field(Field { side, name, occurrence, whole, what })))
@@ -301,8 +322,9 @@ macro_rules! other_row {
     };
 }
 
-fn delimiter(args: &Args<'_, '_>) -> Box<[u8]> {
-    args.get(0).unwrap_or(",").as_bytes().into()
+fn delimiter(args: &Args<'_, '_>) -> u8 {
+    // One byte, whatever follows it.
+    args.get(0).unwrap_or(",").as_bytes()[0]
 }
 
 pub(super) const TABLE: &[Spec] = &[

@@ -47,8 +47,12 @@ impl Fetch {
                 let value = slots.get(slot as usize).and_then(Option::as_deref);
                 value.map(Value::Str).into()
             }
-            Fetch::CapturedMethod => request_line(scene).map(|(method, _)| Value::Str(method)).into(),
-            Fetch::CapturedTarget => request_line(scene).map(|(_, target)| Value::Str(target)).into(),
+            Fetch::CapturedMethod => {
+                request_line(scene).map(|(method, _)| Value::Str(method)).into()
+            }
+            Fetch::CapturedTarget => {
+                request_line(scene).map(|(_, target)| Value::Str(target)).into()
+            }
             Fetch::CapturedVersion(side) => {
                 let head = side.stream(scene).head;
                 let text = |version: Version| Value::Str(version.as_bytes());
@@ -78,11 +82,7 @@ fn request_line<'a>(scene: &Scene<'a>) -> Option<(&'a [u8], &'a [u8])> {
     }
 }
 
-fn captured(
-    args: &Args<'_, '_>,
-    names: &Names<'_>,
-    side: Side,
-) -> Result<super::Fetch, Mistake> {
+fn captured(args: &Args<'_, '_>, names: &Names<'_>, side: Side) -> Result<super::Fetch, Mistake> {
     let response = side == Side::Response;
     let slots = names.captures[usize::from(response)];
     let slot = args.int_in(0, 0..=i64::from(u32::MAX), 0)? as u32;

@@ -179,8 +179,7 @@ impl OfProxy {
                 .try_fold(0, |sum, (id, server)| {
                     let queued = i64::from(scene.shared.queue_lengths(server.backend, Some(id)).0);
                     (server.maxconn > 0 && server.maxqueue > 0).then(|| {
-                        sum + free(id, server, scene)
-                            + (i64::from(server.maxqueue) - queued).max(0)
+                        sum + free(id, server, scene) + (i64::from(server.maxqueue) - queued).max(0)
                     })
                 })
                 .unwrap_or(-1),
@@ -349,9 +348,7 @@ macro_rules! zero_row {
 }
 
 pub(super) const TABLE: &[Spec] = &[
-    plain("always_false", Kind::Bool, Avail::Always, |_, _| {
-        made(Fetch::Plain(Value::Bool(false)))
-    }),
+    plain("always_false", Kind::Bool, Avail::Always, |_, _| made(Fetch::Plain(Value::Bool(false)))),
     plain("always_true", Kind::Bool, Avail::Always, |_, _| made(Fetch::Plain(Value::Bool(true)))),
     row("bin", Kind::Bin, Avail::Always, (1, 1), |args, _| made(Fetch::Bin(hexadecimal(args)?))),
     row("bool", Kind::Bool, Avail::Always, (1, 1), |args, _| {

@@ -9,6 +9,10 @@ mod http;
 mod internal;
 mod param;
 mod payload;
+mod refused;
+#[cfg(test)]
+mod tests;
+mod tls;
 mod url;
 
 use super::args::{Args, Call, Mistake};
@@ -38,6 +42,8 @@ pub enum Fetch {
     Param(param::Fetch),
     /// Bodies.
     Body(body::Fetch),
+    /// TLS.
+    Tls(tls::Fetch),
 }
 
 impl Fetch {
@@ -53,6 +59,7 @@ impl Fetch {
             Fetch::Cookie(fetch) => fetch.get(scene),
             Fetch::Param(fetch) => fetch.get(scene),
             Fetch::Body(fetch) => fetch.get(scene),
+            Fetch::Tls(fetch) => fetch.get(),
         }
     }
 
@@ -158,8 +165,9 @@ pub fn specs() -> impl Iterator<Item = &'static Spec> {
         cookie::TABLE,
         param::TABLE,
         body::TABLE,
+        tls::TABLE,
     ];
-    tables.into_iter().flatten()
+    tables.into_iter().chain(refused::TABLES_OF_REASONS).flatten()
 }
 
 /// The fetch called `name`.

@@ -85,11 +85,11 @@ impl<'a> Params<'a> {
             self.rest = rest.get(end + 1..);
             let param = &rest[..end];
             if name.is_empty() {
-                if rest.is_empty() {
-                    return None;
+                // The next one that has a value.
+                if let Some(equal) = param.iter().position(|byte| *byte == b'=') {
+                    return Some(&param[equal + 1..]);
                 }
-                let equal = param.iter().position(|byte| *byte == b'=');
-                return Some(equal.map_or(b"", |at| &param[at + 1..]));
+                continue;
             }
             if let Some([b'=', value @ ..]) = param.strip_prefix(name) {
                 return Some(value);

@@ -1,10 +1,10 @@
 //! The request's target: as a whole, its parts, and hashes of it.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 
 use memchr::{memchr, memmem};
 
-use super::header::walk;
+use super::header::{leading_ipv4, walk};
 use super::{Avail, Kind, Sample, Scene, Side, Spec, Value, row};
 use crate::balance::{HashType, Method};
 use crate::http::Head;
@@ -61,10 +61,15 @@ impl Fetch {
                 let hash = HashType::new(Method::MapBased, None, true).bytes(key);
                 if src { with_source(hash, scene)? } else { Value::Int(hash.into()) }
             }
-            Fetch::Ip => Value::Ip(literal_ip(authority(target)?.1)?.into()),
+            Fetch::Ip => Value::Ip(leading_ipv4(authority(target)?.1)?.0.into()),
             Fetch::Port => {
                 let (default, authority) = authority(target)?;
-                Value::Int(port(authority).unwrap_or(default).into())
+                let port = match authority {
+                    // As HAProxy, which looks no further.
+                    [b'[', ..] => return None,
+                    _ => port(authority).unwrap_or(default),
+                };
+                Value::Int(port.into())
             }
         })
     }
@@ -97,11 +102,7 @@ fn host(head: &Head) -> Option<&[u8]> {
     first.filter(|host| !host.is_empty())
 }
 
-fn base<'a>(
-    head: &'a Head,
-    scene: &Scene<'a>,
-    part: fn(&[u8]) -> &[u8],
-) -> Option<Value<'a>> {
+fn base<'a>(head: &'a Head, scene: &Scene<'a>, part: fn(&[u8]) -> &[u8]) -> Option<Value<'a>> {
     let path = path(head.target()).map(part);
     let Some(host) = host(head) else { return path.map(Value::Str) };
     Some(Value::Str(joined(host, path.unwrap_or_default(), scene)))
@@ -137,11 +138,6 @@ fn authority(target: &[u8]) -> Option<(u16, &[u8])> {
     let rest = &target[at + 3..];
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
     Some((port, &rest[..end]))
-}
-
-fn literal_ip(authority: &[u8]) -> Option<Ipv4Addr> {
-    let end = memchr(b':', authority).unwrap_or(authority.len());
-    core::str::from_utf8(&authority[..end]).ok()?.parse().ok()
 }
 
 fn port(authority: &[u8]) -> Option<u16> {
