@@ -4,7 +4,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Args, Avail, Kind, Make, Mistake, Names, Sample, Scene, Spec, Value, row};
 use crate::proxy::shared::{Gauge, LimitId};
-use crate::proxy::spec::{Options, ProxyId, Server, ServerId};
+use crate::proxy::spec::{Options, ProxyId, Role, Server, ServerId};
 use crate::sample::names::{NameRef, Named};
 use crate::sample::vars::VarId;
 
@@ -45,8 +45,8 @@ pub enum Fetch {
     Class,
     /// `prio_offset`.
     Offset,
-    /// What is counted of a proxy: that one, or the one where the client came in or goes to.
-    Proxy(OfProxy, Option<NameRef>),
+    /// What is counted of a proxy.
+    Proxy(OfProxy, NameRef),
     /// What is known of a server.
     Server(OfServer, NameRef),
 }
@@ -146,12 +146,7 @@ impl Fetch {
             Fetch::Class => Value::Int(scene.priority.0.into()),
             Fetch::Offset => Value::Int(scene.priority.1.into()),
             Fetch::Proxy(what, name) => {
-                let id = match (name, what) {
-                    (Some(name), _) => scene.site.refs.proxy(*name),
-                    (None, OfProxy::FrontendConnections) => Some(scene.frontend),
-                    (None, _) => Some(scene.backend),
-                };
-                return id.map(|id| Value::Int(what.of(id, scene))).into();
+                return scene.site.refs.proxy(*name).map(|id| Value::Int(what.of(id, scene))).into();
             }
             Fetch::Server(what, name) => {
                 return scene.site.refs.server(*name).map(|id| what.of(id, scene)).into();
@@ -308,8 +303,28 @@ fn of_proxy(
     names: &mut Names<'_>,
     what: OfProxy,
 ) -> Result<super::Fetch, Mistake> {
-    let name = args.get(0).map(|name| names.refer(Named::Proxy(name.into())));
-    made(Fetch::Proxy(what, name))
+    let role = match what {
+        OfProxy::FrontendConnections => Role::FRONTEND,
+        _ => Role::BACKEND,
+    };
+    let name = match args.get(0) {
+        Some(name) => name.to_owned(),
+        None if names.proxy.is_empty() => {
+            let message = format!("'{}' needs the name of a proxy here", args.name());
+            return Err(args.wrong(message));
+        }
+        None if !names.role.has(role) => {
+            let message = format!(
+                "'{}' needs the name of a proxy, since '{}' is no {}",
+                args.name(),
+                names.proxy,
+                if role == Role::FRONTEND { "frontend" } else { "backend" }
+            );
+            return Err(args.wrong(message));
+        }
+        None => names.proxy.clone(),
+    };
+    made(Fetch::Proxy(what, names.refer(Named::Proxy(name))))
 }
 
 fn of_server(
@@ -368,10 +383,10 @@ pub(super) const TABLE: &[Spec] = &[
     row("meth", Kind::Method, Avail::Always, (1, 1), |args, _| {
         made(Fetch::Method(args.text(0).as_bytes().into()))
     }),
-    row("str", Kind::Str, Avail::Always, (1, 1), |args, _| {
+    row("str", Kind::Str, Avail::Always, (0, 1), |args, _| {
         made(Fetch::Str(args.text(0).as_bytes().into()))
     }),
-    row("env", Kind::Str, Avail::Always, (1, 1), |args, names| {
+    row("env", Kind::Str, Avail::Always, (0, 1), |args, names| {
         match names.host.env(args.text(0)) {
             Some(value) => made(Fetch::Str(value.into_bytes().into())),
             None => made(Fetch::Absent),

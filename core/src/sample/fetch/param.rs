@@ -99,18 +99,8 @@ impl<'a> Params<'a> {
 }
 
 fn target(args: &Args<'_, '_>, number: bool) -> Result<super::Fetch, Mistake> {
-    let delimiter = match args.get(1).map(str::as_bytes) {
-        None => b'?',
-        Some([delimiter]) => *delimiter,
-        Some(other) => {
-            let message = format!(
-                "'{}' expects one character as the delimiter (got '{}')",
-                args.name(),
-                String::from_utf8_lossy(other)
-            );
-            return Err(args.blame(1, message));
-        }
-    };
+    // One byte, whatever follows it.
+    let delimiter = args.get(1).unwrap_or("?").as_bytes()[0];
     make(args, Place::Target(delimiter), number)
 }
 

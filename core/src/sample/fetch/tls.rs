@@ -1,5 +1,5 @@
-//! TLS, which no connection has: whether there is some is a plain no, and what it would say of itself
-//! is never there. Configurations that ask (`if !{ ssl_fc }`) mean the same with and without it.
+//! TLS, which no connection has: whether there is some is a plain no, and what it would say of
+//! itself is never there. Conditions that ask (`if !{ ssl_fc }`) mean the same with and without it.
 
 use super::{Avail, Kind, Sample, Spec, Value, row};
 
