@@ -159,14 +159,15 @@ fn test(lines: &[Acl], scene: &Scene<'_>) -> Truth {
 
 /// Notes an ACL that cannot match where it is used.
 fn check(acl: u32, point: Point, names: &mut Names<'_>, span: crate::config::Span) {
+    let role = names.role;
     let lines = &names.acls[acl as usize];
-    let never = |line: &&Acl| !line.avail.at(point);
+    let never = |line: &&Acl| !line.avail.at(point, role);
     let Some(line) = lines.iter().find(never).filter(|_| lines.iter().all(|line| never(&line)))
     else {
         return;
     };
     let places: Vec<&str> =
-        Point::ALL.into_iter().filter(|p| line.avail.at(*p)).map(Point::as_str).collect();
+        Point::ALL.into_iter().filter(|p| line.avail.at(*p, role)).map(Point::as_str).collect();
     let message = format!(
         "this never matches: '{}' is not available in {}; it is in {}",
         line.expr.text,

@@ -9,7 +9,7 @@ use super::scene::PatternFile;
 use super::vars::{Scope, VarId};
 use crate::acl::{Acl, Patterns};
 use crate::config::{Host, Span};
-use crate::proxy::spec::{ProxyId, ServerId, Wants};
+use crate::proxy::spec::{ProxyId, Role, ServerId, Wants};
 
 /// A name of something that may stand further down: an index into [`Refs`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +87,8 @@ pub struct Names<'p> {
     pub place: String,
     /// The proxy in which it stands.
     pub proxy: String,
+    /// What that proxy may do; both in a `defaults` section.
+    pub role: Role,
     /// Slots of `capture request header` and kin so far, in that proxy: request and response.
     pub captures: [u32; 2],
     /// What costs a system call, and some expression wants to know.
@@ -115,6 +117,7 @@ impl<'p> Names<'p> {
             span: Span::line(0, 0),
             place: String::new(),
             proxy: String::new(),
+            role: Role::FRONTEND.with(Role::BACKEND),
             captures: [0; 2],
             wants: Wants::default(),
             vars: Vec::new(),
@@ -194,6 +197,14 @@ impl<'p> Names<'p> {
     pub fn add_list(&mut self, patterns: Patterns) -> u32 {
         let name: Arc<str> = format!("#{}", self.patterns.len()).into();
         self.add_patterns(None, PatternFile { name, patterns: Arc::new(patterns) })
+    }
+
+    /// Makes a name known that has no line yet, because its only one is wrong.
+    pub fn declare_acl(&mut self, name: &str) {
+        if !self.acl_names.contains_key(name) {
+            self.acls.push(Vec::new());
+            self.acl_names.insert(name.into(), self.acls.len() as u32 - 1);
+        }
     }
 
     /// Adds a line to the ACL of that name, or an ACL without one.

@@ -1,6 +1,6 @@
 //! What expressions may look at, of a session and of its client.
 
-use super::{Cx, NO_SERVER, Session};
+use super::{Cx, NO_SERVER, Session, SessionFlags};
 use crate::channel::{Channel, Facts};
 use crate::conn::{Client, ClientFlags};
 use crate::http::Head;
@@ -67,6 +67,11 @@ impl Session {
         scene.pass = Some(&txn.pass);
         scene.captures = [&txn.captures[0], &txn.captures[1]];
         scene.unique_id = txn.unique_id.as_deref();
+        scene.request_line = Some(&txn.line[..]).filter(|line| !line.is_empty());
+        scene.priority = txn.priority;
+        scene.stopping = self.flags.has(SessionFlags::STOPPING);
+        scene.server_timeout = txn.server_timeout.map(Some);
+        scene.tunnel_timeout = txn.tunnel_timeout.map(Some);
         scene.last_rule = txn.last_rule.as_ref().map(|(file, line)| (&**file, *line));
         scene
     }
@@ -98,6 +103,8 @@ pub fn client_scene<'a>((point, proxy): (Point, ProxyId), of: &Surroundings<'a>)
         began: client.accepted_wall,
         requests: client.requests,
         sess: Some(&client.vars),
+        pp_authority: client.relayed.as_ref().and_then(|it| it.authority.as_deref()),
+        pp_unique_id: client.relayed.as_ref().and_then(|it| it.unique_id.as_deref()),
         ..Scene::bare(of.desk, of.site, of.shared, of.engine, of.now)
     }
 }

@@ -10,6 +10,7 @@ use crate::acl::Acl;
 use crate::config::keywords::{self, Context};
 use crate::config::{Statement, Word};
 use crate::logfmt::format::Style;
+use crate::proxy::spec::Role;
 use crate::rule::{Action, Rule, Set};
 use crate::sample::{Names, Point};
 
@@ -141,7 +142,11 @@ impl<'b> Builder<'b> {
             Ok(acl) => {
                 phrase.names.add_acl(Some(text), acl);
             }
-            Err(fault) => phrase.fault(words, &fault),
+            Err(fault) => {
+                phrase.fault(words, &fault);
+                // Who names it shall not be told that there is none.
+                phrase.names.declare_acl(text);
+            }
         }
     }
 
@@ -171,6 +176,10 @@ impl<'b> Builder<'b> {
     /// Gets ready for a proxy section: its ACLs are its own, and what its defaults declared.
     pub(super) fn enter_proxy(&mut self, draft: &Draft) {
         self.names.proxy = draft.proxy.name.to_string();
+        self.names.role = match draft.proxy.role {
+            Role::NONE => Role::FRONTEND.with(Role::BACKEND),
+            role => role,
+        };
         self.names.acl_names = draft.acl_names.clone();
         self.names.captures = draft.proxy.captures.each_ref().map(|list| list.len() as u32);
     }

@@ -138,24 +138,21 @@ fn faults() {
         ),
         ("default-server id 3\n", "'id' is not allowed on a 'default-server' line"),
         ("use_backend nope\n", "proxy 'l': unable to find required use_backend: 'nope'"),
-        (
-            "use_backend l if { path /x }\n",
-            "conditions are not evaluated yet, and traffic would go \
-          to the wrong backend",
-        ),
         ("http-request foo\n", "unknown action 'foo' for 'http-request'"),
-        (
-            "http-request set-header a b\n",
-            "'http-request set-header' is not supported yet: \
-          without it traffic would pass or go where it should not",
-        ),
+        ("http-request set-header a:b c\n", "'a:b' is no header name"),
         ("http-request deny deny_status 418\n", "'http-request deny' : invalid status '418'"),
-        ("http-request deny x\n", "'http-request deny' : 'x' is not supported yet"),
-        ("http-request allow x\n", "'http-request allow' expects 'if' or 'unless' here (got 'x')"),
         (
-            "tcp-request content reject if { src 192.0.2.1 }\n",
-            "conditions are not evaluated yet, \
-          and 'tcp-request content reject' would let through or refuse the wrong traffic",
+            "http-request deny x\n",
+            "'http-request deny' : unexpected 'x'; an answer has 'status', 'content-type', a body \
+             ('string', 'lf-string', 'file', 'lf-file', 'errorfile', 'errorfiles', \
+             'default-errorfiles') and 'hdr'",
+        ),
+        ("http-request allow x\n", "'http-request allow' expects 'if' or 'unless' here (got 'x')"),
+        ("http-request deny if a\n", "'http-request deny' : no such ACL : 'a'"),
+        (
+            "http-request deny if { }\n",
+            "'http-request deny' : an anonymous ACL is '{ <criterion> \
+          [flags] [patterns] }'",
         ),
         (
             "tcp-request foo\n",
