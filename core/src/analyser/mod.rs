@@ -119,8 +119,8 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
     answered(s, status, cx);
 }
 
-/// Whether the rules of a set, `tcp-request connection` or `session`, refuse the client; true inside
-/// if it shall not be told.
+/// Whether the rules of a set, `tcp-request connection` or `session`, refuse the client; true
+/// inside if it shall not be told.
 pub fn refuses(set: Set, cx: &mut Cx<'_>) -> Option<bool> {
     rules::client(set, cx)
 }

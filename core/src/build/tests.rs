@@ -535,7 +535,8 @@ fn proxy_values() {
         "listen l\nbind :1\nid 9\nfullconn 7\nbacklog 6\nhttp-reuse always\nretries 0\n\
          retry-on conn-failure response-timeout 404 503\ntimeout tunnel 1h\ntimeout client 0\n\
          timeout client 5s\ntimeout http-request 3s\ntimeout queue 4s\ntimeout tarpit 6s\n\
-         description some text\nuse_backend m if TRUE\ndefault_backend m\nlisten m\nbind :2\ndisabled\nenabled\nlisten n\ndisabled\n\
+         description some text\nuse_backend m if TRUE\ndefault_backend m\n\
+         listen m\nbind :2\ndisabled\nenabled\nlisten n\ndisabled\n\
          backend o\nfrontend o\nbind :3\n",
     );
     let proxy = site.proxy(0);

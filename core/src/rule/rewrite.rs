@@ -238,7 +238,7 @@ fn strip_dotdot(path: &[u8], full: bool) -> Vec<u8> {
     for (index, segment) in segments.iter().enumerate() {
         let named = |s: &&[u8]| !s.is_empty() && **s != *b"..";
         if *segment == b".." {
-            if kept.last().is_some_and(|last| named(&last) || kept.len() > 1 && last.is_empty()) {
+            if kept.last().is_some_and(|last| named(last) || kept.len() > 1 && last.is_empty()) {
                 kept.pop();
                 if index == last {
                     kept.push(b"");

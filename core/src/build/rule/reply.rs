@@ -270,7 +270,8 @@ pub(super) fn redirect(phrase: &mut Phrase<'_, '_, '_>) -> Option<(Redirect, usi
             other => {
                 let message = format!(
                     "'{}' expects 'code', 'prefix', 'location', 'scheme', 'set-cookie', \
-                     'clear-cookie', 'drop-query', 'append-slash' or 'ignore-empty' (got '{other}')",
+                     'clear-cookie', 'drop-query', 'append-slash' or 'ignore-empty' (got \
+                     '{other}')",
                     phrase.args.name()
                 );
                 phrase.args.alert(word.span, message, "");
