@@ -83,7 +83,7 @@ impl Masks<'_> {
 
     /// A log line.
     pub fn log(&self, line: &str) -> String {
-        let mut line = self.known(line);
+        let mut line = self.known(&rfc5424(line));
         for mask in self.named {
             line = keyed(&line, mask);
         }
@@ -105,6 +105,16 @@ impl Masks<'_> {
         }
         out + rest
     }
+}
+
+/// A line on the wire of RFC 5424: its date and its process.
+fn rfc5424(line: &str) -> String {
+    let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    if words.len() > 6 && words[0].ends_with(">1") {
+        words[1] = Mask { name: String::new(), kind: Kind::Date }.value(&words[1]);
+        words[4] = Mask { name: String::new(), kind: Kind::Number }.value(&words[4]);
+    }
+    words.join(" ")
 }
 
 /// A line in the common log format: its date, the milliseconds behind the port, and its timers.
@@ -162,6 +172,14 @@ mod tests {
         let masked = "<134> 127.0.0.1 - - [99/aaa/9999:99:99:99 +0000] \"GET /a HTTP/1.1\" 200 79 \
             \"\" \"\" PORT T \"clf\" \"be\" \"s1\" T T T -1 T ---- 1 1 0 0 0 0 0 \"\" \"\"";
         assert_eq!(common(line), masked);
+    }
+
+    #[test]
+    fn the_date_of_the_newer_format_is_masked() {
+        let line = "<134>1 2026-11-26T11:19:12.639812+00:00 gateway site 14320 - [a b=\"1\"] x 5";
+        let masked = "<134>1 9999-99-99a99:99:99.999999+99:99 gateway site 9 - [a b=\"1\"] x 5";
+        assert_eq!(rfc5424(line), masked);
+        assert_eq!(rfc5424("<134>Nov 26 x"), "<134>Nov 26 x");
     }
 
     #[test]
