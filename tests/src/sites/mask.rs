@@ -87,7 +87,7 @@ impl Masks<'_> {
         for mask in self.named {
             line = keyed(&line, mask);
         }
-        common(&LogLine::parse(&line).shape())
+        common(&dates(&LogLine::parse(&line).shape()))
     }
 
     /// Addresses, the directory, and ports that stand alone.
@@ -117,12 +117,22 @@ fn rfc5424(line: &str) -> String {
     words.join(" ")
 }
 
-/// A line in the common log format: its date, the milliseconds behind the port, and its timers.
+/// Every `26/Nov/2026:10:59:20`, wherever it stands.
+fn dates(line: &str) -> String {
+    const SHAPE: &str = "99/aaa/9999:99:99:99";
+    let shape = Mask { name: String::new(), kind: Kind::Date }.value(line);
+    let mut out = line.to_owned();
+    for (at, _) in shape.match_indices(SHAPE).filter(|_| line.is_ascii()) {
+        out.replace_range(at..at + SHAPE.len(), SHAPE);
+    }
+    out
+}
+
+/// A line in the common log format: the milliseconds behind the port, and its timers.
 fn common(line: &str) -> String {
-    let (Some(start), Some(end)) = (line.find(" - - ["), line.find(" +0000] \"")) else {
+    let Some(end) = line.find(" +0000] \"").filter(|_| line.contains(" - - [")) else {
         return line.to_owned();
     };
-    let date = Mask { name: String::new(), kind: Kind::Date }.value(&line[start..end]);
     let mut words: Vec<String> = line[end..].split(' ').map(str::to_owned).collect();
     if let Some(port) = words.iter().position(|word| word == "PORT") {
         // Milliseconds, three names, five timers.
@@ -132,7 +142,7 @@ fn common(line: &str) -> String {
             }
         }
     }
-    format!("{}{date}{}", &line[..start], words.join(" "))
+    format!("{}{}", &line[..end], words.join(" "))
 }
 
 /// Masks each `name=value`; a value ends at a space, a bar, a semicolon or a closing bracket, or
@@ -171,7 +181,7 @@ mod tests {
             \"\" PORT 466 \"clf\" \"be\" \"s1\" 0 0 12 -1 5 ---- 1 1 0 0 0 0 0 \"\" \"\"";
         let masked = "<134> 127.0.0.1 - - [99/aaa/9999:99:99:99 +0000] \"GET /a HTTP/1.1\" 200 79 \
             \"\" \"\" PORT T \"clf\" \"be\" \"s1\" T T T -1 T ---- 1 1 0 0 0 0 0 \"\" \"\"";
-        assert_eq!(common(line), masked);
+        assert_eq!(common(&dates(line)), masked);
     }
 
     #[test]
