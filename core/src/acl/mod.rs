@@ -2,29 +2,33 @@
 //! make of them.
 
 mod condition;
+pub mod file;
+mod index;
+mod keyword;
+mod network;
 mod pattern;
+mod pcre;
 mod predefined;
+mod range;
+mod regex;
+mod texts;
+mod words;
 
 pub use condition::{Condition, Truth};
+pub use keyword::{keyword, keywords};
+pub use network::Resolve;
 pub use pattern::{Match, Output, Patterns};
+pub use regex::{GROUPS_MAX, Groups, Regex, expand};
+pub use words::{Lists, WordMistake, parse_patterns};
 
 use crate::config::Word;
 use crate::config::similar;
 use crate::sample::args::Mistake;
 use crate::sample::{Avail, Expr, Names, Point, Scene};
 
-/// What is wrong with one of several words.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct WordMistake {
-    /// Which word, from 0; one past the last if something is missing there.
-    pub word: usize,
-    /// What is wrong with it.
-    pub mistake: Mistake,
-}
-
 impl WordMistake {
     /// The same among words of which these are those from `offset` on.
-    pub fn shift(mut self, offset: usize) -> WordMistake {
+    fn shift(mut self, offset: usize) -> WordMistake {
         self.word += offset;
         self
     }
@@ -35,8 +39,8 @@ impl WordMistake {
 pub struct Acl {
     /// What is looked at.
     pub expr: Expr,
-    /// The patterns, by index in the site's: those of the line itself, and a file's each.
-    pub sets: Box<[u32]>,
+    /// The patterns.
+    pub lists: Lists,
     /// What its fetch needs.
     pub avail: Avail,
 }
@@ -67,15 +71,17 @@ impl Acl {
             let message = format!("'{rest}' does not belong to an expression");
             return Err(fault(0, moved(Mistake::new(end, rest.len(), message))));
         }
-        let sets = parse_patterns(&words[1..], how, expr.kind, names).map_err(|m| m.shift(1))?;
-        Ok(Acl { expr, sets: sets.into(), avail: condition::avail_of(fetch) })
+        let how = how.filter(|_| expr.convs.is_empty());
+        let lists = parse_patterns(&words[1..], how, expr.kind, names).map_err(|m| m.shift(1))?;
+        Ok(Acl { expr, lists, avail: condition::avail_of(fetch) })
     }
 
     /// Whether one of the values matches one of the patterns.
     pub fn test(&self, scene: &Scene<'_>) -> Truth {
         let mut found = false;
         let may_change = self.expr.each(scene, &mut |value| {
-            found = self.sets.iter().any(|set| scene.patterns(*set).matches(value, scene.arena()));
+            let mut lists = self.lists.lists.iter();
+            found = lists.any(|list| scene.patterns(*list).matches(value, scene.arena()));
             found
         });
         match (found, may_change) {
@@ -84,19 +90,6 @@ impl Acl {
             (false, false) => Truth::No,
         }
     }
-}
-
-fn keyword(_name: &str) -> Option<(&'static str, Match)> {
-    None
-}
-
-fn parse_patterns(
-    _words: &[Word],
-    _how: Option<Match>,
-    _kind: crate::sample::Kind,
-    _names: &mut Names<'_>,
-) -> Result<Vec<u32>, WordMistake> {
-    Ok(Vec::new())
 }
 
 /// The index of a named ACL: one of the proxy's own, or a predefined one.

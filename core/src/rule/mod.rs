@@ -7,7 +7,7 @@ mod rewrite;
 use std::sync::Arc;
 
 pub use reply::{Redirect, RedirectKind, Reply, ReplyBody};
-pub use rewrite::{Normalizer, Pattern, Template, expand, path_start};
+pub use rewrite::{Normalizer, Pattern, Template, path_start};
 
 use crate::acl::Condition;
 use crate::logfmt::format::Format;

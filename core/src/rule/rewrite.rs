@@ -1,7 +1,6 @@
 //! Rewriting: regular expressions with what replaces their matches, and URI normalisers.
 
-use regex::bytes::{Captures, Regex, RegexBuilder};
-
+use crate::acl::{Groups, Regex};
 use crate::logfmt::format::Format;
 use crate::sample::args::Mistake;
 
@@ -12,21 +11,9 @@ pub struct Pattern(Regex);
 impl Pattern {
     /// Compiles one. What needs backtracking is refused with a sentence.
     pub fn new(text: &str, ignore_case: bool) -> Result<Pattern, Mistake> {
-        /// A compiled expression takes no more memory than this.
-        const SIZE_MAX: usize = 1 << 20;
-        let compiled = RegexBuilder::new(text)
-            .unicode(false)
-            .case_insensitive(ignore_case)
-            .size_limit(SIZE_MAX)
-            .build();
-        match compiled {
+        match Regex::new(text.as_bytes(), ignore_case) {
             Ok(regex) => Ok(Pattern(regex)),
-            Err(error) => {
-                let text = error.to_string();
-                let last = text.lines().last().unwrap_or_default().trim();
-                let why = last.strip_prefix("error: ").unwrap_or(last);
-                Err(Mistake::new(0, 0, format!("this regular expression does not compile: {why}")))
-            }
+            Err(why) => Err(Mistake::new(0, 0, why)),
         }
     }
 
@@ -35,37 +22,15 @@ impl Pattern {
         self.0.is_match(text)
     }
 
-    /// Its first match, with its groups.
-    pub fn captures<'t>(&self, text: &'t [u8]) -> Option<Captures<'t>> {
-        self.0.captures(text)
+    /// The groups of its first match.
+    pub fn groups(&self, text: &[u8]) -> Option<Groups> {
+        self.0.groups(text, 0)
     }
 }
 
 /// What replaces a match: a format whose text then has `\1` to `\9` and `\0` for the groups.
 #[derive(Clone, Debug)]
 pub struct Template(pub Format);
-
-/// Appends `template` to `out` with the groups of a match in the place of `\0` to `\9`.
-pub fn expand(template: &[u8], groups: &Captures<'_>, out: &mut Vec<u8>) {
-    let mut rest = template;
-    while let Some(at) = memchr::memchr(b'\\', rest) {
-        out.extend_from_slice(&rest[..at]);
-        rest = &rest[at + 1..];
-        match rest.first() {
-            Some(digit @ b'0'..=b'9') => {
-                let group = groups.get(usize::from(digit - b'0'));
-                out.extend_from_slice(group.map_or(&b""[..], |group| group.as_bytes()));
-                rest = &rest[1..];
-            }
-            Some(other) => {
-                out.push(*other);
-                rest = &rest[1..];
-            }
-            None => out.push(b'\\'),
-        }
-    }
-    out.extend_from_slice(rest);
-}
 
 /// `normalize-uri`: what is made of a path or a query.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -289,15 +254,5 @@ mod tests {
         }
         let strict = Normalizer::Uppercase { strict: true };
         assert_eq!(strict.apply(b"/%zz"), Err(Broken));
-    }
-
-    #[test]
-    fn templates() {
-        let pattern = Pattern::new("^/(a+)/(.*)", false).expect("it compiles");
-        let groups = pattern.captures(b"/aa/x").expect("it matches");
-        let mut out = Vec::new();
-        expand(br"/\2/\1\9\\n", &groups, &mut out);
-        assert_eq!(out, br"/x/aa\n");
-        assert!(Pattern::new("(?=x)", false).is_err());
     }
 }

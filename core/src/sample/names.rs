@@ -1,7 +1,7 @@
 //! What expressions name: variables, proxies, servers, user lists, pattern files. Names become
 //! numbers while the configuration is compiled; what they stand for is known at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::args::Mistake;
@@ -105,6 +105,8 @@ pub struct Names<'p> {
     pub acls: Vec<Vec<Acl>>,
     /// The ACLs that have names, in the proxy where the expression stands.
     pub acl_names: BTreeMap<String, u32>,
+    /// Numbers that lists of patterns were given (`-u`).
+    pub list_ids: BTreeSet<u32>,
     /// What is odd and no error: sentences about the place.
     pub warnings: Vec<(Span, String)>,
 }
@@ -126,6 +128,7 @@ impl<'p> Names<'p> {
             files: BTreeMap::new(),
             acls: Vec::new(),
             acl_names: BTreeMap::new(),
+            list_ids: BTreeSet::new(),
             warnings: Vec::new(),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::vars::{Scope, VarId, Vars};
-use super::{Arena, Point, Value};
+use super::{Arena, Kind, Point, Value};
 use crate::acl::{Output, Patterns};
 use crate::http::Head;
 use crate::logfmt::dates::Dates;
@@ -85,14 +85,25 @@ impl Desk {
         let own = self.patterns[file as usize].get_or_insert_with(|| {
             Box::new(Patterns::clone(&site.patterns[file as usize].patterns))
         });
-        let key = String::from_utf8_lossy(key);
-        let text = |value: &[u8]| Output::Str(value.into());
-        // A pattern that cannot be one changes nothing, as in HAProxy.
-        let _ = match change {
-            PatternChange::AddAcl => own.add(&key, None),
-            PatternChange::SetMap => own.add(&key, value.map(text)),
-            PatternChange::DelAcl | PatternChange::DelMap => Ok(()),
-        };
+        // A pattern or a value that cannot be one changes nothing, as in HAProxy.
+        match change {
+            PatternChange::AddAcl => {
+                if !own.has(key) {
+                    let _ = own.add(key, None);
+                }
+            }
+            PatternChange::SetMap => {
+                let kind = own.output_kind().unwrap_or(Kind::Str);
+                let Ok(output) = Output::parse(value.unwrap_or_default(), kind) else { return };
+                if own.set(key, &output) == 0 {
+                    let _ = own.add(key, Some(output));
+                }
+            }
+            PatternChange::DelAcl | PatternChange::DelMap => {
+                own.remove(key);
+            }
+        }
+        own.finish();
     }
 
     /// Makes all room free that values took.

@@ -4,7 +4,8 @@ use super::write_format;
 use crate::http::Head;
 use crate::logfmt::format::Format;
 use crate::proxy::spec::ProxyId;
-use crate::rule::{Action, Pattern, Template, expand};
+use crate::acl::expand;
+use crate::rule::{Action, Pattern, Template};
 use crate::sample::Point;
 use crate::session::{Cx, Session};
 
@@ -90,13 +91,11 @@ fn rewritten(
     s: &Session,
     cx: &Cx<'_>,
 ) -> Option<Vec<u8>> {
-    let groups = pattern.captures(value)?;
-    let mut made = Vec::new();
+    let groups = pattern.groups(value)?;
     let mut text = Vec::new();
     let format: &Format = &template.0;
     write_format(s, format, at, cx, &mut text);
-    expand(&text, &groups, &mut made);
-    Some(made)
+    Some(expand(&text, value, &groups, &cx.desk.arena).to_vec())
 }
 
 /// The same for each part between commas.

@@ -3,7 +3,8 @@
 use super::{text_of, write_format};
 use crate::http::Head;
 use crate::proxy::spec::ProxyId;
-use crate::rule::{Action, Pattern, Template, expand, path_start};
+use crate::acl::expand;
+use crate::rule::{Action, Pattern, Template, path_start};
 use crate::sample::Point;
 use crate::session::{Cx, Session};
 
@@ -92,9 +93,8 @@ fn replaced(
     s: &Session,
     cx: &Cx<'_>,
 ) -> Option<Vec<u8>> {
-    let groups = pattern.captures(text)?;
-    let (mut with, mut made) = (Vec::new(), Vec::new());
+    let groups = pattern.groups(text)?;
+    let mut with = Vec::new();
     write_format(s, &template.0, at, cx, &mut with);
-    expand(&with, &groups, &mut made);
-    Some(made)
+    Some(expand(&with, text, &groups, &cx.desk.arena).to_vec())
 }
