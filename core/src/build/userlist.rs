@@ -168,3 +168,35 @@ impl Builder<'_> {
 fn names(list: &Word) -> impl Iterator<Item = &str> {
     list.as_str().split(',').filter(|name| !name.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::build::{CliOverrides, build};
+    use crate::config::{MapHost, Source};
+
+    #[test]
+    fn groups_and_users_name_each_other() {
+        let text = "
+            userlist l
+                group g users a,b
+                group h users b
+                user a insecure-password x groups h,g
+                user b insecure-password y
+                user c
+";
+        let sources = [Source::new("t.cfg", text.to_owned())];
+        let (site, warnings) =
+            build(&sources, &CliOverrides::default(), &MapHost::default()).expect("a site");
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let list = &site.userlists[0];
+        let groups = |name: &str, password: &str| {
+            let user = list.check(name.as_bytes(), password.as_bytes())?;
+            let mut groups: Vec<&str> = user.groups.iter().map(|group| &**group).collect();
+            groups.sort_unstable();
+            Some(groups.join(" "))
+        };
+        assert_eq!(groups("a", "x").as_deref(), Some("g h"));
+        assert_eq!(groups("b", "y").as_deref(), Some("g h"));
+        assert_eq!(groups("c", ""), None);
+    }
+}
