@@ -65,14 +65,12 @@ impl Password {
     /// SHA-512 (`$6$`), yescrypt (`$y$`), or the 13 letters of the oldest.
     pub fn is_known(hash: &str) -> bool {
         let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/');
-        if let Some(parts) = hash.strip_prefix('$') {
-            let known = ["1$", "2a$", "2b$", "2y$", "5$", "6$"];
-            let parts_min =
-                |prefix: &&str| parts.starts_with(*prefix) && parts.matches('$').count() >= 2;
-            return known.iter().any(|prefix| parts_min(&prefix))
-                || parts.starts_with("y$") && PasswordHash::new(hash).is_ok();
+        match hash.strip_prefix('$').and_then(|rest| rest.split_once('$')) {
+            Some(("1" | "2a" | "2b" | "2y" | "5" | "6", rest)) => rest.contains('$'),
+            Some(("y", _)) => PasswordHash::new(hash).is_ok(),
+            Some(_) => false,
+            None => hash.len() == 13 && hash.bytes().all(letter),
         }
-        hash.len() == 13 && hash.bytes().all(letter)
     }
 }
 
