@@ -1,9 +1,13 @@
 //! Conditions: patterns that values are matched against, named ACLs, and what `if` and `unless`
 //! make of them.
 
+#[cfg(test)]
+mod cases;
 pub mod file;
 mod index;
 mod keyword;
+#[cfg(test)]
+mod laws;
 mod network;
 mod pattern;
 mod pcre;

@@ -175,7 +175,7 @@ pub struct Patterns {
     how: Match,
     ignore_case: bool,
     /// The type of what a map says; none if it is no map.
-    pub(super) output: Option<Kind>,
+    output: Option<Kind>,
     texts: Texts,
     index: Index,
     /// Patterns that mean the same as one before them, and are in no index.
