@@ -25,7 +25,7 @@ fn host() -> MapHost {
     files! {
         "addresses.map" "bad-int.lst" "bad-int.map" "bad-output.map" "bad-reg.map" "dom.map"
         "dup.map" "end.map" "exprs.lst" "int.map" "ip-order.map" "ip.map" "list.lst" "nets.lst"
-        "numbers.map" "regm.map" "str.map" "sub.map"
+        "numbers.map" "plus.map" "regm.map" "str.map" "sub.map"
     }
 }
 
