@@ -54,11 +54,11 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
     let forward_for = |p| cx.site.proxy(p).forward_for.as_ref();
     // The backend's parameters win; `if-none` holds if either says so.
     if let Some(rule) = forward_for(s.backend).or(forward_for(s.frontend)) {
-        add_forwarded(head, rule, cx.client.peer);
+        add_forwarded(head, rule, s.txn.ends[0].unwrap_or(cx.client.peer));
     }
     let original_to = |p| cx.site.proxy(p).original_to.as_ref();
     if let Some(rule) = original_to(s.backend).or(original_to(s.frontend))
-        && let Some(destination) = cx.client.destination
+        && let Some(destination) = s.txn.ends[1].or(cx.client.destination)
     {
         add_forwarded(head, rule, destination);
     }

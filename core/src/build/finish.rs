@@ -314,7 +314,16 @@ impl Builder<'_> {
                     }
                 }
             }
-            Named::Userlist(name) => Err((format!("unable to find the userlist '{name}'"), None)),
+            Named::Userlist(name) => {
+                let lists = || site.userlists.iter().map(|list| &*list.name);
+                match lists().position(|known| *known == **name) {
+                    Some(index) => Ok(Target::Userlist(index as u32)),
+                    None => {
+                        let near = similar::nearest(name, lists()).map(str::to_owned);
+                        Err((format!("unable to find the userlist '{name}'"), near))
+                    }
+                }
+            }
         }
     }
 

@@ -207,7 +207,7 @@ impl Engine {
         let s = &self.sessions[id as usize];
         let balance = &self.site.proxy(s.backend).balance;
         match balance.algorithm {
-            Algorithm::Source => match self.clients[s.client as usize].peer {
+            Algorithm::Source => match s.source(&self.clients[s.client as usize]) {
                 Peer::Inet(address) => Some(balance.hash_type.source(&address.ip())),
                 Peer::Unix => None,
             },
