@@ -90,8 +90,15 @@ fn find(
         }
         rest = after;
     }
-    let at = text.len() - rest.len();
-    rest.iter().position(|byte| matches(*byte)).map(|found| at + found)
+    match text.last_chunk::<WIDTH>() {
+        // What is left, with some of what was looked at before.
+        Some(word) if !rest.is_empty() => {
+            let marks = marks(u8x16::new(*word)).to_bitmask();
+            (marks != 0).then(|| text.len() - WIDTH + marks.trailing_zeros() as usize)
+        }
+        Some(_) => None,
+        None => text.iter().position(|byte| matches(*byte)),
+    }
 }
 
 /// Marks the bytes below `limit`, which is not 0.

@@ -177,7 +177,9 @@ impl Head {
         self.block.extend_from_slice(start);
         self.block.extend_from_slice(value);
         self.block.extend_from_slice(CRLF);
-        mend(&mut self.block[at + start.len()..at + start.len() + value.len()]);
+        // A word or more, with the name, which needs no mending: quicker to look at than a value
+        // of a few bytes.
+        mend(&mut self.block[at..at + start.len() + value.len()]);
         self.index.push(at, start.len() - COLON.len(), value.len(), known);
     }
 
