@@ -10,6 +10,8 @@ use std::sync::Arc;
 use crate::balance::Policy;
 use crate::bit_set;
 use crate::poller::Address;
+use crate::sample::vars::Stored;
+use crate::sample::{PatternFile, Refs};
 use crate::time::Duration;
 
 /// The index of a proxy in [`Site::proxies`].
@@ -34,6 +36,12 @@ pub struct Site {
     pub listeners: Vec<Listener>,
     /// Every log target in use, each once.
     pub sinks: Vec<Sink>,
+    /// Pattern files, and lists of patterns that rules may change, each once.
+    pub patterns: Vec<PatternFile>,
+    /// What the names in expressions stand for.
+    pub refs: Refs,
+    /// `set-var` of the global section: names' numbers and values.
+    pub proc_vars: Vec<(u32, Stored)>,
 }
 
 /// The `global` section, as far as it concerns the process.
@@ -113,6 +121,8 @@ pub struct Tunables {
     pub reads_max: u32,
     /// `tune.http.maxhdr`: header fields in a head. 101.
     pub maxhdr: u32,
+    /// `tune.vars.*-max-size`: bytes of the variables of one scope; 0 is no limit. 0.
+    pub vars_max: u32,
     /// `tune.http.logurilen`: characters of the request line that are logged. 1,023.
     pub logurilen: u32,
     /// Bytes read and thrown away after we closed first, before giving up.
@@ -153,6 +163,7 @@ impl Default for Tunables {
             runqueue_depth: 200,
             reads_max: 4,
             maxhdr: 101,
+            vars_max: 0,
             logurilen: 1_023,
             linger_bytes_max: 16 * 1024 * 1024,
             linger_time_max: Duration::from_secs(10),
