@@ -59,7 +59,7 @@ impl Builder<'_> {
                 let message = format!(
                     "'balance {name}' is not supported yet, and clients would move between servers"
                 );
-                args.alert(word.span, message, "'uri' and 'source' are the hashes for now");
+                args.alert(word.span, message, "'uri' and 'source' are the hashes that exist");
                 return;
             }
             _ => {

@@ -283,9 +283,6 @@ impl Engine {
                 let timeout = self.site.proxy(s.backend).timeouts.connect;
                 s.back.expiry = Deadline::after(now, timeout);
             }
-            Err(fault) if fault.is_shortage() => {
-                self.give_up(id, Cause::Resource, Phase::Connect);
-            }
             Err(fault) => self.attempt_failed(id, fault),
         }
     }
