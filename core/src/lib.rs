@@ -12,7 +12,7 @@
 //! | 0 | `time rng bits fault check planted` | time, chance, bit sets, typed ends, assertions |
 //! | 1 | `poller balance` | the boundary's trait · algorithms: servers and a key in, a choice out |
 //! | 2 | `http config` | messages · lexer, statements, diagnostics: no meaning yet |
-//! | 3 | `sample+acl+rule+logfmt+proxy` | values, conditions, actions, log lines · the compiled site |
+//! | 3 | `sample+acl+rule+logfmt+proxy` | values, conditions, actions, lines · the site |
 //! | 4 | `buf pool fds timers tasks` | buffers · owners, ready bits, cached list · scheduler |
 //! | 5 | `conn channel side` | connections · one direction of data · the server side's states |
 //! | 6 | `txn reply` | both heads of a transaction · our own answers |

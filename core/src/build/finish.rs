@@ -95,7 +95,9 @@ impl Builder<'_> {
         self.check_servers(draft);
         let timeouts = &mut draft.proxy.timeouts;
         timeouts.queue = timeouts.queue.or(timeouts.connect);
-        timeouts.tarpit = timeouts.tarpit.or(timeouts.connect);
+        // A frontend has no time for connecting.
+        let connect = timeouts.connect.filter(|_| draft.proxy.role.has(Role::BACKEND));
+        timeouts.tarpit = timeouts.tarpit.or(connect);
         draft.proxy.balance.all_backups = draft.proxy.options.has(Options::ALL_BACKUPS);
         if !draft.is_http() {
             let mut told = BTreeSet::new();

@@ -290,7 +290,7 @@ pub struct Timeouts {
     pub http_request: Option<Duration>,
     /// `timeout http-keep-alive`.
     pub http_keep_alive: Option<Duration>,
-    /// `timeout tarpit`; falls back to `timeout connect`.
+    /// `timeout tarpit`; falls back to a backend's `timeout connect`.
     pub tarpit: Option<Duration>,
 }
 
