@@ -356,6 +356,8 @@ pub struct Proxy {
     /// `errorfile` and kin: what is sent instead of our own page, as (status, whole answer). An
     /// empty answer sends nothing.
     pub error_files: Vec<(u16, Arc<[u8]>)>,
+    /// `tcp-request connection expect-proxy layer4`: every connection begins with a PROXY header.
+    pub expect_proxy: bool,
     /// `tcp-request`/`http-request` rules that need no expression.
     pub request_rules: Vec<Rule>,
     /// `use_backend` lines, then `default_backend`: the first that applies is taken.
@@ -514,6 +516,8 @@ pub struct Listener {
     pub maxconn: u32,
     /// `backlog`; 0 takes the frontend's.
     pub backlog: u32,
+    /// `accept-proxy`: every connection begins with a PROXY header.
+    pub accept_proxy: bool,
     /// What is set before binding.
     pub options: BindOptions,
     /// `file:line` of the bind, for messages.
@@ -584,6 +588,31 @@ pub struct Server {
     pub source: Option<SocketAddr>,
     /// `tcp-ut`.
     pub user_timeout: Option<Duration>,
+    /// `send-proxy` and kin: whether and how a connection begins with a PROXY header.
+    pub send_proxy: SendProxy,
+}
+
+bit_set! {
+    /// `send-proxy`, `send-proxy-v2…` and `proxy-v2-options`. As in HAProxy a header is sent if any
+    /// of them is set, and in version 2 only if `V2` is.
+    pub struct SendProxy: u8 {
+        /// `send-proxy`.
+        V1 = 1,
+        /// `send-proxy-v2`.
+        V2 = 2,
+        /// `ssl`: whether the client came by TLS.
+        SSL = 4,
+        /// `cert-cn`: the name in its certificate.
+        CERT_CN = 8,
+        /// `ssl-cipher`, `cert-sig`, `cert-key`.
+        SSL_MORE = 16,
+        /// `crc32c`.
+        CRC32C = 32,
+        /// `unique-id`.
+        UNIQUE_ID = 64,
+        /// `authority`.
+        AUTHORITY = 128,
+    }
 }
 
 impl Site {
