@@ -13,8 +13,11 @@ pub(super) fn hold(s: &mut Session, status: u16, proxy: ProxyId, cx: &mut Cx<'_>
     s.req.analysers = Analysers::TARPIT;
     s.txn.status = status;
     s.times.request = None;
-    let time = cx.site.proxy(proxy).timeouts.tarpit.unwrap_or(Duration::ZERO);
-    s.request_expiry = Deadline::after(cx.now.mono, Some(time));
+    let time = cx.site.proxy(proxy).timeouts.tarpit.filter(|time| *time > Duration::ZERO);
+    if time.is_none() {
+        return release(s, cx);
+    }
+    s.request_expiry = Deadline::after(cx.now.mono, time);
 }
 
 /// A client that left need not be held, where that is looked for (see [`notices_end`]).
