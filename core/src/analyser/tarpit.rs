@@ -1,10 +1,12 @@
 //! The tarpit: a request is held for a while, then refused.
 
-use super::{Verdict, answer, refusal};
+use super::{Verdict, answer, refusal, rules};
 use crate::channel::{Analysers, Facts};
 use crate::fault::{Cause, Phase};
 use crate::proxy::shared::errors::Direction;
 use crate::proxy::spec::{Options, ProxyId, Role, Site};
+use crate::rule::{Action, Rule};
+use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::time::{Deadline, Duration};
 
@@ -12,6 +14,7 @@ use crate::time::{Deadline, Duration};
 pub(super) fn hold(s: &mut Session, status: u16, proxy: ProxyId, cx: &mut Cx<'_>) {
     s.req.analysers = Analysers::TARPIT;
     s.txn.status = status;
+    s.txn.tarpit = Some((proxy, s.txn.rule_at));
     s.times.request = None;
     let time = cx.site.proxy(proxy).timeouts.tarpit.filter(|time| *time > Duration::ZERO);
     if time.is_none() {
@@ -46,8 +49,18 @@ pub fn notices_end(s: &Session, site: &Site) -> bool {
 /// The time is over: refuse it.
 pub fn release(s: &mut Session, cx: &mut Cx<'_>) {
     let status = s.txn.status;
+    let held = s.txn.tarpit;
     ends(s, cx);
-    answer(s, status, cx);
+    let site = cx.site;
+    let rule = held.and_then(|(proxy, index)| {
+        Some((proxy, site.proxy(proxy).rules.http_request.get(index as usize)?))
+    });
+    match rule {
+        Some((proxy, Rule { action: Action::Tarpit(reply), .. })) => {
+            rules::reply(s, reply, (Point::HttpReq, proxy), cx);
+        }
+        _ => answer(s, status, cx),
+    }
 }
 
 fn ends(s: &mut Session, cx: &mut Cx<'_>) {
