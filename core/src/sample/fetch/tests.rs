@@ -371,7 +371,7 @@ proptest! {
             b"DIST00000001ARGV000000",
         ]),
         rest in prop::collection::vec(
-            prop_oneof![Just(0_u8), Just(1), Just(3), Just(16), Just(b'='), Just(b'\r'), any::<u8>()],
+            prop_oneof![prop::sample::select(&b"\x00\x01\x03\x10=\r"[..]), any::<u8>()],
             0..200,
         ),
         more in any::<bool>(),
@@ -410,14 +410,14 @@ proptest! {
         let mut stage = site().message(&[head.as_bytes(), &body].concat());
         for text in [
             "req.hdr(x)", "req.hdr(x,-3)", "req.hdr(x,2)", "req.hdr_ip(x)", "req.hdr_val(x)",
-            "req.cook(a)", "req.cook()", "req.cook_cnt(b)", "urlp(a)", "urlp()", "urlp(b,;)", "path",
-            "base32", "url_ip", "url_port", "req.body", "req.body_len", "req.body_param(a)",
+            "req.cook(a)", "req.cook()", "req.cook_cnt(b)", "urlp(a)", "urlp()", "urlp(b,;)",
+            "path", "base32", "url_ip", "url_port", "req.body", "req.body_len", "req.body_param(a)",
             "req.hdrs_bin", "http_auth(l)", "http_auth_pass", "http_auth_bearer(x)",
         ] {
             let _ = stage.eval(text);
             let _ = all(&mut stage, text);
         }
-        let held = stage.eval("req.body_len").expect("a number").parse::<usize>().expect("a number");
-        prop_assert!(held <= body.len());
+        let held = stage.eval("req.body_len").expect("a number");
+        prop_assert!(held.parse::<usize>().expect("a number") <= body.len());
     }
 }
