@@ -315,7 +315,17 @@ impl Builder<'_> {
                     }
                 }
             }
-            Named::Userlist(name) => Err((format!("unable to find the userlist '{name}'"), None)),
+            Named::Userlist(name) => {
+                let lists = &site.userlists;
+                match lists.iter().position(|list| *list.name == **name) {
+                    Some(index) => Ok(Target::Userlist(index as u32)),
+                    None => {
+                        let near = similar::nearest(name, lists.iter().map(|list| &*list.name));
+                        let near = near.map(str::to_owned);
+                        Err((format!("unable to find the userlist '{name}'"), near))
+                    }
+                }
+            }
         }
     }
 

@@ -582,7 +582,7 @@ pub struct BindOptions {
 }
 
 /// A server of a backend.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default, Clone)]
 pub struct Server {
     /// Its name.
     pub name: Arc<str>,
