@@ -5,6 +5,7 @@ use crate::balance::{Algorithm, Balancer, Pick, Servers, domain};
 use crate::conn::{ClientFlags, NO_CONN, ServerConn};
 use crate::fault::{Cause, Fault, Phase};
 use crate::fds::Owner;
+use crate::logfmt::wire::Level;
 use crate::poller::{Address, Close, ConnectSpec, Peer, Poller, Ready, SockOpt, Which};
 use crate::proxy::shared::{Door, Gauge, Queued, Slot, Waiter};
 use crate::proxy::spec::{Mode, Options, Proxy, Reuse, ServerId, Site};
@@ -353,11 +354,22 @@ impl Engine {
                 let timeout = self.site.proxy(s.backend).timeouts.connect;
                 s.back.expiry = Deadline::after(now, timeout);
             }
-            Err(fault) if fault.is_shortage() => {
-                self.give_up(id, Cause::Resource, Phase::Connect);
+            Err(fault) => {
+                if fault.is_shortage() {
+                    self.say_shortage(id, fault);
+                }
+                self.attempt_failed(id, fault);
             }
-            Err(fault) => self.attempt_failed(id, fault),
         }
+    }
+
+    /// Tells the operator that a connection could not be made for want of something.
+    #[cold]
+    fn say_shortage(&mut self, id: u32, fault: Fault) {
+        let backend = self.sessions[id as usize].backend;
+        let name = &self.site.proxy(backend).name;
+        let text = format!("Connect() failed for backend {name}: {}.", fault.explain());
+        self.log_text(backend, Level::Error, &text);
     }
 
     /// An idle connection that this session may use.

@@ -132,7 +132,8 @@ pub struct Txn {
     pub body_start: u64,
     /// The status that the client got; 0 if none.
     pub status: u16,
-    /// What the log counts for the response's heads (see [`Txn::count_head`]).
+    /// What the log counts for the response's heads (see [`Txn::count_head`]); of heads that came
+    /// from a server only if something is logged.
     pub head_bytes: u64,
     /// Bytes of the response's body without framing.
     pub body_bytes: u64,
