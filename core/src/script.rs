@@ -187,6 +187,11 @@ impl Script {
         }
     }
 
+    /// Whether the engine sent something there that was not looked at yet.
+    pub fn has_sent(&self, wire: Wire) -> bool {
+        !self.lines[wire].sent.is_empty()
+    }
+
     /// What the engine sent since this was last asked.
     pub fn sent(&mut self, wire: Wire) -> Vec<u8> {
         core::mem::take(&mut self.lines[wire].sent)

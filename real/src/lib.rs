@@ -15,6 +15,7 @@ pub mod keywords;
 pub mod poller;
 pub mod process;
 pub mod record;
+pub mod route;
 pub mod say;
 pub mod signals;
 pub mod start;

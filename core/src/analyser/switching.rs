@@ -4,7 +4,7 @@ use super::{Verdict, answer, rules};
 use crate::channel::Analysers;
 use crate::fault::{Cause, Phase};
 use crate::proxy::spec::{Mode, ProxyId, Role, Site};
-use crate::rule::Destination;
+use crate::rule::{Destination, Switch};
 use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::side::Step;
@@ -13,7 +13,12 @@ use crate::side::Step;
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let frontend = cx.site.proxy(s.frontend);
     let own = frontend.role.has(Role::BACKEND).then_some(s.frontend);
-    let Some(chosen) = chosen(s, cx).or(frontend.default_backend).or(own) else {
+    let way = way(s, cx);
+    if let Some(way) = way {
+        cx.desk.note(&way.place.0, way.place.1, &way.text);
+    }
+    let chosen = way.and_then(|way| destination(s, way, cx));
+    let Some(chosen) = chosen.or(frontend.default_backend).or(own) else {
         // Nothing serves this frontend.
         s.times.request = None;
         s.ends_in(Cause::Server, Phase::Connect);
@@ -37,27 +42,24 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     Verdict::Done
 }
 
-/// The backend of the first `use_backend` that applies.
-fn chosen(s: &Session, cx: &Cx<'_>) -> Option<ProxyId> {
-    let frontend = cx.site.proxy(s.frontend);
-    for way in &frontend.switching {
-        let applies = match &way.condition {
-            None => true,
-            Some(condition) => condition.test(&s.scene(Point::Switch, s.frontend, cx)).holds(),
-        };
-        if !applies {
-            continue;
+/// The first `use_backend` that applies.
+fn way<'s>(s: &Session, cx: &Cx<'s>) -> Option<&'s Switch> {
+    let site = cx.site;
+    site.proxy(s.frontend).switching.iter().find(|way| match &way.condition {
+        None => true,
+        Some(condition) => condition.test(&s.scene(Point::Switch, s.frontend, cx)).holds(),
+    })
+}
+
+/// Where it leads; a name that nothing has leads to the default.
+fn destination(s: &Session, way: &Switch, cx: &Cx<'_>) -> Option<ProxyId> {
+    match &way.to {
+        Destination::Name(name) => cx.site.refs.proxy(*name),
+        Destination::Format(format) => {
+            let name = rules::text_of(s, format, (Point::Switch, s.frontend), cx);
+            backend_named(cx.site, &name, cx.site.proxy(s.frontend).mode)
         }
-        return match &way.to {
-            Destination::Name(name) => cx.site.refs.proxy(*name),
-            // A name that nothing has leads to the default.
-            Destination::Format(format) => {
-                let name = rules::text_of(s, format, (Point::Switch, s.frontend), cx);
-                backend_named(cx.site, &name, frontend.mode)
-            }
-        };
     }
-    None
 }
 
 fn backend_named(site: &Site, name: &[u8], mode: Mode) -> Option<ProxyId> {

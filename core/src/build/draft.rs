@@ -42,6 +42,7 @@ pub(super) struct SwitchDraft {
     pub(super) to: SwitchTo,
     pub(super) condition: Option<Condition>,
     pub(super) place: (Arc<str>, u32),
+    pub(super) text: Arc<str>,
     pub(super) span: Span,
 }
 

@@ -480,5 +480,6 @@ impl Builder<'_> {
 }
 
 fn switch(line: &SwitchDraft, to: Destination) -> Switch {
-    Switch { condition: line.condition.clone(), to, place: line.place.clone() }
+    let (place, text) = (line.place.clone(), line.text.clone());
+    Switch { condition: line.condition.clone(), to, place, text }
 }

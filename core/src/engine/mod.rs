@@ -44,7 +44,7 @@ use crate::pool::Pools;
 use crate::proxy::shared::{Door, Message, Shared, Witness};
 use crate::proxy::spec::{ListenerId, Site};
 use crate::rng::{Rng, Seed};
-use crate::sample::{Desk, Scene};
+use crate::sample::{Applied, Desk, Scene};
 use crate::session::Session;
 use crate::tasks::{Chore, TaskId, Tasks, Woken, Work};
 use crate::time::{Deadline, Instant, Now};
@@ -332,6 +332,16 @@ impl Engine {
     /// Takes the lines that the operator should see on stderr.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         core::mem::take(&mut self.notices)
+    }
+
+    /// From here on the rules that apply are noted.
+    pub fn trace_rules(&mut self) {
+        self.desk.trace = Some(Vec::new());
+    }
+
+    /// Takes the rules that applied since the last time.
+    pub fn take_trace(&mut self) -> Vec<Applied> {
+        self.desk.trace.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
     /// The buffers: how many there are, and what was moved in them.

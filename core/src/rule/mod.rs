@@ -386,6 +386,8 @@ pub struct Switch {
     pub to: Destination,
     /// Where it stands: file and line.
     pub place: (Arc<str>, u32),
+    /// As it was written.
+    pub text: Arc<str>,
 }
 
 /// Where a `use_backend` or `use-server` leads.

@@ -38,6 +38,17 @@ pub struct Stream<'a> {
 /// Values that rules and `capture` lines kept for the log, by slot.
 pub type Captures = Vec<Option<Box<[u8]>>>;
 
+/// A rule that applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Its file.
+    pub file: Arc<str>,
+    /// Its line.
+    pub line: u32,
+    /// As it was written.
+    pub text: Arc<str>,
+}
+
 /// What an engine keeps for its expressions.
 #[derive(Debug)]
 pub struct Desk {
@@ -55,6 +66,8 @@ pub struct Desk {
     pub pid: u32,
     /// Dates in formats.
     pub dates: RefCell<Dates>,
+    /// The rules that applied, if somebody wants to know.
+    pub trace: Option<Vec<Applied>>,
 }
 
 impl Desk {
@@ -70,6 +83,7 @@ impl Desk {
             patterns: (0..site.patterns.len()).map(|_| None).collect(),
             zone: zone.unwrap_or(TimeZone::UTC),
             pid,
+            trace: None,
             dates: RefCell::new(Dates::named(name).unwrap_or_else(Dates::utc)),
         }
     }
@@ -105,6 +119,13 @@ impl Desk {
             }
         }
         own.finish();
+    }
+
+    /// Notes a rule that applies, if somebody wants to know.
+    pub fn note(&mut self, file: &Arc<str>, line: u32, text: &Arc<str>) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(Applied { file: file.clone(), line, text: text.clone() });
+        }
     }
 
     /// Makes all room free that values took.

@@ -14,6 +14,7 @@ pub(in crate::analyser) fn run(set: Set, cx: &mut Cx<'_>) -> Option<bool> {
         if !applies(rule, set, cx) {
             continue;
         }
+        cx.desk.note(&rule.file, rule.line, &rule.text);
         match &rule.action {
             Action::Allow => return None,
             Action::Reject => return Some(false),

@@ -63,12 +63,23 @@ pub(super) fn run(
     while let Some(rule) = rules.get(s.txn.rule_at as usize) {
         let truth = match &rule.condition {
             None => Truth::Yes,
-            Some(condition) => condition.test(&s.scene(point(set), proxy, cx)),
+            Some(condition) => {
+                let mut scene = s.scene(point(set), proxy, cx);
+                scene.last_look = last;
+                scene.req.more &= !last;
+                scene.res.more &= !last;
+                condition.test(&scene)
+            }
         };
         if truth == Truth::Maybe && !last {
             return Verdict::Wait;
         }
-        let step = if truth.holds() { apply(s, rule, (set, proxy), cx) } else { Step::Next };
+        let step = if truth.holds() {
+            cx.desk.note(&rule.file, rule.line, &rule.text);
+            apply(s, rule, (set, proxy), cx)
+        } else {
+            Step::Next
+        };
         match step {
             Step::Next => s.txn.rule_at += 1,
             Step::Last => break,

@@ -170,7 +170,9 @@ impl<'b> Builder<'b> {
             return;
         }
         let list = if server { &mut draft.use_servers } else { &mut draft.use_backends };
-        list.push(SwitchDraft { to, condition, place: (file, line), span: word.span });
+        let words: Vec<&str> = statement.words.iter().map(Word::as_str).collect();
+        let text = words.join(" ").into();
+        list.push(SwitchDraft { to, condition, place: (file, line), text, span: word.span });
     }
 
     /// Gets ready for a proxy section: its ACLs are its own, and what its defaults declared.

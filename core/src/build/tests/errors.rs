@@ -196,11 +196,8 @@ fn faults() {
         ),
         ("balance random(0)\n", "'balance random' : number of draws must be at least 1"),
         ("balance uri len\n", "'balance' expects a number"),
-        (
-            "balance hdr(x)\n",
-            "'balance hdr' is not supported yet, and clients would move between \
-          servers",
-        ),
+        ("balance hdr()\n", "'balance hdr' expects a header's name"),
+        ("balance hash nope\n", "'balance hash' : unknown sample fetch 'nope'"),
         ("balance roundrobin x\n", "'balance' cannot handle unexpected argument 'x'"),
         (
             "hash-type avalanche\n",
