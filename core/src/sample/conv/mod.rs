@@ -3,12 +3,16 @@
 
 #[cfg(test)]
 mod cases;
+mod date;
+mod digest;
 mod encode;
 mod hash;
 mod json;
 mod made;
 mod number;
 mod operand;
+mod secret;
+mod strftime;
 mod text;
 mod words;
 
@@ -26,6 +30,12 @@ pub enum Conv {
     Text(text::Conv),
     /// Bytes as text and back.
     Encode(encode::Conv),
+    /// Dates.
+    Date(date::Conv),
+    /// Digests.
+    Digest(digest::Conv),
+    /// What has a secret in it.
+    Secret(secret::Conv),
     /// Hashes that are not for security.
     Hash(hash::Conv),
     /// Text for a JSON string.
@@ -41,6 +51,9 @@ impl Conv {
             Conv::Number(conv) => conv.apply(value, scene),
             Conv::Text(conv) => conv.apply(value, scene),
             Conv::Encode(conv) => conv.apply(value, scene),
+            Conv::Date(conv) => conv.apply(value, scene),
+            Conv::Digest(conv) => conv.apply(value, scene),
+            Conv::Secret(conv) => conv.apply(value, scene),
             Conv::Hash(conv) => conv.apply(value),
             Conv::Json(conv) => conv.apply(value, scene),
             Conv::Words(conv) => conv.apply(value),
@@ -74,8 +87,17 @@ const fn row(
 
 /// Every converter.
 pub fn specs() -> impl Iterator<Item = &'static Spec> {
-    let tables =
-        [encode::TABLE, hash::TABLE, json::TABLE, number::TABLE, text::TABLE, words::TABLE];
+    let tables = [
+        date::TABLE,
+        digest::TABLE,
+        encode::TABLE,
+        hash::TABLE,
+        json::TABLE,
+        number::TABLE,
+        secret::TABLE,
+        text::TABLE,
+        words::TABLE,
+    ];
     tables.into_iter().flatten()
 }
 
