@@ -1,7 +1,7 @@
 //! What expressions name: variables, proxies, servers, user lists, pattern files. Names become
 //! numbers while the configuration is compiled; what they stand for is known at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::args::Mistake;
@@ -9,7 +9,7 @@ use super::scene::PatternFile;
 use super::vars::{Scope, VarId};
 use crate::acl::Patterns;
 use crate::config::{Host, Span};
-use crate::proxy::spec::{ProxyId, ServerId};
+use crate::proxy::spec::{ProxyId, Role, ServerId};
 
 /// A name of something that may stand further down: an index into [`Refs`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +87,8 @@ pub struct Names<'p> {
     pub place: String,
     /// The proxy in which it stands.
     pub proxy: String,
+    /// What that proxy may do; both in a `defaults` section.
+    pub role: Role,
     /// Slots of `capture request header` and kin so far, in that proxy: request and response.
     pub captures: [u32; 2],
     /// Variables by name.
@@ -97,6 +99,8 @@ pub struct Names<'p> {
     pub patterns: Vec<PatternFile>,
     /// Where a pattern file is: by path and how it is read.
     pub files: BTreeMap<(String, String), u32>,
+    /// Numbers that lists of patterns were given (`-u`).
+    pub list_ids: BTreeSet<u32>,
     /// What is odd and no error: sentences about the place.
     pub warnings: Vec<(Span, String)>,
 }
@@ -109,11 +113,13 @@ impl<'p> Names<'p> {
             span: Span::line(0, 0),
             place: String::new(),
             proxy: String::new(),
+            role: Role::FRONTEND.with(Role::BACKEND),
             captures: [0; 2],
             vars: Vec::new(),
             refs: Vec::new(),
             patterns: Vec::new(),
             files: BTreeMap::new(),
+            list_ids: BTreeSet::new(),
             warnings: Vec::new(),
         }
     }

@@ -6,13 +6,21 @@ mod cases;
 mod date;
 mod digest;
 mod encode;
+mod fix;
 mod hash;
 mod json;
 mod made;
+mod map;
+mod mqtt;
+mod net;
 mod number;
 mod operand;
+mod protobuf;
+mod regsub;
 mod secret;
+mod state;
 mod strftime;
+mod table;
 mod text;
 mod words;
 
@@ -30,6 +38,18 @@ pub enum Conv {
     Text(text::Conv),
     /// Bytes as text and back.
     Encode(encode::Conv),
+    /// Addresses.
+    Net(net::Conv),
+    /// Substitution.
+    Regsub(Box<regsub::Conv>),
+    /// Variables, captures, the process.
+    State(state::Conv),
+    /// Protocol buffers.
+    Protobuf(Box<protobuf::Conv>),
+    /// MQTT packets.
+    Mqtt(mqtt::Conv),
+    /// FIX messages.
+    Fix(fix::Conv),
     /// Dates.
     Date(date::Conv),
     /// Digests.
@@ -40,6 +60,8 @@ pub enum Conv {
     Hash(hash::Conv),
     /// Text for a JSON string.
     Json(json::Conv),
+    /// What a file says of a value.
+    Map(map::Conv),
     /// Parts of text and bytes.
     Words(words::Conv),
 }
@@ -51,11 +73,18 @@ impl Conv {
             Conv::Number(conv) => conv.apply(value, scene),
             Conv::Text(conv) => conv.apply(value, scene),
             Conv::Encode(conv) => conv.apply(value, scene),
+            Conv::Net(conv) => conv.apply(value, scene),
+            Conv::Regsub(conv) => conv.apply(value, scene),
+            Conv::State(conv) => conv.apply(value, scene),
+            Conv::Protobuf(conv) => conv.apply(value, scene),
+            Conv::Mqtt(conv) => conv.apply(value, scene),
+            Conv::Fix(conv) => conv.apply(value),
             Conv::Date(conv) => conv.apply(value, scene),
             Conv::Digest(conv) => conv.apply(value, scene),
             Conv::Secret(conv) => conv.apply(value, scene),
             Conv::Hash(conv) => conv.apply(value),
             Conv::Json(conv) => conv.apply(value, scene),
+            Conv::Map(conv) => conv.apply(value, scene),
             Conv::Words(conv) => conv.apply(value),
         }
     }
@@ -91,10 +120,18 @@ pub fn specs() -> impl Iterator<Item = &'static Spec> {
         date::TABLE,
         digest::TABLE,
         encode::TABLE,
+        fix::TABLE,
         hash::TABLE,
         json::TABLE,
+        map::TABLE,
+        mqtt::TABLE,
+        net::TABLE,
         number::TABLE,
+        protobuf::TABLE,
+        regsub::TABLE,
         secret::TABLE,
+        state::TABLE,
+        table::TABLE,
         text::TABLE,
         words::TABLE,
     ];
