@@ -51,6 +51,15 @@ fn written(value: &Stored) -> String {
     }
 }
 
+/// Files that stand beside the tables.
+const KEYS: [(&str, &str); 5] = [
+    ("es256.pub", include_str!("cases/keys/es256.pub")),
+    ("es384.pub", include_str!("cases/keys/es384.pub")),
+    ("es512.pub", include_str!("cases/keys/es512.pub")),
+    ("rsa.crt", include_str!("cases/keys/rsa.crt")),
+    ("rsa.pub", include_str!("cases/keys/rsa.pub")),
+];
+
 fn server() -> Server {
     Server {
         name: "s".into(),
@@ -80,7 +89,10 @@ fn check(name: &str, table: &str) {
             continue;
         }
         let (text, expected) = line.split_once(" => ").unwrap_or((line, ""));
-        let host = MapHost::default();
+        let mut host = MapHost::default();
+        for (name, key) in KEYS {
+            host.files.insert(format!("keys/{name}"), key.as_bytes().into());
+        }
         let mut names = Names::new(&host);
         // What the program that measures has, too.
         let named = |name: &str, role| Proxy { name: name.into(), role, ..Proxy::default() };
@@ -119,4 +131,4 @@ macro_rules! tables {
     )* };
 }
 
-tables! { args date digest encode fix hash mqtt net number protobuf regsub state text words }
+tables! { args date digest encode fix hash json_query jwt mqtt net number protobuf regsub state text words }

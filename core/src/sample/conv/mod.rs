@@ -9,6 +9,8 @@ mod encode;
 mod fix;
 mod hash;
 mod json;
+mod json_query;
+mod jwt;
 mod made;
 mod map;
 mod mqtt;
@@ -46,6 +48,10 @@ pub enum Conv {
     State(state::Conv),
     /// Protocol buffers.
     Protobuf(Box<protobuf::Conv>),
+    /// Values in JSON.
+    JsonQuery(Box<json_query::Conv>),
+    /// JSON web tokens.
+    Jwt(Box<jwt::Conv>),
     /// MQTT packets.
     Mqtt(mqtt::Conv),
     /// FIX messages.
@@ -77,6 +83,8 @@ impl Conv {
             Conv::Regsub(conv) => conv.apply(value, scene),
             Conv::State(conv) => conv.apply(value, scene),
             Conv::Protobuf(conv) => conv.apply(value, scene),
+            Conv::JsonQuery(conv) => conv.apply(value, scene),
+            Conv::Jwt(conv) => conv.apply(value, scene),
             Conv::Mqtt(conv) => conv.apply(value, scene),
             Conv::Fix(conv) => conv.apply(value),
             Conv::Date(conv) => conv.apply(value, scene),
@@ -96,7 +104,7 @@ pub struct Spec {
     pub name: &'static str,
     /// The type that it takes.
     pub takes: Kind,
-    /// The type that it gives; `Any` gives what it was given.
+    /// The type that it gives.
     pub gives: Kind,
     /// The least and the most arguments.
     pub args: (usize, usize),
@@ -123,6 +131,8 @@ pub fn specs() -> impl Iterator<Item = &'static Spec> {
         fix::TABLE,
         hash::TABLE,
         json::TABLE,
+        json_query::TABLE,
+        jwt::TABLE,
         map::TABLE,
         mqtt::TABLE,
         net::TABLE,
@@ -138,11 +148,9 @@ pub fn specs() -> impl Iterator<Item = &'static Spec> {
     tables.into_iter().flatten()
 }
 
-/// Compiles a call of a converter behind a value of type `kind`: the converter, the type that it
-/// takes and the one that it gives.
+/// Compiles a call of a converter: the converter, the type that it takes and the one that it gives.
 pub fn make(
     call: &Call<'_>,
-    kind: Kind,
     names: &mut Names<'_>,
 ) -> Result<(Conv, Kind, Kind), Mistake> {
     let Some(spec) = specs().find(|spec| spec.name == call.name) else {
@@ -151,6 +159,5 @@ pub fn make(
         return Err(Mistake::new(call.at, call.name.len(), message).near(near));
     };
     let args = Args::of(call, "converter", spec.args)?;
-    let gives = if spec.gives == Kind::Any { kind } else { spec.gives };
-    Ok(((spec.make)(&args, names)?, spec.takes, gives))
+    Ok(((spec.make)(&args, names)?, spec.takes, spec.gives))
 }
