@@ -10,8 +10,8 @@ use crate::poller::Address;
 use crate::proxy::spec::{Proxy, Role, SendProxy, Server, Site};
 use crate::sample::stage::Stage;
 use crate::sample::vars::Stored;
-use crate::time::Duration;
 use crate::sample::{Expr, Names, Point, Value};
+use crate::time::Duration;
 
 /// What an expression comes to on a stage, or why it is refused.
 fn outcome(stage: &Stage, names: &mut Names<'_>, text: &str) -> Result<Option<Stored>, String> {
@@ -131,4 +131,4 @@ macro_rules! tables {
     )* };
 }
 
-tables! { args date digest encode fix hash json_query jwt mqtt net number protobuf regsub state text words }
+tables! { args bare casts date digest encode fix hash json_query jwt mqtt net number protobuf regsub state text words }

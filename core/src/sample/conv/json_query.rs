@@ -54,7 +54,8 @@ impl Query {
             "" => false,
             "int" => true,
             other => {
-                let message = format!("the type of '{}' can only be int, not '{other}'", args.name());
+                let message =
+                    format!("the type of '{}' can only be int, not '{other}'", args.name());
                 return Err(args.blame(index + 1, message));
             }
         };
@@ -379,6 +380,7 @@ impl Conv {
     }
 }
 
-pub(super) const TABLE: &[Spec] = &[row("json_query", (Kind::Str, Kind::Any), (0, 2), |args, _| {
-    Ok(super::Conv::JsonQuery(Box::new(Conv(Query::of(args, 0)?))))
-})];
+pub(super) const TABLE: &[Spec] =
+    &[row("json_query", (Kind::Str, Kind::Any), (0, 2), |args, _| {
+        Ok(super::Conv::JsonQuery(Box::new(Conv(Query::of(args, 0)?))))
+    })];

@@ -175,11 +175,7 @@ fn verify(args: &Args<'_, '_>, names: &mut Names<'_>) -> Result<super::Conv, Mis
     Ok(super::Conv::Jwt(Box::new(Conv::Verify(Verify { algorithm, secret, key }))))
 }
 
-fn query(
-    args: &Args<'_, '_>,
-    names: &mut Names<'_>,
-    part: usize,
-) -> Result<super::Conv, Mistake> {
+fn query(args: &Args<'_, '_>, names: &mut Names<'_>, part: usize) -> Result<super::Conv, Mistake> {
     let query = args.get(0).map(|_| Query::of(args, 0)).transpose()?;
     if query.is_none() {
         let message = format!("'{}' without a path has no value, as in HAProxy 2.6", args.name());

@@ -149,10 +149,7 @@ pub fn specs() -> impl Iterator<Item = &'static Spec> {
 }
 
 /// Compiles a call of a converter: the converter, the type that it takes and the one that it gives.
-pub fn make(
-    call: &Call<'_>,
-    names: &mut Names<'_>,
-) -> Result<(Conv, Kind, Kind), Mistake> {
+pub fn make(call: &Call<'_>, names: &mut Names<'_>) -> Result<(Conv, Kind, Kind), Mistake> {
     let Some(spec) = specs().find(|spec| spec.name == call.name) else {
         let message = format!("unknown converter '{}'", call.name);
         let near = similar::nearest(call.name, specs().map(|spec| spec.name));

@@ -260,6 +260,9 @@ fn packet(bytes: &[u8]) -> Result<Packet<'_>, Fault> {
     if bytes.len() < 2 {
         return Err(Fault::More);
     }
+    if !matches!(bytes[0], 0x10 | 0x20) {
+        return Err(Fault::Bad);
+    }
     let mut rest = &bytes[1..];
     let len = variable(&mut rest)?;
     let body = rest.get(..len).ok_or(Fault::More)?;

@@ -64,7 +64,8 @@ fn mask6(args: &Args<'_, '_>) -> Result<Option<Ipv6Addr>, Mistake> {
     let Some(text) = args.get(1) else { return Ok(None) };
     let mask = length(text, 128).map(|len| Ipv6Addr::from_bits(ones(len, 128)));
     mask.or_else(|| text.parse().ok()).map(Some).ok_or_else(|| {
-        let message = format!("the second mask of 'ipmask' is one such as 64 or ffff::, not '{text}'");
+        let message =
+            format!("the second mask of 'ipmask' is one such as 64 or ffff::, not '{text}'");
         args.blame(1, message)
     })
 }

@@ -72,7 +72,7 @@ impl Type {
 /// The whole number in a floating one; what is none, or too large, is the least there is.
 fn whole(n: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if n >= -LIMIT && n < LIMIT { n as i64 } else { i64::MIN }
+    if (-LIMIT..LIMIT).contains(&n) { n as i64 } else { i64::MIN }
 }
 
 /// How a field's bytes are told from the next one's.

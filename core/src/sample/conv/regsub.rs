@@ -51,9 +51,7 @@ impl Conv {
 fn broken(mut template: &[u8]) -> bool {
     while let Some(at) = memchr::memchr(b'\\', template) {
         template = match &template[at + 1..] {
-            [b'x', high, low, rest @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
+            [b'x', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 rest
             }
             [b'x', ..] | [] => return true,

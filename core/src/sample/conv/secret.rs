@@ -79,9 +79,7 @@ impl Secret {
     fn get<'a>(&'a self, scene: &Scene<'a>) -> Option<&'a [u8]> {
         match self {
             Secret::Is(bytes) => Some(bytes),
-            Secret::Var(id) => {
-                encode::base64_decode(scene.var(*id)?.text(scene.arena()), scene)
-            }
+            Secret::Var(id) => encode::base64_decode(scene.var(*id)?.text(scene.arena()), scene),
         }
     }
 }

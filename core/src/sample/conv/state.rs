@@ -2,6 +2,7 @@
 
 use super::{Kind, Scene, Spec, Value, row};
 use crate::proxy::spec::{ProxyId, Role};
+use crate::sample::Captured;
 use crate::sample::args::{Args, Mistake};
 use crate::sample::fetch::internal::usable;
 use crate::sample::names::Names;
@@ -20,6 +21,8 @@ pub enum Conv {
     Usable,
     /// `srv_queue`.
     Queue,
+    /// `capture-req`, `capture-res` (if true) and the slot; none is one that cannot be.
+    Capture(bool, Option<u32>),
     /// `debug`: a value passes as it is.
     Pass,
 }
@@ -112,6 +115,15 @@ impl Conv {
                 let id = servers.find(|id| scene.site.server(*id).name.as_bytes() == name)?;
                 Some(Value::Int(scene.shared.queue_lengths(backend, Some(id)).0.into()))
             }
+            Conv::Capture(response, slot) => {
+                let Value::Str(text) = value else { return None };
+                let slot = (*slot)?;
+                // Without the slot the value is lost as well.
+                scene.captures[usize::from(*response)].get(slot as usize)?;
+                let text = text.into();
+                scene.desk.capture(Captured { response: *response, slot, text });
+                Some(value)
+            }
             Conv::Pass => Some(value),
         }
     }
@@ -119,9 +131,11 @@ impl Conv {
 
 /// The backend of that name.
 fn backend(name: &[u8], scene: &Scene<'_>) -> Option<ProxyId> {
-    let found = scene.site.proxies.iter().position(|proxy| {
-        proxy.role.has(Role::BACKEND) && proxy.name.as_bytes() == name
-    });
+    let found = scene
+        .site
+        .proxies
+        .iter()
+        .position(|proxy| proxy.role.has(Role::BACKEND) && proxy.name.as_bytes() == name);
     found.map(|index| index as ProxyId)
 }
 
@@ -135,7 +149,8 @@ fn conditions(args: &Args<'_, '_>) -> Result<Box<[Condition]>, Mistake> {
         let known = Condition::ALL.iter().find(|(name, _)| *name == word);
         known.map(|(_, condition)| *condition).ok_or_else(|| {
             let known: Vec<&str> = Condition::ALL.iter().map(|(name, _)| *name).collect();
-            let message = format!("'set-var' has no condition '{word}'; it has {}", known.join(", "));
+            let message =
+                format!("'set-var' has no condition '{word}'; it has {}", known.join(", "));
             args.blame(index, message)
         })
     });
@@ -145,7 +160,8 @@ fn conditions(args: &Args<'_, '_>) -> Result<Box<[Condition]>, Mistake> {
 fn debug(args: &Args<'_, '_>, names: &mut Names<'_>) -> Result<super::Conv, Mistake> {
     if let Some(sink @ ("buf0" | "stdout" | "stderr")) = args.get(1).or(Some("buf0")) {
         let place = names.span;
-        let message = format!("the converter 'debug' has no effect: nothing is written to '{sink}'");
+        let message =
+            format!("the converter 'debug' has no effect: nothing is written to '{sink}'");
         names.warnings.push((place, message));
         return made(Conv::Pass);
     }
@@ -156,7 +172,16 @@ fn debug(args: &Args<'_, '_>, names: &mut Names<'_>) -> Result<super::Conv, Mist
 const ANY: (Kind, Kind) = (Kind::Any, Kind::Any);
 const NUMBER: (Kind, Kind) = (Kind::Str, Kind::Int);
 
+fn capture(args: &Args<'_, '_>, response: bool) -> Result<super::Conv, Mistake> {
+    let slot = args.int(0)?.unwrap_or(0);
+    made(Conv::Capture(response, u32::try_from(slot).ok()))
+}
+
+const STR: (Kind, Kind) = (Kind::Str, Kind::Str);
+
 pub(super) const TABLE: &[Spec] = &[
+    row("capture-req", STR, (1, 1), |args, _| capture(args, false)),
+    row("capture-res", STR, (1, 1), |args, _| capture(args, true)),
     row("debug", ANY, (0, 2), debug),
     row("iif", (Kind::Bool, Kind::Str), (2, 2), |args, _| {
         let text = |index| args.text(index).as_bytes().into();
@@ -170,3 +195,21 @@ pub(super) const TABLE: &[Spec] = &[
     row("srv_queue", NUMBER, (0, 0), |_, _| made(Conv::Queue)),
     row("unset-var", ANY, (0, 1), |args, names| made(Conv::UnsetVar(names.var_arg(args, 0)?))),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::sample::Captured;
+    use crate::sample::stage::Stage;
+
+    #[test]
+    fn captures_wait_at_the_desk() {
+        let mut stage = Stage::new();
+        stage.captures[0] = vec![None, None];
+        assert_eq!(stage.eval("str(abc),capture-req(1),upper").as_deref(), Some("ABC"));
+        assert_eq!(stage.eval("str(abc),capture-req(2)"), None);
+        assert_eq!(stage.eval("str(abc),capture-res(0)"), None);
+        let kept = Captured { response: false, slot: 1, text: (*b"abc").into() };
+        assert_eq!(stage.desk.take_captured(), [kept]);
+        assert_eq!(stage.desk.take_captured(), []);
+    }
+}

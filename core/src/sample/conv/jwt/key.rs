@@ -72,9 +72,15 @@ impl Key {
         let Ok(signature) = pkcs1v15::Signature::try_from(signature) else { return false };
         let key = || (**key).clone();
         match hash {
-            Hash::Sha256 => pkcs1v15::VerifyingKey::<Sha256>::new(key()).verify(message, &signature),
-            Hash::Sha384 => pkcs1v15::VerifyingKey::<Sha384>::new(key()).verify(message, &signature),
-            Hash::Sha512 => pkcs1v15::VerifyingKey::<Sha512>::new(key()).verify(message, &signature),
+            Hash::Sha256 => {
+                pkcs1v15::VerifyingKey::<Sha256>::new(key()).verify(message, &signature)
+            }
+            Hash::Sha384 => {
+                pkcs1v15::VerifyingKey::<Sha384>::new(key()).verify(message, &signature)
+            }
+            Hash::Sha512 => {
+                pkcs1v15::VerifyingKey::<Sha512>::new(key()).verify(message, &signature)
+            }
         }
         .is_ok()
     }
