@@ -100,10 +100,15 @@ fn argument(text: &str, from: usize) -> Result<(Arg, usize), Mistake> {
                     b'n' => out.push(b'\n'),
                     b'r' => out.push(b'\r'),
                     b't' => out.push(b'\t'),
-                    // Others stand for themselves where they mean something here; elsewhere the
-                    // backslash is theirs (regular expressions have many).
-                    other @ (b'\\' | b',' | b')' | b'(' | b'"' | b'\'' | b' ' | b'#') => {
-                        out.push(other)
+                    // Before others the backslash stays (regular expressions have many), and does
+                    // not take a comma's or a parenthesis' meaning away: that is for quotes.
+                    other @ (b'\\' | b'"' | b'\'' | b' ') => out.push(other),
+                    b',' | b')' => {
+                        out.push(b'\\');
+                        if quote.is_none() {
+                            continue;
+                        }
+                        out.push(bytes[at]);
                     }
                     other => out.extend_from_slice(&[b'\\', other]),
                 }
@@ -184,13 +189,20 @@ impl<'c, 't> Args<'c, 't> {
         self.call.args.get(index).map_or("", |arg| arg.text.as_str())
     }
 
-    /// The argument `index` as a number, if it is there.
+    /// The argument `index` as a number, if it is there; one that is too large is the largest there
+    /// is.
     pub fn int(&self, index: usize) -> Result<Option<i64>, Mistake> {
+        use core::num::IntErrorKind::{NegOverflow, PosOverflow};
         let Some(text) = self.get(index) else { return Ok(None) };
-        let number = text.parse().map_err(|_| {
-            self.blame(index, format!("'{}' expects a number (got '{text}')", self.call.name))
-        })?;
-        Ok(Some(number))
+        match text.parse::<i64>() {
+            Ok(number) => Ok(Some(number)),
+            Err(error) if *error.kind() == PosOverflow => Ok(Some(i64::MAX)),
+            Err(error) if *error.kind() == NegOverflow => Ok(Some(i64::MIN)),
+            Err(_) => {
+                let message = format!("'{}' expects a number (got '{text}')", self.call.name);
+                Err(self.blame(index, message))
+            }
+        }
     }
 
     /// The argument `index` as a number in a range; `absent` if it is not there.
@@ -246,7 +258,8 @@ mod tests {
             ("a(b,c)", "a", &["b", "c"], 6),
             ("a(,c)", "a", &["", "c"], 5),
             (r#"str("a,b)")"#, "str", &["a,b)"], 11),
-            (r"str(a\,b)", "str", &["a,b"], 9),
+            (r"str(a\,b)", "str", &[r"a\", "b"], 9),
+            (r#"str("a\,b")"#, "str", &[r"a\,b"], 11),
             (r"regsub(\.x,'$')", "regsub", &[r"\.x", "$"], 15),
             ("f( a b )", "f", &[" a b "], 8),
         ] {

@@ -44,6 +44,13 @@ impl Expr {
         while text[end..].starts_with(',') {
             let call = args::call(text, end + 1)?;
             if call.name.is_empty() {
+                // HAProxy takes commas that nothing stands between, and some behind all.
+                if call.args.is_empty() && text[call.end..].starts_with([',', ' ', '\t'])
+                    || call.end == text.len()
+                {
+                    end = call.end;
+                    continue;
+                }
                 return Err(Mistake::new(end, 1, "a converter is missing behind this comma"));
             }
             let (conv, takes, gives) = conv::make(&call, kind, names)?;

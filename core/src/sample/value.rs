@@ -49,7 +49,7 @@ impl Kind {
         use Kind::*;
         match (self, to) {
             (Any, _) | (_, Any) => true,
-            (Bool, Bool | Int | Str) => true,
+            (Bool, Bool | Int | Str | Bin) => true,
             (Int, Method) => false,
             (Int, _) => true,
             (Addr, Addr | Ipv4 | Ipv6 | Str | Bin) => true,
@@ -127,13 +127,14 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// As a number. Text counts as far as it is one: `12ab` is 12, `ab` is 0, as HAProxy has it.
+    /// As a number. Text counts as far as it is one: `12ab` is 12, `ab` is 0, as HAProxy has it;
+    /// no text at all is no number.
     pub fn to_int(self) -> Option<i64> {
         match self {
             Value::Bool(b) => Some(b.into()),
             Value::Int(n) => Some(n),
             Value::Ip(IpAddr::V4(ip)) => Some(u32::from(ip).into()),
-            Value::Str(text) => Some(leading_int(text)),
+            Value::Str(text) => (!text.is_empty()).then(|| leading_int(text)),
             Value::Ip(IpAddr::V6(_)) | Value::Bin(_) | Value::Method(_) => None,
         }
     }
@@ -149,7 +150,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// As text, which always can be made: bytes are written in hexadecimal digits.
+    /// As text, which always can be made: bytes count up to the first NUL.
     pub fn text(self, arena: &'a Arena) -> &'a [u8] {
         match self {
             Value::Str(text) | Value::Method(text) => text,
@@ -166,14 +167,17 @@ impl<'a> Value<'a> {
                 let mut text = [0; 45];
                 let mut rest = &mut text[..];
                 // 45 bytes hold every address.
-                let _ = write!(rest, "{ip}");
+                let _ = match compatible_v4(ip) {
+                    Some(v4) => write!(rest, "::{v4}"),
+                    None => write!(rest, "{ip}"),
+                };
                 let len = 45 - rest.len();
                 arena.alloc_slice_copy(&text[..len])
             }
-            Value::Bin(bytes) => {
-                let digits = b"0123456789ABCDEF";
-                arena.alloc_slice_fill_iter(HexDigits { bytes, digits, at: 0 })
-            }
+            Value::Bin(bytes) => match memchr::memchr(0, bytes) {
+                Some(end) => &bytes[..end],
+                None => bytes,
+            },
         }
     }
 
@@ -184,35 +188,17 @@ impl<'a> Value<'a> {
             Value::Int(n) => Some(arena.alloc_slice_copy(&n.to_be_bytes())),
             Value::Ip(IpAddr::V4(ip)) => Some(arena.alloc_slice_copy(&ip.octets())),
             Value::Ip(IpAddr::V6(ip)) => Some(arena.alloc_slice_copy(&ip.octets())),
-            Value::Bool(_) => None,
+            Value::Bool(b) => Some(arena.alloc_slice_copy(&i64::from(b).to_be_bytes())),
         }
     }
 }
 
-/// Bytes as digits, of which it is known how many there are.
-struct HexDigits<'a> {
-    bytes: &'a [u8],
-    digits: &'static [u8; 16],
-    at: usize,
+/// The IPv4 address in whose form the C library writes `::a.b.c.d`, which Rust does not.
+fn compatible_v4(ip: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(ip) = ip else { return None };
+    let bits = ip.to_bits();
+    (bits >> 32 == 0 && bits >> 16 != 0).then(|| Ipv4Addr::from(bits as u32))
 }
-
-impl Iterator for HexDigits<'_> {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        let byte = *self.bytes.get(self.at / 2)?;
-        let nibble = if self.at.is_multiple_of(2) { byte >> 4 } else { byte & 15 };
-        self.at += 1;
-        Some(self.digits[usize::from(nibble)])
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.bytes.len() * 2 - self.at;
-        (left, Some(left))
-    }
-}
-
-impl ExactSizeIterator for HexDigits<'_> {}
 
 /// The IPv4 address that an IPv6 one stands for: mapped, compatible, or 6to4.
 fn embedded_v4(ip: core::net::Ipv6Addr) -> Option<Ipv4Addr> {
@@ -242,9 +228,34 @@ pub fn leading_int(text: &[u8]) -> i64 {
     n
 }
 
-/// An address in text, of either family.
+/// An address in text, of either family. As in HAProxy, what stands behind four octets is ignored
+/// unless it is one more dot.
 pub fn parse_ip(text: &[u8]) -> Option<IpAddr> {
-    core::str::from_utf8(text).ok()?.parse().ok()
+    match parse_ipv4(text) {
+        Some(ip) => Some(ip.into()),
+        None => core::str::from_utf8(text).ok()?.parse().ok().filter(IpAddr::is_ipv6),
+    }
+}
+
+fn parse_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let (mut octets, mut at) = ([0u8; 4], 0);
+    for (index, octet) in octets.iter_mut().enumerate() {
+        if index > 0 {
+            if text.get(at) != Some(&b'.') {
+                return None;
+            }
+            at += 1;
+        }
+        let first = at;
+        while let Some(digit @ b'0'..=b'9') = text.get(at) {
+            *octet = octet.checked_mul(10)?.checked_add(digit - b'0')?;
+            at += 1;
+        }
+        if at == first {
+            return None;
+        }
+    }
+    (text.get(at) != Some(&b'.')).then(|| octets.into())
 }
 
 #[cfg(test)]
@@ -273,7 +284,11 @@ mod tests {
             (Value::Str(b"1.2.3.4"), Kind::Addr, Some(ip("1.2.3.4"))),
             (Value::Str(b"1.2.3"), Kind::Addr, None),
             (Value::Str(b"GET"), Kind::Method, Some(Value::Method(b"GET"))),
-            (Value::Bin(&[0xab, 1]), Kind::Str, Some(Value::Str(b"AB01"))),
+            (Value::Bin(&[0xab, 1, 0, 2]), Kind::Str, Some(Value::Str(&[0xab, 1]))),
+            (Value::Bool(true), Kind::Bin, Some(Value::Bin(&[0, 0, 0, 0, 0, 0, 0, 1]))),
+            (Value::Str(b""), Kind::Int, None),
+            (Value::Str(b"1.2.3.4:80"), Kind::Addr, Some(ip("1.2.3.4"))),
+            (ip("::1.2.3.4"), Kind::Str, Some(Value::Str(b"::1.2.3.4"))),
             (Value::Method(b"GET"), Kind::Str, Some(Value::Str(b"GET"))),
             (Value::Method(b"GET"), Kind::Int, None),
         ] {

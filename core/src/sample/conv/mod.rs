@@ -1,7 +1,16 @@
 //! Converters: what is made of a value. One family a file; each has a table of its names and types
 //! and an enum of what is left of them when they are compiled.
 
+#[cfg(test)]
+mod cases;
+mod encode;
+mod hash;
+mod json;
+mod made;
+mod number;
+mod operand;
 mod text;
+mod words;
 
 use super::args::{Args, Call, Mistake};
 use super::names::Names;
@@ -11,15 +20,30 @@ use crate::config::similar;
 /// A compiled converter.
 #[derive(Clone, Debug)]
 pub enum Conv {
-    /// Text into other text, or into what is found in it.
+    /// Numbers: arithmetic, bits, comparisons.
+    Number(number::Conv),
+    /// Text into other text, or compared.
     Text(text::Conv),
+    /// Bytes as text and back.
+    Encode(encode::Conv),
+    /// Hashes that are not for security.
+    Hash(hash::Conv),
+    /// Text for a JSON string.
+    Json(json::Conv),
+    /// Parts of text and bytes.
+    Words(words::Conv),
 }
 
 impl Conv {
     /// What becomes of a value that has the type it takes; none if nothing does.
     pub fn apply<'a>(&'a self, value: Value<'a>, scene: &Scene<'a>) -> Option<Value<'a>> {
         match self {
+            Conv::Number(conv) => conv.apply(value, scene),
             Conv::Text(conv) => conv.apply(value, scene),
+            Conv::Encode(conv) => conv.apply(value, scene),
+            Conv::Hash(conv) => conv.apply(value),
+            Conv::Json(conv) => conv.apply(value, scene),
+            Conv::Words(conv) => conv.apply(value),
         }
     }
 }
@@ -50,7 +74,8 @@ const fn row(
 
 /// Every converter.
 pub fn specs() -> impl Iterator<Item = &'static Spec> {
-    let tables = [text::TABLE];
+    let tables =
+        [encode::TABLE, hash::TABLE, json::TABLE, number::TABLE, text::TABLE, words::TABLE];
     tables.into_iter().flatten()
 }
 
