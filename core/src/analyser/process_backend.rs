@@ -72,19 +72,22 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
     }
 }
 
-/// `unique-id-format` and `unique-id-header`.
+/// `unique-id-header`.
 fn unique_id(s: &mut Session, cx: &Cx<'_>) {
-    let frontend = cx.site.proxy(s.frontend);
-    let (Some(format), Some(name)) = (&frontend.unique_id_format, &frontend.unique_id_header)
-    else {
-        return;
-    };
-    if s.txn.unique_id.is_none() {
-        let id = rules::text_of(s, format, (Point::HttpReq, s.frontend), cx);
-        s.txn.unique_id = Some(id.into());
-    }
+    let Some(name) = &cx.site.proxy(s.frontend).unique_id_header else { return };
+    make_unique_id(s, cx);
     if let Some(id) = &s.txn.unique_id {
         s.txn.request.push(name.as_bytes(), id);
+    }
+}
+
+/// `unique-id-format`: the id is made when it is first asked for, and stays.
+pub fn make_unique_id(s: &mut Session, cx: &Cx<'_>) {
+    if let Some(format) = &cx.site.proxy(s.frontend).unique_id_format
+        && s.txn.unique_id.is_none()
+    {
+        let id = rules::text_of(s, format, (Point::HttpReq, s.frontend), cx);
+        s.txn.unique_id = Some(id.into());
     }
 }
 
