@@ -203,7 +203,7 @@ impl Engine {
         let client = &clients[s.client as usize];
         let relayed = client.relayed.as_deref();
         let header = Header {
-            ends: ends_between(client.peer, client.destination),
+            ends: ends_between(s.source(client), s.txn.ends[1].or(client.destination)),
             authority: relayed.and_then(|relayed| relayed.authority.as_deref()),
             unique_id: s.txn.unique_id.as_deref(),
         };

@@ -89,6 +89,12 @@ pub const ALLOWED: &[(&str, What, &str)] = &[
     ("no-server-errorfile", Log, "what a file says of its connection is not counted"),
     ("proxy-cut", Log, "a PROXY header may come in pieces"),
     ("proxy-cut", Socket("c"), "a PROXY header may come in pieces"),
+    (
+        "tarpit-abortonclose-half",
+        Socket("c"),
+        "who ended its stream is told that the connection ends",
+    ),
+    ("no-port", All, "the script does not run out of ports"),
     ("log-cut", Log, "where it is cut depends on the digits of pid and port"),
 ];
 
