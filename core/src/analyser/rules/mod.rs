@@ -72,6 +72,7 @@ pub(super) fn run(
             }
         };
         if truth == Truth::Maybe && !last {
+            keep_all(s, cx);
             return Verdict::Wait;
         }
         let step = if truth.holds() {
@@ -80,6 +81,7 @@ pub(super) fn run(
         } else {
             Step::Next
         };
+        keep_all(s, cx);
         match step {
             Step::Next => s.txn.rule_at += 1,
             Step::Last => break,
@@ -379,6 +381,13 @@ fn set_var(
     });
     if holds {
         scene.set_var(var, new);
+    }
+}
+
+/// Keeps for the log what converters captured.
+fn keep_all(s: &mut Session, cx: &Cx<'_>) {
+    for captured in cx.desk.take_captured() {
+        keep(s, captured.response, captured.slot, Some(captured.text), cx);
     }
 }
 
