@@ -96,6 +96,12 @@ fn note_fault(
 /// Writes the request's head in front of what is there of its body.
 #[inline]
 fn queue_head(s: &mut Session, cx: &mut Cx<'_>) -> bool {
+    if let Some(name) = &cx.site.proxy(s.backend).send_name_header
+        && s.has_server()
+    {
+        let server = &cx.site.server(s.back.server).name;
+        s.txn.request.set(name.as_bytes(), server.as_bytes());
+    }
     let head = &s.txn.request;
     let len = head.wire_len();
     let mut buf = match s.req.buf.take() {

@@ -369,8 +369,9 @@ pub(super) fn wants_request(s: &Session) -> bool {
         Mode::Http => {
             s.txn.is(TxnFlags::TUNNEL)
                 || s.req.analysers.any(Analysers::WAIT_REQUEST.with(Analysers::FORWARD_REQUEST))
-                // A body is read while there is no server yet, to see whether its client stays.
-                || (s.is_looking() && !s.txn.request_flow.is_done())
+                // A body is read while rules wait for it, and while there is no server yet, to see
+                // whether its client stays.
+                || ((s.is_looking() || s.rule_expiry.is_set()) && !s.txn.request_flow.is_done())
         }
     }
 }

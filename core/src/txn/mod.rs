@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::http::{Body, ChunkDecoder, Head, HeadScan, Known};
 use crate::logfmt::wire::Level;
+use crate::poller::Peer;
 use crate::proxy::spec::ProxyId;
 use crate::sample::Captures;
 use crate::sample::vars::Vars;
@@ -152,6 +153,8 @@ pub struct Txn {
     pub unique_id: Option<Box<[u8]>>,
     /// The rule that ended a set: file and line.
     pub last_rule: Option<(Arc<str>, u32)>,
+    /// Where the client comes from and went to, as rules of this exchange have it.
+    pub ends: [Option<Peer>; 2],
     /// How it is logged.
     pub log_level: LogLevel,
     /// `timeout server`, as a rule set it.
@@ -190,6 +193,7 @@ impl Txn {
         self.line.clear();
         self.unique_id = None;
         self.last_rule = None;
+        self.ends = [None; 2];
         self.log_level = LogLevel::Usual;
         self.server_timeout = None;
         self.tunnel_timeout = None;
