@@ -169,7 +169,8 @@ fn error_file(s: &Session, status: u16, shape: Shape, cx: &Cx<'_>) -> Option<std
 /// Writes an `errorfile`, its head in our form; returns how many bytes the log counts for it. One
 /// that does not say how long it is ends with the connection.
 fn write_file(s: &mut Session, file: &[u8], close: bool, out: &mut Vec<u8>) -> u64 {
-    let Scan::Complete { skip, len } = HeadScan::response().advance(file) else {
+    let Scan::Complete { skip, len } = HeadScan::response().advance(file, &HeadLimits::default())
+    else {
         // Not a whole head: it goes out as it is (an empty one says nothing at all).
         out.extend_from_slice(file);
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
