@@ -93,7 +93,8 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
     }
     let close = s.txn.is(TxnFlags::CLIENT_CLOSE);
-    let bodyless = reply::is_bodyless(&s.txn);
+    let bodyless =
+        reply::is_bodyless(&s.txn) || shape == Shape::Parser && asks_for_head(s.req.input());
     cx.scratch.clear();
     s.txn.body_bytes = 0;
     // Interim answers that were passed on are counted already.
@@ -115,6 +116,15 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
     if !queue_answer(s, cx) {
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
     }
+}
+
+/// Whether what was not understood was a HEAD at least, whose answer has no body whatever it says
+/// (RFC 9110 section 9.3.2). HAProxy sends one, which the end of the connection cuts off.
+fn asks_for_head(mut input: &[u8]) -> bool {
+    while let Some(rest) = input.strip_prefix(b"\r\n") {
+        input = rest;
+    }
+    input.starts_with(b"HEAD ")
 }
 
 /// Puts the answer in `cx.scratch` behind what is on its way to the client; what else the server

@@ -6,8 +6,8 @@ use super::{Verdict, answer, refusal};
 use crate::channel::{Analysers, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, HeadError, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version, connection,
-    elements_of, response_body, settle, strip_hop_by_hop, write_response,
+    Body, Head, HeadError, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version,
+    connection, elements_of, response_body, settle, strip_hop_by_hop, write_response,
 };
 use crate::pool::Class;
 use crate::proxy::shared::errors::{Direction, Why};
@@ -32,7 +32,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
                 return junk(s, Why::Head(HeadError::EmptyLines), skip, cx);
             }
             Scan::Bad { at, why } => return junk(s, Why::Head(why), at, cx),
-            Scan::NeedMore => return incomplete(s, cx),
+            Scan::NeedMore => return incomplete(s, &limits, cx),
         };
         let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
         if len > limit {
@@ -86,7 +86,13 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 }
 
 /// The head is not whole: is it still to be waited for?
-fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+fn incomplete(s: &mut Session, limits: &HeadLimits, cx: &mut Cx<'_>) -> Verdict {
+    let txn = &mut s.txn;
+    let (scan, head, input) = (&mut txn.response_scan, &mut txn.response, s.res.input());
+    let body = |head: &Head| response_body(head, txn.request.method());
+    if let Some((at, why)) = refusal::foreseen(scan, input, head, limits, cx.scratch, body) {
+        return junk(s, why, at, cx);
+    }
     if s.res.is(Facts::READ_TIMEOUT) {
         s.res.facts.clear(Facts::READ_TIMEOUT);
         refusal::count(s, Direction::Response);

@@ -12,6 +12,10 @@
 //!                    ▲                   ▲ cursor
 //! ```
 
+use core::mem;
+
+use memchr::memrchr;
+
 use super::error::{BadHead, HeadError};
 use super::find::{END, find_end};
 use super::parse::HeadLimits;
@@ -21,6 +25,9 @@ use super::token::is_token_byte;
 /// How many bytes of empty lines are skipped before a request (RFC 9112 section 2.2 asks for one
 /// line at least; old clients send one after the body of a POST).
 const SKIP_MAX: u32 = 64;
+
+/// So many times the lines of a head that is not whole are looked at for what they mean.
+const LOOKS_MAX: u8 = 4;
 
 /// The progress of a scan; as small as it is so that a waiting connection can hold it.
 ///
@@ -34,6 +41,8 @@ pub struct HeadScan {
     kind: Kind,
     /// Where in the grammar the cursor is.
     syntax: Syntax,
+    /// Times that [`HeadScan::decisive_lines`] has found some.
+    looks: u8,
     /// Bytes looked at, those that were looked at twice counted twice.
     #[cfg(test)]
     pub(super) looked: usize,
@@ -110,6 +119,23 @@ impl HeadScan {
             Ok(Reach::End(end)) => Scan::Complete { skip, len: end - skip },
             Err(BadHead { at, why }) => Scan::Bad { at, why },
         }
+    }
+
+    /// The whole lines of a head that is not whole, if one has come that may decide against it
+    /// already: a length, a coding or a host. Whoever ends them with an empty line and reads that
+    /// as a head knows what will not be mended by what follows. There are some a few times in the
+    /// life of a head only, so that all looks together stay within its length.
+    pub fn decisive_lines<'input>(&mut self, input: &'input [u8]) -> Option<&'input [u8]> {
+        if !mem::take(&mut self.syntax.decisive) || self.looks == LOOKS_MAX {
+            return None;
+        }
+        self.looks += 1;
+        memrchr(b'\n', &input[..self.cursor as usize]).map(|end| &input[..=end])
+    }
+
+    /// Starts on a message of the same kind.
+    pub fn again(&self) -> HeadScan {
+        HeadScan::of(self.kind)
     }
 
     /// Steps over empty lines until the head has started, or says what that leads to instead.
@@ -260,5 +286,49 @@ mod tests {
         ] {
             check(HeadScan::response(), input, expected);
         }
+    }
+
+    /// Each once, as soon as its line end is there, and not more often than it may cost.
+    #[test]
+    fn lines_that_may_decide() {
+        const REQUEST: &str = "GET / HTTP/1.1\r\n";
+        let mut length_lines = REQUEST.to_owned();
+        let limits = HeadLimits::default();
+        for name in ["Content-Length", "content-length", "TRANSFER-ENCODING", "Host"] {
+            length_lines += &format!("{name}: 5\r\n");
+        }
+        for (input, expected) in [
+            ("\r\n", vec![]),
+            (REQUEST, vec![]),
+            ("Host: a HTTP/1.1\r\n", vec![]),
+            ("GET / HTTP/1.1\r\nHost : a", vec![]),
+            ("GET / HTTP/1.1\r\nHos: a\r\nHosts: a\r\nHost", vec![]),
+            ("GET / HTTP/1.1\r\nHost: a\r", vec![]),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHos", vec![25]),
+            ("\r\nGET / HTTP/1.1\r\nA: b\r\nhost:\r\nB: c", vec![31]),
+            (&length_lines, vec![35, 54, 76, 85]),
+            (&format!("{length_lines}Host: b\r\n"), vec![35, 54, 76, 85]),
+        ] {
+            let mut scan = HeadScan::request();
+            let mut found = Vec::new();
+            for len in 0..=input.len() {
+                let input = &input.as_bytes()[..len];
+                if scan.advance(input, &limits) != Scan::NeedMore {
+                    break;
+                }
+                if let Some(lines) = scan.decisive_lines(input) {
+                    assert!(lines.ends_with(b"\r\n") && lines.len() == len, "{len}");
+                    found.push(len);
+                }
+                assert_eq!(scan.decisive_lines(input), None, "each is told once");
+            }
+            assert_eq!(found, expected, "{input:?}");
+        }
+
+        let input = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\nB";
+        let mut scan = HeadScan::response();
+        assert_eq!(scan.advance(input, &limits), Scan::NeedMore);
+        assert_eq!(scan.decisive_lines(input), Some(&input[..input.len() - 1]));
+        assert_eq!(scan.again(), HeadScan::response());
     }
 }

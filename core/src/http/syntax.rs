@@ -11,9 +11,11 @@
 //!                                             └─CRLF─► the end
 //! ```
 
+use memchr::memrchr;
+
 use super::error::{BadHead, HeadError};
 use super::find::find_control;
-use super::known::VERSION_LEN;
+use super::known::{Known, VERSION_LEN};
 use super::parse::HeadLimits;
 use super::scan::Kind;
 use super::token::{is_blank, is_target_byte, is_token_byte};
@@ -29,6 +31,8 @@ pub(super) struct Syntax {
     count: u8,
     /// Fields that have started.
     fields: u16,
+    /// A line has ended that may decide about the whole head, and nobody was told yet.
+    pub(super) decisive: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +87,7 @@ impl Syntax {
                         return Ok(Reach::End(at + 2));
                     }
                     self.end_line().map_err(|fault| fault.at(at))?;
+                    self.decisive |= self.fields > 0 && is_decisive(&input[..at]);
                     at += 2;
                 }
                 [byte, ..] => {
@@ -184,6 +189,16 @@ impl Fault {
     fn at(self, at: usize) -> BadHead {
         BadHead { at: at - self.back, why: self.why }
     }
+}
+
+/// Whether the last line of `lines` alone, or with others of its name, can make a head a bad one
+/// whatever follows.
+fn is_decisive(lines: &[u8]) -> bool {
+    let line = &lines[memrchr(b'\n', lines).map_or(0, |end| end + 1)..];
+    [Known::ContentLength, Known::TransferEncoding, Known::Host].iter().any(|known| {
+        let name = known.name().as_bytes();
+        line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name)
+    })
 }
 
 fn goes_on_version(count: usize, byte: u8) -> bool {

@@ -113,6 +113,8 @@ pub struct Tunables {
     pub reads_max: u32,
     /// `tune.http.maxhdr`: header fields in a head. 101.
     pub maxhdr: u32,
+    /// `h1-accept-payload-with-any-method`: bodies of GET, HEAD and DELETE in HTTP/1.0 are taken.
+    pub payload_any_method: bool,
     /// `tune.http.logurilen`: characters of the request line that are logged. 1,023.
     pub logurilen: u32,
     /// Bytes read and thrown away after we closed first, before giving up.
@@ -153,6 +155,7 @@ impl Default for Tunables {
             runqueue_depth: 200,
             reads_max: 4,
             maxhdr: 101,
+            payload_any_method: false,
             logurilen: 1_023,
             linger_bytes_max: 16 * 1024 * 1024,
             linger_time_max: Duration::from_secs(10),
