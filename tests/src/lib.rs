@@ -9,3 +9,4 @@ pub mod daemon;
 pub mod differential;
 pub mod exchanges;
 pub mod policy;
+pub mod sites;
