@@ -121,6 +121,11 @@ impl HeadScan {
         }
     }
 
+    /// Whether nothing was looked at yet.
+    pub fn is_fresh(&self) -> bool {
+        self.cursor == 0
+    }
+
     /// The whole lines of a head that is not whole, if one has come that may decide against it
     /// already: a length, a coding or a host. Whoever ends them with an empty line and reads that
     /// as a head knows what will not be mended by what follows. There are some a few times in the

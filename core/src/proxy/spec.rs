@@ -121,13 +121,10 @@ pub struct Tunables {
     pub reads_max: u32,
     /// `tune.http.maxhdr`: header fields in a head. 101.
     pub maxhdr: u32,
-<<<<<<< HEAD
     /// `h1-accept-payload-with-any-method`: bodies of GET, HEAD and DELETE in HTTP/1.0 are taken.
     pub payload_any_method: bool,
-=======
     /// `tune.vars.*-max-size`: bytes of the variables of one scope; 0 is no limit. 0.
     pub vars_max: u32,
->>>>>>> main
     /// `tune.http.logurilen`: characters of the request line that are logged. 1,023.
     pub logurilen: u32,
     /// Bytes read and thrown away after we closed first, before giving up.
@@ -168,11 +165,8 @@ impl Default for Tunables {
             runqueue_depth: 200,
             reads_max: 4,
             maxhdr: 101,
-<<<<<<< HEAD
             payload_any_method: false,
-=======
             vars_max: 0,
->>>>>>> main
             logurilen: 1_023,
             linger_bytes_max: 16 * 1024 * 1024,
             linger_time_max: Duration::from_secs(10),
