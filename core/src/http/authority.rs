@@ -268,6 +268,7 @@ mod tests {
             ("GET", "ws+x://a:1/x", Some("a:1"), Ok(())),
             ("GET", "ws://a/x", Some("a"), Ok(())),
             ("GET", "ws://a:80/x", Some("a"), OTHER),
+            ("GET", "ws://a:443/x", Some("a"), OTHER),
             ("GET", "http://a:443/x", Some("a"), OTHER),
             ("GET", "http://a/x", Some("b"), OTHER),
             ("GET", "http://a/x", Some(""), OTHER),
