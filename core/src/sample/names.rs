@@ -9,7 +9,7 @@ use super::scene::PatternFile;
 use super::vars::{Scope, VarId};
 use crate::acl::Patterns;
 use crate::config::{Host, Span};
-use crate::proxy::spec::{ProxyId, ServerId};
+use crate::proxy::spec::{ProxyId, Role, ServerId};
 
 /// A name of something that may stand further down: an index into [`Refs`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +87,8 @@ pub struct Names<'p> {
     pub place: String,
     /// The proxy in which it stands.
     pub proxy: String,
+    /// What that proxy may do; both in a `defaults` section.
+    pub role: Role,
     /// Slots of `capture request header` and kin so far, in that proxy: request and response.
     pub captures: [u32; 2],
     /// Variables by name.
@@ -109,6 +111,7 @@ impl<'p> Names<'p> {
             span: Span::line(0, 0),
             place: String::new(),
             proxy: String::new(),
+            role: Role::FRONTEND.with(Role::BACKEND),
             captures: [0; 2],
             vars: Vec::new(),
             refs: Vec::new(),

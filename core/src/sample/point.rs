@@ -1,5 +1,7 @@
 //! Where an expression stands, and which fetches have something to look at there.
 
+use crate::proxy::spec::Role;
+
 /// A rule set or another place in the configuration that has expressions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Point {
@@ -58,40 +60,44 @@ impl Point {
 pub enum Avail {
     /// Nothing.
     Always,
+    /// A process that runs.
+    Running,
     /// A client's connection.
     Client,
-    /// The session: a request has begun.
+    /// A client's connection, after its handshakes.
+    Handshake,
+    /// The session: a request has begun. What is kept of it until the end.
     Stream,
     /// A backend was chosen.
     Backend,
-    /// A server's connection.
+    /// A server was chosen.
     Server,
     /// The request's bytes or head, before they are passed on.
     Request,
-    /// What is kept of the request until the end.
-    RequestKept,
     /// The response's bytes or head.
     Response,
-    /// What is kept of the response until the end.
-    ResponseKept,
-    /// The head of either, whichever is processed.
+    /// The bytes or head of either, whichever is processed.
     Either,
 }
 
 impl Avail {
-    /// Whether it is there at `point`.
-    pub const fn at(self, point: Point) -> bool {
+    /// Whether it is there at `point` of a proxy that may do `role` (of a `listen`, which is a
+    /// frontend and a backend, one of both is enough).
+    pub const fn at(self, point: Point, role: Role) -> bool {
         use Point::*;
+        let backend = role.has(Role::BACKEND);
         match self {
             Avail::Always => true,
-            Avail::Client => !matches!(point, Config),
+            Avail::Running | Avail::Client => !matches!(point, Config),
+            Avail::Handshake => !matches!(point, Connection | Config),
             Avail::Stream => !matches!(point, Connection | Session | Config),
-            Avail::Backend => {
-                matches!(point, ReqContent | HttpReq | Switch | ResContent | HttpRes | Log)
-            }
-            Avail::Server | Avail::ResponseKept => matches!(point, ResContent | HttpRes | Log),
+            Avail::Backend => match point {
+                ReqContent | HttpReq | Switch => backend,
+                ResContent | HttpRes | Log => true,
+                Connection | Session | Config => false,
+            },
+            Avail::Server => matches!(point, ResContent | HttpRes | Log),
             Avail::Request => matches!(point, ReqContent | HttpReq | Switch),
-            Avail::RequestKept => !matches!(point, Connection | Session | Config),
             Avail::Response => matches!(point, ResContent | HttpRes),
             Avail::Either => {
                 matches!(point, ReqContent | HttpReq | Switch | ResContent | HttpRes)

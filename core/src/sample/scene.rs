@@ -15,7 +15,7 @@ use crate::logfmt::line::Record;
 use crate::proxy::shared::{Door, Gauge};
 use crate::proxy::spec::{ListenerId, ProxyId, ServerId, Site};
 use crate::rng::Rng;
-use crate::time::{Now, Wall};
+use crate::time::{Duration, Now, Wall};
 
 /// A direction of a session's data.
 #[derive(Clone, Copy, Debug, Default)]
@@ -159,6 +159,25 @@ pub struct Scene<'a> {
     pub unique_id: Option<&'a [u8]>,
     /// The rule that ended the processing: `file:line` (`last_rule_file`, `last_rule_line`).
     pub last_rule: Option<(&'a str, u32)>,
+    /// The request line as it was received, `METHOD URI VERSION`, if it is kept: rules may have
+    /// changed the head's. None falls back to the head.
+    pub request_line: Option<&'a [u8]>,
+    /// Rules that find too little now are not looked at again: always so outside `tcp-request
+    /// content` and `tcp-response content`, and there once the inspect delay is over, the buffer is
+    /// full or the sender has ended (`wait_end`).
+    pub last_look: bool,
+    /// The engine takes no new clients any more (`stopping`).
+    pub stopping: bool,
+    /// `set-priority-class` and `set-priority-offset` so far.
+    pub priority: (i32, i32),
+    /// `timeout server` as `set-timeout` changed it; none if it did not.
+    pub server_timeout: Option<Option<Duration>>,
+    /// `timeout tunnel` as `set-timeout` changed it; none if it did not.
+    pub tunnel_timeout: Option<Option<Duration>>,
+    /// The authority of the client's PROXY header.
+    pub pp_authority: Option<&'a [u8]>,
+    /// The unique id of the client's PROXY header.
+    pub pp_unique_id: Option<&'a [u8]>,
 }
 
 impl<'a> Scene<'a> {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::vars::Vars;
-use super::{Desk, Ends, Expr, Names, Point, Sample, Scene, Stream};
+use super::{Desk, Ends, Expr, Names, Point, Sample, Scene, Stream, leading_int};
 use crate::config::MapHost;
-use crate::http::{Head, HeadLimits, parse_request, parse_response};
+use crate::http::{Head, HeadLimits, Known, parse_request, parse_response};
 use crate::proxy::shared::{Door, Shared};
 use crate::proxy::spec::{Proxy, Site};
 use crate::rng::{Rng, Seed};
@@ -24,6 +24,7 @@ pub(crate) struct Stage {
     pub(crate) res: Option<Head>,
     pub(crate) req_bytes: Vec<u8>,
     pub(crate) res_bytes: Vec<u8>,
+    pub(crate) http: bool,
     pub(crate) more: bool,
     pub(crate) ends: Ends,
     pub(crate) sess: Vars,
@@ -53,6 +54,7 @@ impl Stage {
             res: None,
             req_bytes: Vec::new(),
             res_bytes: Vec::new(),
+            http: true,
             more: false,
             ends: Ends {
                 src: Some(([127, 0, 0, 1], 40_000).into()),
@@ -70,23 +72,42 @@ impl Stage {
     }
 
     /// With a request, and behind its head the bytes of its body.
-    pub(crate) fn request(mut self, text: &str) -> Stage {
-        let (head, body) = text.split_at(text.find("\r\n\r\n").expect("a whole head") + 4);
+    pub(crate) fn request(self, text: &str) -> Stage {
+        self.message(text.as_bytes())
+    }
+
+    /// The same of bytes. What only a lenient parser takes is a request here, too.
+    pub(crate) fn message(mut self, bytes: &[u8]) -> Stage {
+        let (head, body) = split_head(bytes);
         let mut parsed = Head::new();
-        parse_request(head.as_bytes(), &mut parsed, &HeadLimits::default()).expect("a request");
+        let limits = HeadLimits { lenient: true, ..HeadLimits::default() };
+        parse_request(head, &mut parsed, &limits).expect("a request");
         self.req = Some(parsed);
         self.req_bytes = body.into();
         self
     }
 
     /// With a response, and behind its head the bytes of its body.
-    pub(crate) fn response(mut self, text: &str) -> Stage {
-        let (head, body) = text.split_at(text.find("\r\n\r\n").expect("a whole head") + 4);
+    pub(crate) fn response(self, text: &str) -> Stage {
+        self.answer(text.as_bytes())
+    }
+
+    /// The same of bytes.
+    pub(crate) fn answer(mut self, bytes: &[u8]) -> Stage {
+        let (head, body) = split_head(bytes);
         let mut parsed = Head::new();
-        parse_response(head.as_bytes(), &mut parsed, &HeadLimits::default()).expect("a response");
+        parse_response(head, &mut parsed, &HeadLimits::default()).expect("a response");
         self.res = Some(parsed);
         self.res_bytes = body.into();
         self.point = Point::HttpRes;
+        self
+    }
+
+    /// A client that speaks no HTTP and sent these bytes.
+    pub(crate) fn raw(mut self, bytes: &[u8]) -> Stage {
+        self.http = false;
+        self.req_bytes = bytes.into();
+        self.point = Point::ReqContent;
         self
     }
 
@@ -132,7 +153,7 @@ impl Stage {
             accepted: WALL,
             began: WALL,
             requests: 1,
-            http: true,
+            http: self.http,
             req: stream(self.req.as_ref(), &self.req_bytes, self.more),
             res: stream(self.res.as_ref(), &self.res_bytes, self.more),
             sess: Some(&self.sess),
@@ -142,12 +163,28 @@ impl Stage {
             record: None,
             unique_id: None,
             last_rule: None,
+            request_line: None,
+            last_look: !self.more,
+            stopping: false,
+            priority: (0, 0),
+            server_timeout: None,
+            tunnel_timeout: None,
+            pp_authority: None,
+            pp_unique_id: None,
         }
     }
 }
 
+fn split_head(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+    bytes.split_at(end + 4)
+}
+
 fn stream<'a>(head: Option<&'a Head>, bytes: &'a [u8], more: bool) -> Stream<'a> {
-    Stream { head, bytes, chunked: false, length: bytes.len() as u64, more }
+    let chunked = head.is_some_and(|head| head.has(Known::TransferEncoding));
+    let length = head.and_then(|head| head.value(Known::ContentLength));
+    let length = length.map_or(0, |length| leading_int(length) as u64);
+    Stream { head, bytes, chunked, length, more }
 }
 
 #[test]
