@@ -65,6 +65,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         buf.skip(skip + len);
         s.req.added -= (skip + len) as i64;
     }
+    s.request_body_begins();
     let txn = &mut s.txn;
     txn.flags.set(TxnFlags::REQUEST);
     txn.request_flow = Flow::of(body);

@@ -187,13 +187,7 @@ fn asks_again(s: &mut Session, failure: RetryOn, cx: &Cx<'_>) -> bool {
 /// Whether the request can be sent once more: nothing of its body has left our hands, and the
 /// client was not told anything yet.
 fn can_resend(s: &Session) -> bool {
-    let released = match s.txn.request_flow {
-        Flow::Length(n) => s.txn.is(TxnFlags::BODY_STARTED) && s.req.to_forward < n,
-        Flow::Done => s.txn.is(TxnFlags::BODY_STARTED),
-        _ => false,
-    };
-    let told = s.txn.flags.any(TxnFlags::BODY_RELEASED.with(TxnFlags::INTERIM));
-    planted!(RetryAnswered) || !released && !told
+    planted!(RetryAnswered) || s.request_body_taken() == 0 && !s.txn.is(TxnFlags::INTERIM)
 }
 
 /// Whether sending it twice does no more than sending it once (RFC 9110 section 9.2.2).

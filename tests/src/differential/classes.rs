@@ -626,13 +626,10 @@ mod tests {
     /// The classes of what differs where `sent` and `answer` came to these outcomes.
     fn classes(sent: &str, answer: &str, haproxy: &Outcome, tidegate: &Outcome) -> Vec<String> {
         let case = Case {
-            seed: 0,
-            variant: 0,
             sent: sent.as_bytes().to_vec(),
             meant: 1,
             answer: answer.as_bytes().to_vec(),
-            closes: false,
-            mutations: Vec::new(),
+            ..Case::default()
         };
         let context = Context::new(&case, haproxy, tidegate);
         let of = |difference: &Difference| explain(&context, difference).map(Class::name);
