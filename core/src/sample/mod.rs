@@ -27,6 +27,7 @@ pub use expr::Expr;
 pub use names::{NameRef, Names, Refs};
 pub use point::{Avail, Point};
 pub use scene::{Captures, Desk, Ends, PatternFile, Scene, Stream};
+pub(crate) use value::embedded_v4;
 pub use value::{Kind, Value, leading_int, parse_ip};
 
 /// Where values lie that are made from others: freed all at once, after each step of a session.

@@ -1,7 +1,7 @@
 //! What expressions name: variables, proxies, servers, user lists, pattern files. Names become
 //! numbers while the configuration is compiled; what they stand for is known at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::args::Mistake;
@@ -99,6 +99,8 @@ pub struct Names<'p> {
     pub patterns: Vec<PatternFile>,
     /// Where a pattern file is: by path and how it is read.
     pub files: BTreeMap<(String, String), u32>,
+    /// Numbers that lists of patterns were given (`-u`).
+    pub list_ids: BTreeSet<u32>,
     /// What is odd and no error: sentences about the place.
     pub warnings: Vec<(Span, String)>,
 }
@@ -117,6 +119,7 @@ impl<'p> Names<'p> {
             refs: Vec::new(),
             patterns: Vec::new(),
             files: BTreeMap::new(),
+            list_ids: BTreeSet::new(),
             warnings: Vec::new(),
         }
     }

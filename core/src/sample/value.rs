@@ -201,7 +201,7 @@ fn compatible_v4(ip: IpAddr) -> Option<Ipv4Addr> {
 }
 
 /// The IPv4 address that an IPv6 one stands for: mapped, compatible, or 6to4.
-fn embedded_v4(ip: core::net::Ipv6Addr) -> Option<Ipv4Addr> {
+pub(crate) fn embedded_v4(ip: core::net::Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, ..] = ip.octets()[2..] else { return None };
     if ip.segments()[0] == 0x2002 {
         return Some(Ipv4Addr::new(a, b, c, d));

@@ -7,6 +7,7 @@ mod encode;
 mod hash;
 mod json;
 mod made;
+mod map;
 mod number;
 mod operand;
 mod text;
@@ -30,6 +31,8 @@ pub enum Conv {
     Hash(hash::Conv),
     /// Text for a JSON string.
     Json(json::Conv),
+    /// What a file says of a value.
+    Map(map::Conv),
     /// Parts of text and bytes.
     Words(words::Conv),
 }
@@ -43,6 +46,7 @@ impl Conv {
             Conv::Encode(conv) => conv.apply(value, scene),
             Conv::Hash(conv) => conv.apply(value),
             Conv::Json(conv) => conv.apply(value, scene),
+            Conv::Map(conv) => conv.apply(value, scene),
             Conv::Words(conv) => conv.apply(value),
         }
     }
@@ -74,8 +78,15 @@ const fn row(
 
 /// Every converter.
 pub fn specs() -> impl Iterator<Item = &'static Spec> {
-    let tables =
-        [encode::TABLE, hash::TABLE, json::TABLE, number::TABLE, text::TABLE, words::TABLE];
+    let tables = [
+        encode::TABLE,
+        hash::TABLE,
+        json::TABLE,
+        map::TABLE,
+        number::TABLE,
+        text::TABLE,
+        words::TABLE,
+    ];
     tables.into_iter().flatten()
 }
 
