@@ -19,6 +19,7 @@ pub mod heads;
 pub mod peer;
 pub mod reference;
 pub mod reuse;
+pub mod rules;
 pub mod session;
 pub mod stage;
 pub mod steps;
@@ -50,6 +51,8 @@ pub const TARGETS: &[Target] = &[
     config::LEXER,
     config::CONFIG,
     config::CONDITION,
+    rules::RULES,
+    rules::FORMAT,
     session::TARGET,
     reuse::TARGET,
     world::TARGET,

@@ -218,6 +218,20 @@ mod tests {
     }
 
     #[test]
+    fn long_names() {
+        let limits = HeadLimits { lenient: true, ..HeadLimits::default() };
+        for (len, good) in [(NAME_MAX, true), (NAME_MAX + 1, false)] {
+            for name in ["x".repeat(len), "x".repeat(len - 1) + "/"] {
+                let input = format!("GET /# HTTP/1.1\r\n{name}: a\r\n\r\n");
+                let found = HeadScan::request().parse(input.as_bytes(), &mut Head::new(), &limits);
+                let too_large = Scan::Bad { at: 17, why: HeadError::TooLarge };
+                let whole = Scan::Complete { skip: 0, len: input.len() };
+                assert_eq!(found, if good { whole } else { too_large }, "{len}");
+            }
+        }
+    }
+
+    #[test]
     fn fields_are_counted() {
         let limits = HeadLimits { fields_max: 3, lenient: true };
         for (count, good) in [(3, true), (4, false)] {
