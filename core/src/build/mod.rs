@@ -26,6 +26,7 @@ mod option;
 mod proxy;
 mod rule;
 mod server;
+mod userlist;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -150,6 +151,7 @@ impl<'b> Builder<'b> {
             | SectionKind::Backend
             | SectionKind::Listen => self.proxy(section),
             SectionKind::HttpErrors => self.error_set(section),
+            SectionKind::Userlist => self.userlist(section),
             _ => self.other(section),
         }
     }

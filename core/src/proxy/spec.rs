@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::balance::Policy;
 use crate::bit_set;
 use crate::poller::Address;
+use crate::proxy::userlist::Userlist;
 use crate::sample::vars::Stored;
 use crate::sample::{PatternFile, Refs};
 use crate::time::Duration;
@@ -40,6 +41,8 @@ pub struct Site {
     pub patterns: Vec<PatternFile>,
     /// What the names in expressions stand for.
     pub refs: Refs,
+    /// `userlist` sections, in the file's order.
+    pub userlists: Vec<Userlist>,
     /// `set-var` of the global section: names' numbers and values.
     pub proc_vars: Vec<(u32, Stored)>,
 }
