@@ -73,9 +73,11 @@ impl Case {
         // From a stream of its own: what is sent is the same without cuts.
         let mut draw = Draw(Rng::new(Seed(seed).split("cuts")));
         let cuts = draw.cuts(&sent);
-        let answer_cuts = if alone { draw.cuts(&answer) } else { Vec::new() };
-        let early = !cuts.is_empty() && !response.closes && draw.one_in(2);
+        // Nor one that is closed some time behind its last part: who is quicker then decides whether
+        // the next request is on that connection already.
         let closes = response.closes;
+        let answer_cuts = if alone && !closes { draw.cuts(&answer) } else { Vec::new() };
+        let early = !cuts.is_empty() && !closes && draw.one_in(2);
         Self { seed, variant, sent, cuts, meant, answer, answer_cuts, early, closes, mutations }
     }
 }
