@@ -4,6 +4,7 @@
 use super::{Verdict, rules};
 use crate::proxy::spec::{Capture, Options, ProxyId};
 use crate::rule::Set;
+use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::txn::TxnFlags;
 
@@ -17,8 +18,20 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         if !frontend.captures[0].is_empty() {
             capture(s, 0, &frontend.captures[0]);
         }
+        if let Some(format) = &frontend.unique_id_format
+            && s.txn.unique_id.is_none()
+        {
+            let id = rules::text_of(s, format, (Point::HttpReq, s.frontend), cx);
+            s.txn.unique_id = Some(id.into());
+        }
         if frontend.monitor_uri.is_some() && rules::monitor(s, cx) {
             return Verdict::Stop;
+        }
+    }
+    if frontend.options.has(Options::BUFFER_REQUEST) {
+        match rules::buffer_request(s, s.frontend, cx) {
+            Verdict::Done => {}
+            other => return other,
         }
     }
     sets(s, s.frontend, cx)
