@@ -35,7 +35,12 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
                 return junk(s, Why::Head(HeadError::EmptyLines), skip, cx);
             }
             Scan::Bad { at, why } => return junk(s, Why::Head(why), at, cx),
-            Scan::NeedMore => return incomplete(s, &limits, cx),
+            Scan::NeedMore => {
+                return match foreseen(s, &limits, cx) {
+                    Some((at, why)) => junk(s, why, at, cx),
+                    None => incomplete(s, cx),
+                };
+            }
         };
         let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
         if len > limit {
@@ -90,14 +95,16 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
 }
 
-/// The head is not whole: is it still to be waited for?
-fn incomplete(s: &mut Session, limits: &HeadLimits, cx: &mut Cx<'_>) -> Verdict {
+/// What is wrong with the lines that are there, of a head that is not whole.
+fn foreseen(s: &mut Session, limits: &HeadLimits, cx: &mut Cx<'_>) -> Option<(usize, Why)> {
     let txn = &mut s.txn;
     let (scan, head, input) = (&mut txn.response_scan, &mut txn.response, s.res.input());
     let body = |head: &Head| response_body(head, txn.request.method());
-    if let Some((at, why)) = refusal::foreseen(scan, input, head, limits, cx.scratch, body) {
-        return junk(s, why, at, cx);
-    }
+    refusal::foreseen(scan, input, head, limits, cx.scratch, body)
+}
+
+/// The head is not whole: is it still to be waited for?
+fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if s.res.is(Facts::READ_TIMEOUT) {
         s.res.facts.clear(Facts::READ_TIMEOUT);
         refusal::count(s, Direction::Response);

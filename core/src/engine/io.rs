@@ -47,10 +47,11 @@ impl Engine {
             now: self.now.mono,
         };
         let mut moved = false;
-        if has_enough(s, rx.pools) {
-            // What is here has not been looked at: afterwards more may be wanted.
-            moved = matches!(s.txn.request_flow, Flow::Head);
-        } else if wants_request(s) {
+        let enough = has_enough(s, rx.pools);
+        if enough && matches!(s.txn.request_flow, Flow::Head) {
+            // It has not been looked at: afterwards more may be wanted.
+            moved = true;
+        } else if wants_request(s) && !enough {
             if may_splice(&s.req) {
                 moved |= self.splicer_in(net, id, client_sock, true);
                 return moved | self.receive_back(net, id);
