@@ -17,6 +17,7 @@ pub mod framing;
 pub mod head_model;
 pub mod heads;
 pub mod peer;
+pub mod proxy_header;
 pub mod reference;
 pub mod reuse;
 pub mod rules;
@@ -53,6 +54,7 @@ pub const TARGETS: &[Target] = &[
     config::CONDITION,
     rules::RULES,
     rules::FORMAT,
+    proxy_header::TARGET,
     session::TARGET,
     reuse::TARGET,
     world::TARGET,

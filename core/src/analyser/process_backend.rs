@@ -6,6 +6,7 @@ use super::{Verdict, process_frontend, rules};
 use crate::http::{Body, Known, UpgradeField, Version, settle, strip_hop_by_hop};
 use crate::poller::Peer;
 use crate::proxy::spec::{ForwardFor, Options};
+use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::side::Step;
 use crate::txn::{Flow, TxnFlags};
@@ -84,6 +85,16 @@ fn unique_id(s: &mut Session, cx: &Cx<'_>) {
     let Some(name) = &frontend.unique_id_header else { return };
     if let Some(id) = &s.txn.unique_id {
         s.txn.request.push(name.as_bytes(), id);
+    }
+}
+
+/// `unique-id-format`: the id is made when it is first asked for, and stays.
+pub fn make_unique_id(s: &mut Session, cx: &Cx<'_>) {
+    if let Some(format) = &cx.site.proxy(s.frontend).unique_id_format
+        && s.txn.unique_id.is_none()
+    {
+        let id = rules::text_of(s, format, (Point::HttpReq, s.frontend), cx);
+        s.txn.unique_id = Some(id.into());
     }
 }
 

@@ -1,10 +1,9 @@
 //! What the frontend does with a request before it chooses a backend: captures, `monitor-uri`, and
 //! its rules.
 
-use super::{Verdict, rules};
+use super::{Verdict, make_unique_id, rules};
 use crate::proxy::spec::{Capture, Options, ProxyId};
 use crate::rule::Set;
-use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::txn::TxnFlags;
 
@@ -18,12 +17,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         if !frontend.captures[0].is_empty() {
             capture(s, 0, &frontend.captures[0]);
         }
-        if let Some(format) = &frontend.unique_id_format
-            && s.txn.unique_id.is_none()
-        {
-            let id = rules::text_of(s, format, (Point::HttpReq, s.frontend), cx);
-            s.txn.unique_id = Some(id.into());
-        }
+        make_unique_id(s, cx);
         if frontend.monitor_uri.is_some() && rules::monitor(s, cx) {
             return Verdict::Stop;
         }
