@@ -31,7 +31,7 @@ const TITLE: &str = "\
 Instructions of the engine for each byte that the attacker sends, by the size of the attack in
 bytes. Written by `cargo run --release -p tidegate-tests --bin attacks -- --md docs/attacks.md`,
 which fails if a figure grows with the size: then some byte is looked at, moved or held again and
-again. The engine is on the scripted poller, whose work (about 150 instructions a call) is counted
+again. The engine is on the scripted poller, whose work is counted
 as well; one byte at a time, most of the rest is what a turn costs.
 
 What an attacker can hold is bounded beside that: a head has `timeout http-request` and at most
