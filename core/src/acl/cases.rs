@@ -7,6 +7,7 @@ use crate::proxy::spec::{Proxy, Site};
 use crate::sample::stage::Stage;
 use crate::sample::vars::Stored;
 use crate::sample::{Arena, Expr, Kind, Names, Point, Value, args, fetch};
+use core::net::Ipv6Addr;
 
 use super::{Lists, Match, parse_patterns};
 
@@ -15,7 +16,7 @@ fn host() -> MapHost {
     macro_rules! files {
         ($($name:literal)*) => {
             MapHost::default()
-                .with_name("localhost", &["::1".parse().expect("an address"), [127, 0, 0, 1].into()])
+                .with_name("localhost", &[Ipv6Addr::LOCALHOST.into(), [127, 0, 0, 1].into()])
                 $(.with_file(
                     concat!("files/", $name),
                     include_bytes!(concat!("cases/files/", $name)).as_slice(),

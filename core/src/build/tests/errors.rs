@@ -257,7 +257,7 @@ fn faults() {
         ),
     ] {
         let text = format!("{TIMEOUTS}mode http\nlisten l\n{text}");
-        let errors = build_with(&text, &CliOverrides::default()).map(|(_, w)| w).unwrap_err();
+        let errors = build_with(&text, &CliOverrides::default()).map(|(_, w)| w).expect_err(&text);
         let errors: Vec<&str> = errors
             .iter()
             .filter_map(|told| told.strip_prefix("Alert "))

@@ -1,5 +1,5 @@
-//! The tables in `cases/`: expressions, and what real haproxy 2.6 makes of them. The expected column
-//! is measured: `tests/tests/converters.rs` compares it with haproxy, and writes it anew.
+//! The tables in `cases/`: expressions, and what real haproxy 2.6 makes of them. The expected
+//! column is measured: `tests/tests/converters.rs` compares it with haproxy, and writes it anew.
 //!
 //! `let NAME EXPRESSION` sets a variable for all cases of a file; `EXPRESSION => VALUE` is a case.
 //! `(none)` is no value, `(refused)` is an error in the configuration. Where we differ on purpose,
@@ -131,4 +131,7 @@ macro_rules! tables {
     )* };
 }
 
-tables! { args bare casts date digest encode fix hash json_query jwt mqtt net number protobuf regsub state text words }
+tables! {
+    args bare casts date digest encode fix hash json_query jwt mqtt net number protobuf regsub state
+    text words
+}

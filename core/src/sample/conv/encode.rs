@@ -98,8 +98,8 @@ fn sextet(byte: u8) -> Option<u32> {
     }))
 }
 
-/// Out of base64 as HAProxy reads it: bits that are left over may be any, and each group of four may
-/// be padded, not only the last.
+/// Out of base64 as HAProxy reads it: bits that are left over may be any, and each group of four
+/// may be padded, not only the last.
 pub(super) fn base64_decode<'a>(input: &[u8], scene: &Scene<'a>) -> Option<&'a [u8]> {
     let mut made = Made::new(scene, input.len() / 4 * 3);
     base64_groups(input, |bytes| made.add(bytes))?;

@@ -1,5 +1,5 @@
-//! Text or bytes in the making: they lie in the arena, and are never longer than the buffer in which
-//! HAProxy would make them.
+//! Text or bytes in the making: they lie in the arena, and are never longer than the buffer in
+//! which HAProxy would make them.
 
 use bumpalo::collections::Vec;
 

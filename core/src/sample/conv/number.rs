@@ -1,5 +1,5 @@
-//! Converters of numbers: arithmetic, bits, comparisons. Nothing overflows: what is too large is the
-//! largest there is.
+//! Converters of numbers: arithmetic, bits, comparisons. Nothing overflows: what is too large is
+//! the largest there is.
 
 use super::operand::Number;
 use super::{Kind, Scene, Spec, Value, row};

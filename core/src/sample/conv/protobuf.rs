@@ -1,5 +1,5 @@
-//! Converters of protocol buffers: a field of a message, named by its number and, in messages within
-//! messages, theirs.
+//! Converters of protocol buffers: a field of a message, named by its number and, in messages
+//! within messages, theirs.
 
 use super::{Kind, Scene, Spec, Value, row};
 use crate::sample::args::{Args, Mistake};

@@ -151,8 +151,8 @@ fn preferred<'k>(mut text: &[u8], known: &'k [Box<[u8]>]) -> Option<&'k [u8]> {
     }
 }
 
-/// The weight in `;q=0.5`, in thousandths, and what stands behind it. Without one that can be read it
-/// is 1000; if something else stands there the item has none.
+/// The weight in `;q=0.5`, in thousandths, and what stands behind it. Without one that can be read
+/// it is 1000; if something else stands there the item has none.
 fn weight(text: &[u8]) -> (u32, &[u8]) {
     const FULL: u32 = 1000;
     let rest = match skip_space(text) {
