@@ -2,11 +2,10 @@
 
 use core::net::IpAddr;
 
-use super::{Verdict, process_frontend, rules};
+use super::{Verdict, process_frontend};
 use crate::http::{Body, Known, UpgradeField, Version, settle, strip_hop_by_hop};
 use crate::poller::Peer;
 use crate::proxy::spec::{ForwardFor, Options};
-use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::side::Step;
 use crate::txn::{Flow, TxnFlags};
@@ -18,6 +17,9 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             Verdict::Done => {}
             other => return other,
         }
+    }
+    if let Some(wanted) = &cx.site.proxy(s.frontend).capture_cookie {
+        process_frontend::capture_cookie(s, 0, wanted);
     }
     prepare_head(s, cx);
     s.back.state.step(Step::Want);
@@ -72,18 +74,11 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
     }
 }
 
-/// `unique-id-format` and `unique-id-header`.
+/// `unique-id-header`.
 fn unique_id(s: &mut Session, cx: &Cx<'_>) {
-    let frontend = cx.site.proxy(s.frontend);
-    let (Some(format), Some(name)) = (&frontend.unique_id_format, &frontend.unique_id_header)
-    else {
-        return;
-    };
-    if s.txn.unique_id.is_none() {
-        let id = rules::text_of(s, format, (Point::HttpReq, s.frontend), cx);
-        s.txn.unique_id = Some(id.into());
-    }
-    if let Some(id) = &s.txn.unique_id {
+    process_frontend::make_id(s, cx);
+    let name = &cx.site.proxy(s.frontend).unique_id_header;
+    if let (Some(id), Some(name)) = (&s.txn.unique_id, name) {
         s.txn.request.push(name.as_bytes(), id);
     }
 }

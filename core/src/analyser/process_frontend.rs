@@ -2,8 +2,9 @@
 //! its rules.
 
 use super::{Verdict, rules};
-use crate::proxy::spec::{Capture, Options, ProxyId};
+use crate::proxy::spec::{Capture, CaptureCookie, Options, ProxyId};
 use crate::rule::Set;
+use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::txn::TxnFlags;
 
@@ -17,11 +18,25 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         if !frontend.captures[0].is_empty() {
             capture(s, 0, &frontend.captures[0]);
         }
+        // Rules may ask for it; one that is made of what they keep must wait for them.
+        if frontend.unique_id_format.as_ref().is_some_and(|format| !format.text.contains("var(")) {
+            make_id(s, cx);
+        }
         if frontend.monitor_uri.is_some() && rules::monitor(s, cx) {
             return Verdict::Stop;
         }
     }
     sets(s, s.frontend, cx)
+}
+
+/// `unique-id-format`: makes the exchange's id, unless it has one.
+pub(super) fn make_id(s: &mut Session, cx: &Cx<'_>) {
+    if s.txn.unique_id.is_none()
+        && let Some(format) = &cx.site.proxy(s.frontend).unique_id_format
+    {
+        let id = rules::text_of(s, format, (Point::HttpReq, s.frontend), cx);
+        s.txn.unique_id = Some(id.into());
+    }
 }
 
 /// Keeps the last field of each name that is to be captured: of the request, or (1) the response.
@@ -36,6 +51,22 @@ pub(super) fn capture(s: &mut Session, which: usize, declared: &[Capture]) {
             value[..len].into()
         });
     }
+}
+
+/// Keeps the first cookie whose text begins as wanted: of the request, or (1) of the response, of
+/// whose fields each sets one.
+pub(super) fn capture_cookie(s: &mut Session, which: usize, wanted: &CaptureCookie) {
+    let (head, name) = match which {
+        0 => (&s.txn.request, &b"cookie"[..]),
+        _ => (&s.txn.response, &b"set-cookie"[..]),
+    };
+    let cookies = head.named(name).flat_map(|value| {
+        let parts = if which == 0 { usize::MAX } else { 1 };
+        value.split(|b| *b == b';').take(parts).map(<[u8]>::trim_ascii)
+    });
+    let found = cookies.into_iter().find(|cookie| cookie.starts_with(&wanted.begins));
+    s.txn.cookies[which] =
+        found.map(|cookie| cookie[..cookie.len().min(wanted.len as usize)].into());
 }
 
 /// Runs one proxy's rule sets for requests, in order, from where they waited.

@@ -63,6 +63,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         s.req.added -= (skip + len) as i64;
     }
     let txn = &mut s.txn;
+    txn.count_request(skip + len);
     txn.flags.set(TxnFlags::REQUEST);
     txn.request_flow = Flow::of(body);
     if !said.keeps_alive(txn.request.version()) {

@@ -36,6 +36,8 @@ pub enum Style {
     Log,
     /// A header, a redirect, a target, the body of an answer: control characters become `%XX`.
     Http,
+    /// A unique id: as a header, but spaces are merged.
+    Id,
     /// A variable or a name: as it is.
     Plain,
 }
@@ -248,7 +250,7 @@ impl Format {
                     }
                     at = end;
                 }
-                b' ' if style == Style::Log => {
+                b' ' if matches!(style, Style::Log | Style::Id) => {
                     take_text(&mut plain, &mut parts);
                     if !matches!(parts.last(), Some(Part::Space)) {
                         parts.push(Part::Space);
@@ -320,7 +322,7 @@ impl Format {
         match self.style {
             Style::Log => self.quoted(flags, out, |out| push_flagged(text, flags, out)),
             _ if flags.has(Flags::ESCAPE) => push_flagged(text, flags, out),
-            Style::Http => push_percent(text, stop, out),
+            Style::Http | Style::Id => push_percent(text, stop, out),
             Style::Plain => out.extend_from_slice(text),
         }
     }
@@ -477,12 +479,14 @@ impl Format {
             }
             Tag::Request => {
                 let line = record.request.unwrap_or(b"<BADREQ>");
-                self.quoted(flags, out, |out| push_escaped(line, stop, out));
+                self.quoted(flags, out, |out| push_part(line, flags, stop, out));
             }
             Tag::Method | Tag::Uri | Tag::UriPath | Tag::PathOnly | Tag::Query | Tag::Version => {
                 match record.request.and_then(|line| of_line(line, tag)) {
-                    Some(part) => self.quoted(flags, out, |out| push_escaped(part, stop, out)),
-                    None if record.request.is_none() && tag != Tag::Query => {
+                    Some(part) => {
+                        self.quoted(flags, out, |out| push_part(part, flags, stop, out));
+                    }
+                    None if record.request.is_none() => {
                         self.quoted(flags, out, |out| out.extend_from_slice(b"<BADREQ>"));
                     }
                     None => self.absent(flags, out),
@@ -624,6 +628,16 @@ fn tag(text: &str, percent: usize, at: usize) -> Result<(Tag, usize), Mistake> {
     let near = similar::nearest(name, Tag::ALL.iter().map(|(known, _)| *known));
     let near = near.map(|near| format!("%{near}"));
     Err(Mistake::new(percent, at + len - percent, message).near(near))
+}
+
+/// Appends a part of a request line: what is not fit for a log becomes `#XX`, or with the flag has a
+/// backslash in front.
+fn push_part(part: &[u8], flags: Flags, stop: usize, out: &mut Vec<u8>) {
+    if flags.has(Flags::ESCAPE) {
+        push_flagged(part, flags, out);
+    } else {
+        push_escaped(part, stop, out);
+    }
 }
 
 /// Appends text, with a backslash where a flag asks for it.

@@ -1,10 +1,10 @@
 //! Rules that change header fields and the status.
 
 use super::write_format;
+use crate::acl::expand;
 use crate::http::Head;
 use crate::logfmt::format::Format;
 use crate::proxy::spec::ProxyId;
-use crate::acl::expand;
 use crate::rule::{Action, Pattern, Template};
 use crate::sample::Point;
 use crate::session::{Cx, Session};

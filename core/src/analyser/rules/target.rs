@@ -1,9 +1,9 @@
 //! Rules that change the method and the target.
 
 use super::{text_of, write_format};
+use crate::acl::expand;
 use crate::http::Head;
 use crate::proxy::spec::ProxyId;
-use crate::acl::expand;
 use crate::rule::{Action, Pattern, Template, path_start};
 use crate::sample::Point;
 use crate::session::{Cx, Session};

@@ -14,7 +14,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     kw("balance", "X-XX", WORKS),
     kw("bind", "-XX-", WORKS),
     kw("bind-process", "XXXX", no(PINNING)),
-    kw("capture cookie", "-XX-", no(CAPTURE)),
+    kw("capture cookie", "-XX-", WORKS),
     kw("capture request header", "-XX-", WORKS),
     kw("capture response header", "-XX-", WORKS),
     kw("clitcpka-cnt", "XXX-", WORKS),
