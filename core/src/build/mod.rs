@@ -29,6 +29,7 @@ mod phrase;
 mod proxy;
 mod rule;
 mod server;
+mod userlist;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -160,6 +161,7 @@ impl<'b> Builder<'b> {
             | SectionKind::Backend
             | SectionKind::Listen => self.proxy(section),
             SectionKind::HttpErrors => self.error_set(section),
+            SectionKind::Userlist => self.userlist(section),
             _ => self.other(section),
         }
     }

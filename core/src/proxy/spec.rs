@@ -13,6 +13,7 @@ use crate::balance::Policy;
 use crate::bit_set;
 use crate::logfmt::format::Format;
 use crate::poller::Address;
+use crate::proxy::userlist::Userlist;
 use crate::rule::{Reply, Rules, Switch, Value};
 use crate::sample::{PatternFile, Refs};
 use crate::time::Duration;
@@ -51,6 +52,8 @@ pub struct Site {
     pub rewrites: bool,
     /// What the names in expressions stand for.
     pub refs: Refs,
+    /// `userlist` sections, in the file's order.
+    pub userlists: Vec<Userlist>,
     /// `set-var` of the global section: names' numbers and values.
     pub proc_vars: Vec<(u32, Value)>,
 }

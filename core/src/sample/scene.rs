@@ -22,9 +22,10 @@ use crate::time::{Duration, Now, Wall};
 /// A direction of a session's data.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stream<'a> {
-    /// The head, once it is understood.
+    /// The head, once it is understood. Where TCP is proxied it is what the bytes were found to
+    /// begin with, if anything looks at it (HAProxy reads HTTP in `mode tcp`, too).
     pub head: Option<&'a Head>,
-    /// Bytes received and not yet passed on, without the head.
+    /// Bytes received and not yet passed on: without the head, but where TCP is proxied.
     pub bytes: &'a [u8],
     /// `bytes` are chunks with their framing.
     pub chunked: bool,

@@ -238,6 +238,21 @@ fn faults() {
           value is 2147483647 ms or ~24.8 days)",
         ),
         ("id 5\nlisten m\nid 5\nbind :9\n", "proxy 'm' reuses the custom id 5"),
+        ("userlist u\nuser\n", "'user' expects the name of a user"),
+        (
+            "userlist u\nuser a passwd x\n",
+            "'user' only supports 'password', 'insecure-password', 'groups' (got 'passwd')",
+        ),
+        ("userlist u\ngroup g user a\n", "'group' only supports 'users' (got 'user')"),
+        (
+            "userlist u\ngroup g users a,b\nuser a\n",
+            "userlist 'u': no such user 'b' specified in group 'g'; did you mean 'a' maybe ?",
+        ),
+        (
+            "userlist u\nuser a groups admins\ngroup admin\n",
+            "userlist 'u': no such group 'admins' specified in user 'a'; did you mean 'admin' \
+          maybe ?",
+        ),
         (
             "default_backend t\nbackend t\nmode tcp\n",
             "http proxy 'l' tries to use incompatible tcp \
@@ -336,9 +351,14 @@ fn warnings() {
             ],
         ),
         (
-            "userlist u\nuser x insecure-password y\n",
-            &["6: 'user' has no effect: conditions are not evaluated yet; rules that depend on \
-             one are refused"],
+            "userlist u\nuser x insecure-password y\nuser x\ngroup g\ngroup g\nuser z password y\n\
+          userlist u\n",
+            &[
+                "7: ignoring duplicated user 'x' in userlist 'u'",
+                "9: ignoring duplicated group 'g' in userlist 'u'",
+                "10: the password of user 'z' is no hash of a known form: no password will fit it",
+                "11: ignoring duplicated userlist 'u'",
+            ],
         ),
         (
             "listen l\nbind :1 thread 1-4\nstats enable\nstats uri /s\n\
