@@ -59,6 +59,8 @@ impl Session {
         let mut scene = client_scene((point, proxy), of);
         scene.backend = self.backend;
         scene.server = (self.back.server != NO_SERVER).then_some(self.back.server);
+        scene.ends.bc_src = self.back.ours;
+        scene.ends.bc_dst = self.back.theirs;
         scene.began = self.began_wall;
         scene.http = self.mode == Mode::Http;
         scene.req = stream(&self.req, request, &txn.request_flow, 0, of.site);
