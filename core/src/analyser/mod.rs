@@ -262,7 +262,11 @@ fn write_file(s: &mut Session, file: &[u8], close: bool, cx: &mut Cx<'_>) -> u64
     let version = response.version();
     let says_close = connection(response).close;
     let close = close || says_close || !bounded || version == Version::V10;
-    let framing = if bounded { Body::Length(body.len() as u64) } else { Body::UntilClose };
+    let framing = match response.status() {
+        204 => Body::None,
+        _ if bounded => Body::Length(body.len() as u64),
+        _ => Body::UntilClose,
+    };
     s.txn.head_len = 0;
     if looks_at_answers(s, cx) {
         s.txn.status = s.txn.response.status();

@@ -12,6 +12,13 @@ use crate::txn::{Flow, TxnFlags};
 
 /// Runs the backend's rules and makes the head ready to be sent.
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    let buffers = cx.site.proxy(s.backend).options.has(Options::BUFFER_REQUEST);
+    if s.txn.stage == 0 && s.txn.rule_at == 0 && buffers {
+        match rules::buffer_request(s, s.backend, cx) {
+            Verdict::Done => {}
+            other => return other,
+        }
+    }
     if s.backend != s.frontend {
         match process_frontend::sets(s, s.backend, cx) {
             Verdict::Done => {}

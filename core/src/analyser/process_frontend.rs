@@ -26,6 +26,12 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             return Verdict::Stop;
         }
     }
+    if frontend.options.has(Options::BUFFER_REQUEST) {
+        match rules::buffer_request(s, s.frontend, cx) {
+            Verdict::Done => {}
+            other => return other,
+        }
+    }
     sets(s, s.frontend, cx)
 }
 

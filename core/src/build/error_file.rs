@@ -181,7 +181,7 @@ fn redirect(status: &str, location: &[u8]) -> Arc<[u8]> {
     answer.into()
 }
 
-/// The answer in a file, its head written anew: names in lower case, no `connection`, lines ended
+/// The answer in a file, its head written anew: names in lower case, lines ended
 /// by CR LF. A stated length must be the page's.
 pub(super) fn answer(file: &[u8]) -> Result<Arc<[u8]>, String> {
     const FIELDS_MAX: usize = 64;
@@ -207,7 +207,7 @@ pub(super) fn answer(file: &[u8]) -> Result<Arc<[u8]>, String> {
         let name = field.name.to_ascii_lowercase();
         let value = field.value.trim_ascii();
         match name.as_str() {
-            "connection" | "keep-alive" | "proxy-connection" => continue,
+            "keep-alive" | "proxy-connection" => continue,
             "transfer-encoding" => return Err("a page cannot have a transfer coding".into()),
             "content-length" => {
                 let stated = std::str::from_utf8(value).ok().and_then(|v| v.parse::<usize>().ok());

@@ -116,6 +116,7 @@ impl Builder<'_> {
                             format!("'{what}' rules")
                         }
                         "balance uri" => "'balance uri'".to_string(),
+                        "balance by HTTP" => "'balance' by HTTP messages".to_string(),
                         option => format!("'option {option}'"),
                     };
                     let message = format!("{what} ignored for {title} (needs 'mode http')");

@@ -164,6 +164,11 @@ impl Builder<'_> {
                 Ok(source) => proxy.source = source,
                 Err(()) => return,
             },
+            "http-send-name-header" => {
+                if let Some(word) = args.need("a header's name") {
+                    proxy.send_name_header = Some(word.as_str().to_ascii_lowercase().into());
+                }
+            }
             "unique-id-header" => {
                 if let Some(word) = args.need("a header's name") {
                     proxy.unique_id_header = Some(word.as_str().to_ascii_lowercase().into());

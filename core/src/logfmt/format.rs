@@ -398,15 +398,10 @@ impl Format {
                 let name = record.server.unwrap_or("<NOSRV>");
                 self.text_or_absent(Some(name.as_bytes()), flags, out);
             }
-            Tag::Accepted => {
-                self.quoted(flags, out, |out| dates.borrow_mut().push_millis(record.accepted, out))
-            }
-            Tag::AcceptedUtc => {
-                self.quoted(flags, out, |out| dates.borrow_mut().push_utc(record.accepted, out))
-            }
-            Tag::AcceptedZone => {
-                self.quoted(flags, out, |out| dates.borrow_mut().push_zone(record.accepted, out));
-            }
+            // Dates have brackets of their own in the usual formats: they are never quoted.
+            Tag::Accepted => dates.borrow_mut().push_millis(record.accepted, out),
+            Tag::AcceptedUtc => dates.borrow_mut().push_utc(record.accepted, out),
+            Tag::AcceptedZone => dates.borrow_mut().push_zone(record.accepted, out),
             Tag::AcceptedSeconds if flags.has(Flags::HEX) => {
                 push_hex(record.accepted.as_secs(), out);
             }
@@ -415,15 +410,9 @@ impl Format {
                 let millis = record.accepted.subsec_millis();
                 out.extend_from_slice(format!("{millis:03}").as_bytes());
             }
-            Tag::Began => {
-                self.quoted(flags, out, |out| dates.borrow_mut().push_millis(record.requested, out))
-            }
-            Tag::BeganUtc => {
-                self.quoted(flags, out, |out| dates.borrow_mut().push_utc(record.requested, out))
-            }
-            Tag::BeganZone => {
-                self.quoted(flags, out, |out| dates.borrow_mut().push_zone(record.requested, out))
-            }
+            Tag::Began => dates.borrow_mut().push_millis(record.requested, out),
+            Tag::BeganUtc => dates.borrow_mut().push_utc(record.requested, out),
+            Tag::BeganZone => dates.borrow_mut().push_zone(record.requested, out),
             Tag::Handshake => number(0, out),
             Tag::Idle => number(timers.idle, out),
             Tag::RequestTime => push_or_minus_one(timers.request, out),
@@ -449,14 +438,11 @@ impl Format {
                 early(out);
                 number(record.bytes_in, out);
             }
-            Tag::Termination => {
-                let code = record.end.code();
-                self.quoted(flags, out, |out| out.extend_from_slice(&code));
-            }
-            Tag::TerminationCookies => self.quoted(flags, out, |out| {
+            Tag::Termination => out.extend_from_slice(&record.end.code()),
+            Tag::TerminationCookies => {
                 out.extend_from_slice(&record.end.code());
                 out.extend_from_slice(&record.cookies);
-            }),
+            }
             Tag::ActConn => number(record.counts.actconn.into(), out),
             Tag::FeConn => number(record.counts.feconn.into(), out),
             Tag::BeConn => number(record.counts.beconn.into(), out),

@@ -15,7 +15,7 @@ use crate::logfmt::format::Format;
 use crate::poller::Address;
 use crate::proxy::userlist::Userlist;
 use crate::rule::{Reply, Rules, Switch, Value};
-use crate::sample::{PatternFile, Refs};
+use crate::sample::{Expr, PatternFile, Refs};
 use crate::time::Duration;
 
 /// The index of a proxy in [`Site::proxies`].
@@ -417,6 +417,12 @@ pub struct Proxy {
     pub servers: core::ops::Range<u32>,
     /// `balance` with `hash-type`.
     pub balance: Policy,
+    /// `balance` by what expressions find: the first that has a value.
+    pub balance_keys: Vec<Expr>,
+    /// `use_domain_only`: of a host name only the name of the domain counts.
+    pub balance_domain: bool,
+    /// `http-send-name-header`, in lower case.
+    pub send_name_header: Option<Arc<str>>,
     /// `retries`. 3.
     pub retries: u32,
     /// `option redispatch N`: redispatch on every Nth retry; negative counts from the end. -1: on

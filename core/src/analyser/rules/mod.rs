@@ -387,6 +387,20 @@ pub(super) fn keep(
         text.map(|text| if text.len() > len { text[..len].into() } else { text });
 }
 
+/// `option http-buffer-request`: waits for the body, as long as `timeout http-request` allows.
+pub(super) fn buffer_request(s: &mut Session, proxy: ProxyId, cx: &mut Cx<'_>) -> Verdict {
+    let timeouts = &cx.site.proxy(proxy).timeouts;
+    let frontend = &cx.site.proxy(s.frontend).timeouts;
+    let time = timeouts.http_request.or(frontend.http_request).or(frontend.client);
+    // Without any limit it is as long as the longest that can be configured.
+    let time = time.unwrap_or(Duration::from_millis(i32::MAX as u64));
+    match wait_for_body(s, false, (time, 0), cx) {
+        Step::Next | Step::Last => Verdict::Done,
+        Step::Wait => Verdict::Wait,
+        Step::Stop => Verdict::Stop,
+    }
+}
+
 /// Waits until enough of the body is there.
 fn wait_for_body(
     s: &mut Session,
