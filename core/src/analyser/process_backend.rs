@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::{Verdict, process_frontend};
+use super::{Verdict, process_frontend, rules};
 use crate::http::{Body, Known, UpgradeField, Version, settle, strip_hop_by_hop};
 use crate::poller::Peer;
 use crate::proxy::spec::{ForwardFor, Options};

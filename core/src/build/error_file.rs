@@ -246,7 +246,7 @@ mod tests {
                 "HTTP/1.0 503 Service Unavailable\r\nCache-Control:  no-cache\r\n\
                  Connection: close\r\nContent-Type: text/html\r\n\r\n<html>\n",
                 "HTTP/1.0 503 Service Unavailable\r\ncache-control: no-cache\r\n\
-                 content-type: text/html\r\n\r\n<html>\n",
+                 connection: close\r\ncontent-type: text/html\r\n\r\n<html>\n",
             ),
             (
                 "HTTP/1.1 200 OK\nContent-Length: 3\n\nabc",
