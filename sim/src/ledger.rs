@@ -1,6 +1,7 @@
 //! What every request was meant to be and what became of it, kept apart from the proxy: the actors
 //! write into it what they sent and saw, and the auditor reads it.
 
+use core::net::SocketAddr;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -81,6 +82,9 @@ pub struct Violation {
 pub struct Ledger {
     /// By number.
     pub entries: BTreeMap<u64, Entry>,
+    /// Who asks each request, as servers and the log are told: the PROXY header's word, else the
+    /// socket's. None has no address.
+    pub sources: BTreeMap<u64, Option<SocketAddr>>,
     /// What was found to be wrong, in order.
     pub violations: Vec<Violation>,
     /// What happened, to be read by a person.

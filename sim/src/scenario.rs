@@ -186,6 +186,11 @@ knobs! {
 
     descriptors: Shortage, 0, [0, 8, 20];
     ports: Shortage, 0, [0, 2, 6];
+
+    /// Clients begin with a PROXY header.
+    accept_proxy: Shape, 0, [0, 0, 1];
+    /// Servers get one: in version 1, or 2 with all options.
+    send_proxy: Shape, 0, [0, 0, 0, 1, 2];
 }
 
 /// One run.

@@ -80,6 +80,11 @@ pub fn config(knobs: &Knobs) -> String {
         Address::Unix(path) => format!(" bind {path}"),
         _ => format!(" bind {PROXY}:8080"),
     });
+    if k.accept_proxy == 1
+        && let Some(bind) = lines.last_mut()
+    {
+        bind.push_str(" accept-proxy");
+    }
     if k.frontend_maxconn > 0 {
         lines.push(format!(" maxconn {}", k.frontend_maxconn));
     }
@@ -91,6 +96,11 @@ pub fn config(knobs: &Knobs) -> String {
     if http {
         lines.push(format!(" http-reuse {}", REUSE[k.reuse as usize % 4]));
     }
+    lines.push(match k.send_proxy {
+        0 => " default-server no-send-proxy".to_owned(),
+        1 => " default-server send-proxy".to_owned(),
+        _ => " default-server send-proxy-v2-ssl proxy-v2-options crc32c,authority,unique-id".into(),
+    });
     for n in 1..=k.servers {
         let maxconn = match k.server_maxconn {
             0 => String::new(),

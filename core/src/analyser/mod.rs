@@ -17,6 +17,8 @@ mod tcp_inspect;
 mod wait_request;
 mod wait_response;
 
+pub use process_backend::make_unique_id;
+
 use crate::channel::{Analysers, Facts};
 use crate::http::{
     Body, HeadLimits, HeadScan, Known, Scan, UpgradeField, Version, connection, parse_response,

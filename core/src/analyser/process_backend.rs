@@ -6,6 +6,7 @@ use super::{Verdict, process_frontend, rules};
 use crate::http::{Body, Known, UpgradeField, Version, settle, strip_hop_by_hop};
 use crate::poller::Peer;
 use crate::proxy::spec::{ForwardFor, Options};
+use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::side::Step;
 use crate::txn::{Flow, TxnFlags};
@@ -57,11 +58,11 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
     let forward_for = |p| cx.site.proxy(p).forward_for.as_ref();
     // The backend's parameters win; `if-none` holds if either says so.
     if let Some(rule) = forward_for(s.backend).or(forward_for(s.frontend)) {
-        add_forwarded(head, rule, cx.client.peer);
+        add_forwarded(head, rule, s.txn.ends[0].unwrap_or(cx.client.peer));
     }
     let original_to = |p| cx.site.proxy(p).original_to.as_ref();
     if let Some(rule) = original_to(s.backend).or(original_to(s.frontend))
-        && let Some(destination) = cx.client.destination
+        && let Some(destination) = s.txn.ends[1].or(cx.client.destination)
     {
         add_forwarded(head, rule, destination);
     }
@@ -83,10 +84,19 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
 
 /// `unique-id-header`.
 fn unique_id(s: &mut Session, cx: &Cx<'_>) {
-    process_frontend::make_id(s, cx);
     let name = &cx.site.proxy(s.frontend).unique_id_header;
     if let (Some(id), Some(name)) = (&s.txn.unique_id, name) {
         s.txn.request.push(name.as_bytes(), id);
+    }
+}
+
+/// `unique-id-format`: the id is made when it is first asked for, and stays.
+pub fn make_unique_id(s: &mut Session, cx: &Cx<'_>) {
+    if let Some(format) = &cx.site.proxy(s.frontend).unique_id_format
+        && s.txn.unique_id.is_none()
+    {
+        let id = rules::text_of(s, format, (Point::HttpReq, s.frontend), cx);
+        s.txn.unique_id = Some(id.into());
     }
 }
 

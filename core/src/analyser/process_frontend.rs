@@ -1,10 +1,9 @@
 //! What the frontend does with a request before it chooses a backend: captures, `monitor-uri`, and
 //! its rules.
 
-use super::{Verdict, rules};
+use super::{Verdict, make_unique_id, rules};
 use crate::proxy::spec::{Capture, CaptureCookie, Options, ProxyId};
 use crate::rule::Set;
-use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::txn::TxnFlags;
 
@@ -18,10 +17,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         if !frontend.captures[0].is_empty() {
             capture(s, 0, &frontend.captures[0]);
         }
-        // Rules may ask for it; one that is made of what they keep must wait for them.
-        if frontend.unique_id_format.as_ref().is_some_and(|format| !format.text.contains("var(")) {
-            make_id(s, cx);
-        }
+        make_unique_id(s, cx);
         if frontend.monitor_uri.is_some() && rules::monitor(s, cx) {
             return Verdict::Stop;
         }
@@ -33,16 +29,6 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         }
     }
     sets(s, s.frontend, cx)
-}
-
-/// `unique-id-format`: makes the exchange's id, unless it has one.
-pub(super) fn make_id(s: &mut Session, cx: &Cx<'_>) {
-    if s.txn.unique_id.is_none()
-        && let Some(format) = &cx.site.proxy(s.frontend).unique_id_format
-    {
-        let id = rules::text_of(s, format, (Point::HttpReq, s.frontend), cx);
-        s.txn.unique_id = Some(id.into());
-    }
 }
 
 /// Keeps the last field of each name that is to be captured: of the request, or (1) the response.

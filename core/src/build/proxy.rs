@@ -297,7 +297,11 @@ pub(super) fn source(
         PortPart::None => 0,
         PortPart::Range(first, last) if first == last => first,
         PortPart::Range(..) | PortPart::Offset(_) => {
-            args.alert(word.span, "'source' takes at most one port for now", "leave the port out");
+            args.alert(
+                word.span,
+                "a range of ports in 'source' is not supported",
+                "leave the port out",
+            );
             return Err(());
         }
     };

@@ -5,6 +5,7 @@ use crate::balance::{Algorithm, Balancer, Pick, Servers, domain};
 use crate::conn::{ClientFlags, NO_CONN, ServerConn};
 use crate::fault::{Cause, Fault, Phase};
 use crate::fds::Owner;
+use crate::logfmt::wire::Level;
 use crate::poller::{Address, Close, ConnectSpec, Peer, Poller, Ready, SockOpt, Which};
 use crate::proxy::shared::{Door, Gauge, Queued, Slot, Waiter};
 use crate::proxy::spec::{Mode, Options, Proxy, Reuse, ServerId, Site};
@@ -207,7 +208,7 @@ impl Engine {
         let s = &self.sessions[id as usize];
         let balance = &self.site.proxy(s.backend).balance;
         match balance.algorithm {
-            Algorithm::Source => match self.clients[s.client as usize].peer {
+            Algorithm::Source => match s.source(&self.clients[s.client as usize]) {
                 Peer::Inet(address) => Some(balance.hash_type.source(&address.ip())),
                 Peer::Unix => None,
             },
@@ -355,10 +356,12 @@ impl Engine {
                 let timeout = self.site.proxy(s.backend).timeouts.connect;
                 s.back.expiry = Deadline::after(now, timeout);
             }
-            Err(fault) if fault.is_shortage() => {
-                self.give_up(id, Cause::Resource, Phase::Connect);
+            Err(fault) => {
+                if fault.is_shortage() {
+                    self.say_shortage(id, fault);
+                }
+                self.attempt_failed(id, fault);
             }
-            Err(fault) => self.attempt_failed(id, fault),
         }
     }
 
@@ -377,6 +380,15 @@ impl Engine {
             (Some(Address::Inet(_)), Some(_)) => inet(net.address(sock, Which::Peer)),
             _ => None,
         };
+    }
+
+    /// Tells the operator that a connection could not be made for want of something.
+    #[cold]
+    fn say_shortage(&mut self, id: u32, fault: Fault) {
+        let backend = self.sessions[id as usize].backend;
+        let name = &self.site.proxy(backend).name;
+        let text = format!("Connect() failed for backend {name}: {}.", fault.explain());
+        self.log_text(backend, Level::Error, &text);
     }
 
     /// An idle connection that this session may use.

@@ -315,7 +315,7 @@ pub struct Timeouts {
     pub http_request: Option<Duration>,
     /// `timeout http-keep-alive`.
     pub http_keep_alive: Option<Duration>,
-    /// `timeout tarpit`; falls back to `timeout connect`.
+    /// `timeout tarpit`; falls back to a backend's `timeout connect`.
     pub tarpit: Option<Duration>,
 }
 
@@ -599,7 +599,7 @@ pub struct BindOptions {
 }
 
 /// A server of a backend.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default, Clone)]
 pub struct Server {
     /// Its name.
     pub name: Arc<str>,

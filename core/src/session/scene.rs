@@ -61,6 +61,12 @@ impl Session {
         scene.server = (self.back.server != NO_SERVER).then_some(self.back.server);
         scene.ends.bc_src = self.back.ours;
         scene.ends.bc_dst = self.back.theirs;
+        let own = |index: usize, usual| match txn.ends[index] {
+            Some(Peer::Inet(at)) => Some(at),
+            _ => usual,
+        };
+        scene.ends.src = own(0, scene.ends.src);
+        scene.ends.dst = own(1, scene.ends.dst);
         scene.began = self.began_wall;
         scene.http = self.mode == Mode::Http;
         scene.req = stream(&self.req, request, &txn.request_flow, 0, of.site);

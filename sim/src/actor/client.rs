@@ -1,15 +1,19 @@
 //! A client: one connection after the other, some requests on each, in the manner that is drawn for
 //! it. It knows what every answer must be.
 
+use core::net::SocketAddr;
 use std::collections::VecDeque;
 
-use tidegate_core::poller::{Address, Close, ConnectSpec, Connecting, Event, Poller, Sock};
+use tidegate_core::poller::{
+    Address, Close, ConnectSpec, Connecting, Event, Peer, Poller, Sock, Which,
+};
 use tidegate_core::rng::Rng;
 use tidegate_core::time::{Duration, Instant};
 
 use super::{Heard, Outbox, receive};
 use crate::ledger::{self, Fate, Meant, Shared, Way};
 use crate::memnet::Port;
+use crate::preface;
 use crate::scenario::Knobs;
 use crate::strict::{Body, Framing, Head};
 
@@ -209,13 +213,19 @@ impl Client {
         let most = if self.knobs.tcp == 1 { 1 } else { 1 + u64::from(self.rng.below(4)) };
         let count = if self.finale { 1 } else { most.min(self.left) };
         self.left = self.left.saturating_sub(count);
-        let ahead = (0..count).map(|_| self.mean(manner)).collect();
+        let ahead: VecDeque<u64> = (0..count).map(|_| self.mean(manner)).collect();
+        let (source, header) = self.introduction(sock, manner);
+        for id in &ahead {
+            self.ledger.borrow_mut().sources.insert(*id, source);
+        }
+        let mut out = Outbox::default();
+        out.push(header);
         State::Dialling(Talk {
             sock,
             manner,
             ahead,
             asked: VecDeque::new(),
-            out: Outbox::default(),
+            out,
             sent: 0,
             received: 0,
             inbox: Vec::new(),
@@ -226,6 +236,30 @@ impl Client {
             half_closed: false,
             checked: 0,
         })
+    }
+
+    /// Who it is on a connection, and the header that says so, if there is to be one.
+    fn introduction(&mut self, sock: Sock, manner: Manner) -> (Option<SocketAddr>, Vec<u8>) {
+        let own = match self.port.address(sock, Which::Local) {
+            Some(Peer::Inet(own)) => Some(own),
+            Some(Peer::Unix) | None => None,
+        };
+        if self.knobs.accept_proxy == 0 {
+            return (own, Vec::new());
+        }
+        let somebody = preface::somebody(u64::from(self.rng.below(1 << 20)));
+        if manner.garbage && self.rng.below(2) == 0 {
+            let wrong = *b"PROXY TCP4 192.0.2.1 192.0.2.256 1 70000\r\n";
+            return (own, wrong[self.rng.below(wrong.len() as u32) as usize..].to_vec());
+        }
+        let (how, source) = match self.rng.below(8) {
+            0 => (preface::Manner::Nobody(false), own),
+            1 => (preface::Manner::Nobody(true), own),
+            2..=4 => (preface::Manner::Line, Some(somebody)),
+            5 | 6 => (preface::Manner::Block, Some(somebody)),
+            _ => (preface::Manner::Long(self.rng.below(1_500) as u16), Some(somebody)),
+        };
+        (source, preface::header(how, somebody))
     }
 
     fn manner(&mut self) -> Manner {

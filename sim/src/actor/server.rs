@@ -1,6 +1,8 @@
 //! A server: reads requests, checks that they are what their clients meant, and answers them in the
 //! manner that is drawn for each.
 
+use core::net::SocketAddr;
+
 use slab::Slab;
 
 use tidegate_core::poller::{Accepted, Close, Event, ListenSpec, Poller, Sock};
@@ -9,6 +11,7 @@ use tidegate_core::time::{Duration, Instant};
 use super::{Heard, Outbox, receive};
 use crate::ledger::{self, Shared, Way};
 use crate::memnet::Port;
+use crate::preface;
 use crate::scenario::Knobs;
 use crate::strict::{Body, Framing, Head};
 
@@ -17,6 +20,8 @@ use crate::strict::{Body, Framing, Head};
 struct Talk {
     sock: Sock,
     inbox: Vec<u8>,
+    /// Whose it is, as its PROXY header says, once that is here.
+    told: Option<Option<SocketAddr>>,
     request: Option<Request>,
     out: Outbox,
     /// It does nothing until then.
@@ -140,6 +145,7 @@ impl Server {
             self.talks.insert(Talk {
                 sock,
                 inbox: Vec::new(),
+                told: None,
                 request: None,
                 out: Outbox::default(),
                 asleep: Instant::START,
@@ -186,9 +192,10 @@ impl Server {
                 Heard::Bytes(_) => {}
             }
             let before = (talk.inbox.len(), talk.out.left(), talk.checked);
-            let understood = match self.knobs.tcp {
-                1 => self.read_stream(talk),
-                _ => self.read_request(talk, now),
+            let understood = match (self.hear_header(talk), self.knobs.tcp) {
+                (Ok(true), 1) => self.read_stream(talk),
+                (Ok(true), _) => self.read_request(talk, now),
+                (other, _) => other.map(|_| ()),
             };
             if let Err(detail) = understood {
                 let excerpt = crate::strict::excerpt(&talk.inbox);
@@ -207,6 +214,37 @@ impl Server {
         }
     }
 
+    /// Reads the PROXY header in front of everything else. False while it is not whole.
+    fn hear_header(&self, talk: &mut Talk) -> Result<bool, String> {
+        if self.knobs.send_proxy == 0 || talk.told.is_some() {
+            return Ok(true);
+        }
+        match preface::read(&talk.inbox, self.knobs.send_proxy == 2)? {
+            Some((len, source)) => {
+                talk.inbox.drain(..len);
+                talk.told = Some(source);
+                Ok(true)
+            }
+            None if talk.open => Ok(false),
+            None => {
+                // It will never be whole.
+                talk.inbox.clear();
+                Ok(false)
+            }
+        }
+    }
+
+    /// Whether request `id` is that of whom the connection's header names.
+    fn is_told(&self, talk: &Talk, id: u64) -> Result<(), String> {
+        let source = self.ledger.borrow().sources.get(&id).copied().flatten();
+        match talk.told {
+            Some(told) if told != source => {
+                Err(format!("request {id} of {source:?} came behind the header of {told:?}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// TCP mode: a number, a length, and so many bytes.
     fn read_stream(&mut self, talk: &mut Talk) -> Result<(), String> {
         if talk.inbox.len() < 16 || talk.ended {
@@ -220,6 +258,7 @@ impl Server {
         if meant != Some(len) {
             return Err(format!("stream {id} of {len} bytes was never sent"));
         }
+        self.is_told(talk, id)?;
         for got in talk.inbox.drain(16..) {
             if talk.checked >= len || got != ledger::byte(id, Way::Request, talk.checked) {
                 return Err(format!("stream {id}: byte {} of {len} is {got:#x}", talk.checked));
@@ -253,6 +292,7 @@ impl Server {
                 };
                 talk.inbox.drain(..len);
                 let request = self.begin(&head)?;
+                self.is_told(talk, request.id)?;
                 if talk.last {
                     return Err(format!("request {} came behind the last answer", request.id));
                 }
@@ -327,6 +367,12 @@ impl Server {
         let known = |name: &str| name == "host" || name == "x-id" || added.contains(&name);
         if let Some((name, _)) = head.fields.iter().find(|(name, _)| !known(name)) {
             return Err(format!("request {id} has a field {name} that nobody sent"));
+        }
+        let source = ledger.sources.get(&id).copied().flatten();
+        let source = source.map(|source| source.ip().to_string());
+        let named = head.only("x-forwarded-for")?;
+        if named.is_some() && named.map(str::to_owned) != source {
+            return Err(format!("request {id} of {source:?} is said to be another's: {head:?}"));
         }
         let framing = head.framing()?.unwrap_or(Framing::Length(0));
         let body = Body::new(framing);

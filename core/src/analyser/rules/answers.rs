@@ -128,13 +128,10 @@ pub(super) fn redirect(
             }
             let end = if redirect.drop_query { query(path) } else { path.len() };
             let path = &path[..end];
-            let stop = query(path);
-            if redirect.append_slash && !path[..stop].ends_with(b"/") {
-                location.extend_from_slice(&path[..stop]);
+            location.extend_from_slice(path);
+            // As in HAProxy: behind the query, if it was not dropped.
+            if redirect.append_slash && !path.ends_with(b"/") {
                 location.push(b'/');
-                location.extend_from_slice(&path[stop..]);
-            } else {
-                location.extend_from_slice(path);
             }
         }
     }
