@@ -279,6 +279,11 @@ fn write_file(s: &mut Session, file: &[u8], close: bool, cx: &mut Cx<'_>) -> u64
     // HAProxy counts what a page of ours says of the connection.
     let said = response.values(Known::Connection).map(|value| CONNECTION.len() + value.len());
     let said: usize = said.sum();
+    let said = match response.value(Known::ContentLength) {
+        // One of a 204 is counted, and not sent.
+        Some(length) if response.status() == 204 => said + "content-length".len() + length.len(),
+        _ => said,
+    };
     strip_hop_by_hop(response, UpgradeField::Strip);
     settle(response, framing);
     let before = s.txn.head_bytes;

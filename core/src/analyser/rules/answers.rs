@@ -46,10 +46,8 @@ pub(in crate::analyser) fn reply(
     };
     let mut out = status_line(reply.status);
     out.extend_from_slice(&fields_of(s, reply, at, cx));
-    if reply.status != 204 {
-        // Writing to a vector cannot fail.
-        let _ = write!(out, "content-length: {}\r\n", bytes.len());
-    }
+    // Writing to a vector cannot fail.
+    let _ = write!(out, "content-length: {}\r\n", bytes.len());
     if !kind.is_empty() && !bytes.is_empty() {
         let _ = write!(out, "content-type: {kind}\r\n");
     }
