@@ -58,6 +58,8 @@ pub struct Logs {
     hostname: Option<Arc<str>>,
     /// The text of the message at hand, before any header.
     text: Vec<u8>,
+    /// Structured data for the next message.
+    pub structured: Vec<u8>,
     /// The datagrams of this turn, one behind the other.
     arena: Vec<u8>,
     arena_max: usize,
@@ -140,6 +142,7 @@ impl Logs {
             pid,
             hostname: site.global.log_hostname.clone(),
             text: Vec::new(),
+            structured: Vec::new(),
             arena: Vec::new(),
             arena_max: site.tunables.log_arena_max as usize,
             made: Vec::new(),
@@ -162,6 +165,7 @@ impl Logs {
             .filter_map(|target| admitted(target, level).map(|level| (target, level)))
             .peekable();
         if wanted.peek().is_none() {
+            self.structured.clear();
             return;
         }
         self.text.clear();
@@ -185,13 +189,15 @@ impl Logs {
                 }
             }
         }
+        self.structured.clear();
     }
 
     /// Puts header and text into the arena, cut to the target's length; None if they do not fit.
     fn store(&mut self, key: Key, tag: &str, at: Wall) -> Option<Span> {
         let start = self.arena.len();
         let hostname = self.hostname.as_deref();
-        let sender = Sender { tag, pid: self.pid, hostname, at };
+        let data = &self.structured[..];
+        let sender = Sender { tag, pid: self.pid, hostname, data, at };
         let Key { format, facility, level, len_max } = key;
         push_header(format, facility, level, &sender, &mut self.lines.dates, &mut self.arena);
         let stop = start + len_max as usize;

@@ -21,8 +21,8 @@ pub use process_backend::make_unique_id;
 
 use crate::channel::{Analysers, Facts};
 use crate::http::{
-    Body, HeadLimits, HeadScan, Known, Scan, UpgradeField, Version, parse_response, settle,
-    strip_hop_by_hop, write_response,
+    Body, HeadLimits, HeadScan, Known, Scan, UpgradeField, Version, connection, parse_response,
+    settle, strip_hop_by_hop, write_response,
 };
 use crate::pool::Class;
 use crate::reply::{self, Shape};
@@ -31,6 +31,8 @@ use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::time::Deadline;
 use crate::txn::{Flow, TxnFlags};
+
+const CONNECTION: &str = "connection";
 
 /// What an analyser has come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -114,6 +116,10 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
     s.txn.head_bytes += match error_file(s, status, shape, cx) {
         Some(file) => write_file(s, &file, close, cx),
         None => {
+            let close = close || reply::closes(status);
+            if close {
+                s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
+            }
             let old = s.txn.request.version() == Version::V10;
             let says = if close { Some("close") } else { old.then_some("keep-alive") };
             reply::write(status, shape, says, bodyless, cx.scratch)
@@ -134,13 +140,15 @@ fn looks_at_answers(s: &Session, cx: &Cx<'_>) -> bool {
     s.txn.is(TxnFlags::REQUEST) && (asks(s.frontend) || asks(s.backend))
 }
 
-/// The page for `status`, head and all, without a word of the connection.
+/// The page for `status`, head and all; of the connection it says only that it ends, if it does so
+/// whatever the request was.
 fn page_of(s: &Session, status: u16, cx: &Cx<'_>) -> Vec<u8> {
     match error_file(s, status, Shape::Session, cx) {
         Some(file) => file.to_vec(),
         None => {
             let mut page = Vec::new();
-            reply::write(status, Shape::Session, None, false, &mut page);
+            let says = reply::closes(status).then_some("close");
+            reply::write(status, Shape::Session, says, false, &mut page);
             page
         }
     }
@@ -223,11 +231,6 @@ fn queue_answer(s: &mut Session, cx: &mut Cx<'_>) -> bool {
     fits
 }
 
-/// Puts the interim answer in `cx.scratch` on its way to the client. False if it does not fit.
-fn queue_interim(s: &mut Session, cx: &mut Cx<'_>) -> bool {
-    queue_answer(s, cx)
-}
-
 /// Drops a request's body that is here whole, so that the next request can be read behind it.
 fn skip_body(s: &mut Session) {
     if let (Flow::Length(n), Some(buf)) = (s.txn.request_flow, &mut s.req.buf)
@@ -268,10 +271,15 @@ fn write_file(s: &mut Session, file: &[u8], close: bool, cx: &mut Cx<'_>) -> u64
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
         return file.len() as u64;
     }
-    let bounded = response.has(Known::ContentLength);
+    let bounded = response.has(Known::ContentLength) || response.status() == 204;
     let version = response.version();
-    let close = close || !bounded || version == Version::V10;
-    let framing = if bounded { Body::Length(body.len() as u64) } else { Body::UntilClose };
+    let says_close = connection(response).close;
+    let close = close || says_close || !bounded || version == Version::V10;
+    let framing = match response.status() {
+        204 => Body::None,
+        _ if bounded => Body::Length(body.len() as u64),
+        _ => Body::UntilClose,
+    };
     s.txn.head_len = 0;
     if looks_at_answers(s, cx) {
         s.txn.status = s.txn.response.status();
@@ -279,11 +287,19 @@ fn write_file(s: &mut Session, file: &[u8], close: bool, cx: &mut Cx<'_>) -> u64
         cx.scratch.clear();
     }
     let response = &mut s.txn.response;
+    // HAProxy counts what a page of ours says of the connection.
+    let said = response.values(Known::Connection).map(|value| CONNECTION.len() + value.len());
+    let said: usize = said.sum();
+    let said = match response.value(Known::ContentLength) {
+        // One of a 204 is counted, and not sent.
+        Some(length) if response.status() == 204 => said + "content-length".len() + length.len(),
+        _ => said,
+    };
     strip_hop_by_hop(response, UpgradeField::Strip);
     settle(response, framing);
     let before = s.txn.head_bytes;
     s.txn.count_head(framing);
-    let counted = core::mem::replace(&mut s.txn.head_bytes, before) - before;
+    let counted = core::mem::replace(&mut s.txn.head_bytes, before) - before + said as u64;
     if close {
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
     }

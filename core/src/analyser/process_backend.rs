@@ -26,6 +26,9 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             other => return other,
         }
     }
+    if let Some(wanted) = &cx.site.proxy(s.frontend).capture_cookie {
+        process_frontend::capture_cookie(s, 0, wanted);
+    }
     prepare_head(s, cx);
     s.back.state.step(Step::Want);
     Verdict::Done
@@ -81,9 +84,8 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
 
 /// `unique-id-header`.
 fn unique_id(s: &mut Session, cx: &Cx<'_>) {
-    let frontend = cx.site.proxy(s.frontend);
-    let Some(name) = &frontend.unique_id_header else { return };
-    if let Some(id) = &s.txn.unique_id {
+    let name = &cx.site.proxy(s.frontend).unique_id_header;
+    if let (Some(id), Some(name)) = (&s.txn.unique_id, name) {
         s.txn.request.push(name.as_bytes(), id);
     }
 }

@@ -2,7 +2,7 @@
 //! its rules.
 
 use super::{Verdict, make_unique_id, rules};
-use crate::proxy::spec::{Capture, Options, ProxyId};
+use crate::proxy::spec::{Capture, CaptureCookie, Options, ProxyId};
 use crate::rule::Set;
 use crate::session::{Cx, Session};
 use crate::txn::TxnFlags;
@@ -43,6 +43,22 @@ pub(super) fn capture(s: &mut Session, which: usize, declared: &[Capture]) {
             value[..len].into()
         });
     }
+}
+
+/// Keeps the first cookie whose text begins as wanted: of the request, or (1) of the response, of
+/// whose fields each sets one.
+pub(super) fn capture_cookie(s: &mut Session, which: usize, wanted: &CaptureCookie) {
+    let (head, name) = match which {
+        0 => (&s.txn.request, &b"cookie"[..]),
+        _ => (&s.txn.response, &b"set-cookie"[..]),
+    };
+    let cookies = head.named(name).flat_map(|value| {
+        let parts = if which == 0 { usize::MAX } else { 1 };
+        value.split(|b| *b == b';').take(parts).map(<[u8]>::trim_ascii)
+    });
+    let found = cookies.into_iter().find(|cookie| cookie.starts_with(&wanted.begins));
+    s.txn.cookies[which] =
+        found.map(|cookie| cookie[..cookie.len().min(wanted.len as usize)].into());
 }
 
 /// Runs one proxy's rule sets for requests, in order, from where they waited.

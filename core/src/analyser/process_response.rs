@@ -1,6 +1,6 @@
 //! The response's head as the client will see it, and how its body will pass.
 
-use super::process_frontend::capture;
+use super::process_frontend::{capture, capture_cookie};
 use super::wait_response::put_response;
 use super::{Verdict, answer, rules};
 use crate::channel::{Analysers, FOREVER};
@@ -23,6 +23,9 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     match rules_of_both(s, cx) {
         Verdict::Done => {}
         other => return other,
+    }
+    if let Some(wanted) = &frontend.capture_cookie {
+        capture_cookie(s, 1, wanted);
     }
     let len = s.txn.head_len as usize;
     decide_connections(s);

@@ -67,6 +67,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     s.request_body_begins();
     let txn = &mut s.txn;
+    txn.count_request(skip + len);
     txn.flags.set(TxnFlags::REQUEST);
     txn.request_flow = Flow::of(body);
     if !said.keeps_alive(txn.request.version()) {

@@ -1,7 +1,7 @@
 //! `capture … header` and `declare capture`: what is kept of messages for the log.
 
 use crate::config::Statement;
-use crate::proxy::spec::Capture;
+use crate::proxy::spec::{Capture, CaptureCookie};
 
 use super::Builder;
 use super::args::Args;
@@ -14,6 +14,20 @@ const LEN_MAX: u32 = 1 << 16;
 pub(super) const SLOTS_MAX: usize = 64;
 
 impl Builder<'_> {
+    /// `capture cookie <name> len <bytes>`.
+    pub(super) fn capture_cookie(&mut self, draft: &mut Draft, statement: &Statement) {
+        let mut args = Args::new(statement, 2, "capture cookie", &mut self.diagnostics);
+        let Some(name) = args.need("the beginning of a cookie's name") else { return };
+        const LEN: [(&str, ()); 1] = [("len", ())];
+        if args.choice(&LEN).is_none() {
+            return;
+        }
+        let Some(len) = args.number(1..=LEN_MAX) else { return };
+        if args.end() {
+            draft.proxy.capture_cookie = Some(CaptureCookie { begins: name.bytes().into(), len });
+        }
+    }
+
     /// `capture { request | response } header <name> len <bytes>` and
     /// `declare capture { request | response } len <bytes>`.
     pub(super) fn capture(&mut self, draft: &mut Draft, statement: &Statement, name: &str) {

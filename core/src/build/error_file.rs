@@ -181,7 +181,7 @@ fn redirect(status: &str, location: &[u8]) -> Arc<[u8]> {
     answer.into()
 }
 
-/// The answer in a file, its head written anew: names in lower case, no `connection`, lines ended
+/// The answer in a file, its head written anew: names in lower case, lines ended
 /// by CR LF. A stated length must be the page's.
 pub(super) fn answer(file: &[u8]) -> Result<Arc<[u8]>, String> {
     const FIELDS_MAX: usize = 64;
@@ -207,7 +207,7 @@ pub(super) fn answer(file: &[u8]) -> Result<Arc<[u8]>, String> {
         let name = field.name.to_ascii_lowercase();
         let value = field.value.trim_ascii();
         match name.as_str() {
-            "connection" | "keep-alive" | "proxy-connection" => continue,
+            "keep-alive" | "proxy-connection" => continue,
             "transfer-encoding" => return Err("a page cannot have a transfer coding".into()),
             "content-length" => {
                 let stated = std::str::from_utf8(value).ok().and_then(|v| v.parse::<usize>().ok());
@@ -246,7 +246,7 @@ mod tests {
                 "HTTP/1.0 503 Service Unavailable\r\nCache-Control:  no-cache\r\n\
                  Connection: close\r\nContent-Type: text/html\r\n\r\n<html>\n",
                 "HTTP/1.0 503 Service Unavailable\r\ncache-control: no-cache\r\n\
-                 content-type: text/html\r\n\r\n<html>\n",
+                 connection: close\r\ncontent-type: text/html\r\n\r\n<html>\n",
             ),
             (
                 "HTTP/1.1 200 OK\nContent-Length: 3\n\nabc",

@@ -19,7 +19,7 @@ impl Builder<'_> {
     ) {
         let unique = name == "unique-id-format";
         let (style, point) =
-            if unique { (Style::Http, Point::HttpReq) } else { (Style::Log, Point::Log) };
+            if unique { (Style::Id, Point::HttpReq) } else { (Style::Log, Point::Log) };
         let mut phrase = self.phrase(statement, (1, name), point);
         let Some(format) = phrase.format("a format", style) else { return };
         if let Some(extra) = phrase.args.peek() {

@@ -1,10 +1,13 @@
 //! `option …` in proxies.
 
 use core::net::IpAddr;
+use std::sync::Arc;
 
 use crate::config::keywords::{self, Context};
 use crate::config::{Negation, SectionKind, Statement};
+use crate::logfmt::format::{Format, Style};
 use crate::proxy::spec::{ForwardFor, LogFormat, Options};
+use crate::sample::Point;
 
 use super::Builder;
 use super::args::Args;
@@ -153,10 +156,10 @@ impl Builder<'_> {
                 draft.log_option = Some(span);
                 draft.proxy.format = None;
                 let clf = name == "httplog" && args.takes("clf");
-                let stated = args.end();
-                if clf && stated {
-                    const REASON: &str = "the ordinary line of 'option httplog' is written";
-                    self.ineffective(Context::Option, "httplog clf", span, REASON);
+                if args.end() && clf {
+                    let format = Format::parse(COMMON, Style::Log, Point::Log, &mut self.names);
+                    draft.proxy.format = format.ok().map(Arc::new);
+                    debug_assert!(draft.proxy.format.is_some(), "it is ours");
                 }
             }
             "forwardfor" => {
@@ -174,6 +177,10 @@ impl Builder<'_> {
         }
     }
 }
+
+/// The common log format, and what HAProxy adds to it.
+const COMMON: &str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc \
+    %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
 
 /// `[ except <network> ] [ header <name> ] [ if-none ]`.
 fn forward_for(args: &mut Args<'_, '_>, header: &str) -> Option<ForwardFor> {

@@ -82,6 +82,7 @@ impl Builder<'_> {
             "log-format" | "log-format-sd" | "error-log-format" | "unique-id-format" => {
                 self.format_statement(draft, statement, keyword.name);
             }
+            "capture cookie" => self.capture_cookie(draft, statement),
             "capture request header" | "capture response header" | "declare capture" => {
                 self.capture(draft, statement, keyword.name);
             }

@@ -475,7 +475,10 @@ fn error_pages() {
         let (_, answer) = files.iter().find(|(known, _)| *known == status)?;
         Some(String::from_utf8_lossy(answer).into_owned())
     };
-    assert_eq!(page(0, 503).unwrap(), "HTTP/1.0 503 Service Unavailable\r\n\r\nsorry\n");
+    assert_eq!(
+        page(0, 503).unwrap(),
+        "HTTP/1.0 503 Service Unavailable\r\nconnection: close\r\n\r\nsorry\n"
+    );
     assert!(page(0, 403).unwrap().starts_with("HTTP/1.1 302 Found\r\n"));
     assert!(page(0, 404).unwrap().contains("\r\nlocation: /y\r\n"));
     assert_eq!(page(1, 503).unwrap(), "");

@@ -333,6 +333,7 @@ impl Engine {
             let s = &mut self.sessions[id as usize];
             s.back.conn = conn;
             let sock = self.conns.conn(conn).sock;
+            self.note_ends(net, id, sock);
             self.fds.reassign(sock, Owner::Server(id));
             self.shared.gauge_add(self.id, Gauge::Idle(server), -1);
             self.established(id, true);
@@ -345,6 +346,7 @@ impl Engine {
         match outcome {
             Ok(sock) => {
                 self.counters.connects += 1;
+                self.note_ends(net, id, sock);
                 let conn = self.conns.insert(sock, server, id);
                 self.conns.conn_mut(conn).preface = self.preface.as_slice().into();
                 self.fds.insert(sock, Owner::Server(id), Ready::NONE);
@@ -361,6 +363,23 @@ impl Engine {
                 self.attempt_failed(id, fault);
             }
         }
+    }
+
+    /// Notes both ends of the connection that is used from here on.
+    fn note_ends<P: Poller>(&mut self, net: &mut P, id: u32, sock: crate::poller::Sock) {
+        let inet = |peer: Option<Peer>| match peer {
+            Some(Peer::Inet(at)) => Some(at),
+            _ => None,
+        };
+        let ours = if self.site.wants.source { net.address(sock, Which::Local) } else { None };
+        let s = &mut self.sessions[id as usize];
+        let server = self.site.server(s.back.server);
+        s.back.ours = inet(ours);
+        s.back.theirs = match (&server.address, server.port_offset) {
+            (Some(Address::Inet(at)), None) => Some(*at),
+            (Some(Address::Inet(_)), Some(_)) => inet(net.address(sock, Which::Peer)),
+            _ => None,
+        };
     }
 
     /// Tells the operator that a connection could not be made for want of something.

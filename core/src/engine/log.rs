@@ -45,7 +45,10 @@ impl Engine {
         let site = self.site.clone();
         let client = &self.clients[s.client as usize];
         let frontend = site.proxy(s.frontend);
-        let custom = frontend.format.clone();
+        // What was no request has a format of its own.
+        let broken = s.mode == Mode::Http && !s.has_request();
+        let custom = frontend.error_format.as_ref().filter(|_| broken);
+        let custom = custom.or(frontend.format.as_ref()).cloned();
         if frontend.log_format == LogFormat::Connect && custom.is_none() {
             return;
         }
@@ -70,7 +73,7 @@ impl Engine {
             _ => usual,
         };
         let tag = frontend.log_tag.as_deref().unwrap_or(&site.global.log_tag);
-        if let Some(format) = custom {
+        if custom.is_some() || frontend.format_sd.is_some() {
             let surroundings = Surroundings {
                 client,
                 site: &site,
@@ -81,11 +84,17 @@ impl Engine {
             };
             let mut scene = s.scene_of(Point::Log, s.frontend, &surroundings);
             scene.record = Some(&record);
-            self.logs.emit(&frontend.logs, tag, level, self.now.wall, |lines, out| {
-                let stop = out.len() + lines.line_max.saturating_sub(1);
-                format.write(&scene, stop, out);
-            });
-            return;
+            if let Some(format) = &frontend.format_sd {
+                const DATA_MAX: usize = 4096;
+                format.write(&scene, DATA_MAX, &mut self.logs.structured);
+            }
+            if let Some(format) = custom {
+                self.logs.emit(&frontend.logs, tag, level, self.now.wall, |lines, out| {
+                    let stop = out.len() + lines.line_max.saturating_sub(1);
+                    format.write(&scene, stop, out);
+                });
+                return;
+            }
         }
         self.logs.emit(&frontend.logs, tag, level, self.now.wall, |lines, out| {
             match frontend.log_format {

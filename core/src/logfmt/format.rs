@@ -36,6 +36,8 @@ pub enum Style {
     Log,
     /// A header, a redirect, a target, the body of an answer: control characters become `%XX`.
     Http,
+    /// A unique id: as a header, but spaces are merged.
+    Id,
     /// A variable or a name: as it is.
     Plain,
 }
@@ -248,7 +250,7 @@ impl Format {
                     }
                     at = end;
                 }
-                b' ' if style == Style::Log => {
+                b' ' if matches!(style, Style::Log | Style::Id) => {
                     take_text(&mut plain, &mut parts);
                     if !matches!(parts.last(), Some(Part::Space)) {
                         parts.push(Part::Space);
@@ -320,7 +322,7 @@ impl Format {
         match self.style {
             Style::Log => self.quoted(flags, out, |out| push_flagged(text, flags, out)),
             _ if flags.has(Flags::ESCAPE) => push_flagged(text, flags, out),
-            Style::Http => push_percent(text, stop, out),
+            Style::Http | Style::Id => push_percent(text, stop, out),
             Style::Plain => out.extend_from_slice(text),
         }
     }
@@ -396,15 +398,10 @@ impl Format {
                 let name = record.server.unwrap_or("<NOSRV>");
                 self.text_or_absent(Some(name.as_bytes()), flags, out);
             }
-            Tag::Accepted => {
-                self.quoted(flags, out, |out| dates.borrow_mut().push_millis(record.accepted, out))
-            }
-            Tag::AcceptedUtc => {
-                self.quoted(flags, out, |out| dates.borrow_mut().push_utc(record.accepted, out))
-            }
-            Tag::AcceptedZone => {
-                self.quoted(flags, out, |out| dates.borrow_mut().push_zone(record.accepted, out));
-            }
+            // Dates have brackets of their own in the usual formats: they are never quoted.
+            Tag::Accepted => dates.borrow_mut().push_millis(record.accepted, out),
+            Tag::AcceptedUtc => dates.borrow_mut().push_utc(record.accepted, out),
+            Tag::AcceptedZone => dates.borrow_mut().push_zone(record.accepted, out),
             Tag::AcceptedSeconds if flags.has(Flags::HEX) => {
                 push_hex(record.accepted.as_secs(), out);
             }
@@ -413,15 +410,9 @@ impl Format {
                 let millis = record.accepted.subsec_millis();
                 out.extend_from_slice(format!("{millis:03}").as_bytes());
             }
-            Tag::Began => {
-                self.quoted(flags, out, |out| dates.borrow_mut().push_millis(record.requested, out))
-            }
-            Tag::BeganUtc => {
-                self.quoted(flags, out, |out| dates.borrow_mut().push_utc(record.requested, out))
-            }
-            Tag::BeganZone => {
-                self.quoted(flags, out, |out| dates.borrow_mut().push_zone(record.requested, out))
-            }
+            Tag::Began => dates.borrow_mut().push_millis(record.requested, out),
+            Tag::BeganUtc => dates.borrow_mut().push_utc(record.requested, out),
+            Tag::BeganZone => dates.borrow_mut().push_zone(record.requested, out),
             Tag::Handshake => number(0, out),
             Tag::Idle => number(timers.idle, out),
             Tag::RequestTime => push_or_minus_one(timers.request, out),
@@ -447,14 +438,11 @@ impl Format {
                 early(out);
                 number(record.bytes_in, out);
             }
-            Tag::Termination => {
-                let code = record.end.code();
-                self.quoted(flags, out, |out| out.extend_from_slice(&code));
-            }
-            Tag::TerminationCookies => self.quoted(flags, out, |out| {
+            Tag::Termination => out.extend_from_slice(&record.end.code()),
+            Tag::TerminationCookies => {
                 out.extend_from_slice(&record.end.code());
                 out.extend_from_slice(&record.cookies);
-            }),
+            }
             Tag::ActConn => number(record.counts.actconn.into(), out),
             Tag::FeConn => number(record.counts.feconn.into(), out),
             Tag::BeConn => number(record.counts.beconn.into(), out),
@@ -477,12 +465,14 @@ impl Format {
             }
             Tag::Request => {
                 let line = record.request.unwrap_or(b"<BADREQ>");
-                self.quoted(flags, out, |out| push_escaped(line, stop, out));
+                self.quoted(flags, out, |out| push_part(line, flags, stop, out));
             }
             Tag::Method | Tag::Uri | Tag::UriPath | Tag::PathOnly | Tag::Query | Tag::Version => {
                 match record.request.and_then(|line| of_line(line, tag)) {
-                    Some(part) => self.quoted(flags, out, |out| push_escaped(part, stop, out)),
-                    None if record.request.is_none() && tag != Tag::Query => {
+                    Some(part) => {
+                        self.quoted(flags, out, |out| push_part(part, flags, stop, out));
+                    }
+                    None if record.request.is_none() => {
                         self.quoted(flags, out, |out| out.extend_from_slice(b"<BADREQ>"));
                     }
                     None => self.absent(flags, out),
@@ -624,6 +614,16 @@ fn tag(text: &str, percent: usize, at: usize) -> Result<(Tag, usize), Mistake> {
     let near = similar::nearest(name, Tag::ALL.iter().map(|(known, _)| *known));
     let near = near.map(|near| format!("%{near}"));
     Err(Mistake::new(percent, at + len - percent, message).near(near))
+}
+
+/// Appends a part of a request line: what is not fit for a log becomes `#XX`, or with the flag has a
+/// backslash in front.
+fn push_part(part: &[u8], flags: Flags, stop: usize, out: &mut Vec<u8>) {
+    if flags.has(Flags::ESCAPE) {
+        push_flagged(part, flags, out);
+    } else {
+        push_escaped(part, stop, out);
+    }
 }
 
 /// Appends text, with a backslash where a flag asks for it.

@@ -68,6 +68,8 @@ pub struct Sender<'a> {
     pub pid: u32,
     /// `log-send-hostname`.
     pub hostname: Option<&'a str>,
+    /// Structured data (RFC 5424), with its brackets; empty for none.
+    pub data: &'a [u8],
     /// When the message is sent.
     pub at: Wall,
 }
@@ -114,8 +116,10 @@ pub fn push_header(
             }
             out.push(b' ');
             push_number(sender.pid.into(), out);
-            // Neither a message id nor structured data.
-            out.extend_from_slice(b" - - ");
+            // No message id.
+            out.extend_from_slice(b" - ");
+            out.extend_from_slice(if sender.data.is_empty() { b"-" } else { sender.data });
+            out.push(b' ');
         }
         WireFormat::Priority => push_angles(priority, out),
         WireFormat::Short => push_angles(level.into(), out),
@@ -169,7 +173,7 @@ mod tests {
         let mut dates = Dates::utc();
         for &(format, hostname, expected) in table {
             let at = Wall::from_nanos(1_793_623_280_844_987_000);
-            let sender = Sender { tag: "hx", pid: 2402, hostname, at };
+            let sender = Sender { tag: "hx", pid: 2402, hostname, data: b"", at };
             let mut out = Vec::new();
             push_header(format, 19, Level::Info as u8, &sender, &mut dates, &mut out);
             assert_eq!(String::from_utf8_lossy(&out), expected, "{format:?}");

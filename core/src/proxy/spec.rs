@@ -394,6 +394,8 @@ pub struct Proxy {
     pub use_servers: Vec<Switch>,
     /// What is captured of requests and of responses, by slot.
     pub captures: [Vec<Capture>; 2],
+    /// `capture cookie`.
+    pub capture_cookie: Option<CaptureCookie>,
     /// `log-format`.
     pub format: Option<Arc<Format>>,
     /// `log-format-sd`.
@@ -469,6 +471,15 @@ pub struct Capture {
     /// `capture request header` and `response header`: of the last field of this name. None is for
     /// rules to fill.
     pub header: Option<Arc<str>>,
+    /// At most so many bytes.
+    pub len: u32,
+}
+
+/// The cookie that is kept for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaptureCookie {
+    /// What the cookie, its name and its value, begins with.
+    pub begins: Box<[u8]>,
     /// At most so many bytes.
     pub len: u32,
 }

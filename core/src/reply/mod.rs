@@ -52,13 +52,15 @@ const PAGES: &[Page] = &[
     page(504, "Gateway Time-out", "The server didn't respond in time."),
 ];
 
-/// The usual reason phrase of a status: a page's title, else what RFC 9110 has.
+/// The reason phrase of a status where a rule names only the number, as HAProxy has them (measured
+/// for every status that a rule may name). Pages have their own titles.
 pub fn reason(status: u16) -> &'static str {
     match status {
         100 => "Continue",
         101 => "Switching Protocols",
         102 => "Processing",
         103 => "Early Hints",
+        200 => "OK",
         201 => "Created",
         202 => "Accepted",
         203 => "Non-Authoritative Information",
@@ -66,42 +68,69 @@ pub fn reason(status: u16) -> &'static str {
         205 => "Reset Content",
         206 => "Partial Content",
         207 => "Multi-Status",
-        208 => "Already Reported",
         210 => "Content Different",
         226 => "IM Used",
         300 => "Multiple Choices",
         301 => "Moved Permanently",
-        302 => "Found",
+        302 => "Moved Temporarily",
         303 => "See Other",
         304 => "Not Modified",
         305 => "Use Proxy",
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
+        310 => "Too many Redirects",
+        400 => "Bad Request",
+        401 => "Unauthorized",
         402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
         406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Time-out",
         409 => "Conflict",
+        410 => "Gone",
         411 => "Length Required",
         412 => "Precondition Failed",
-        414 => "URI Too Long",
+        413 => "Request Entity Too Large",
+        414 => "Request-URI Too Long",
         415 => "Unsupported Media Type",
-        416 => "Range Not Satisfiable",
-        417 => "Expectation Failed",
+        416 => "Requested range unsatisfiable",
+        417 => "Expectation failed",
         418 => "I'm a teapot",
         421 => "Misdirected Request",
         422 => "Unprocessable Content",
         423 => "Locked",
-        424 => "Failed Dependency",
+        424 => "Method failure",
+        425 => "Too Early",
         426 => "Upgrade Required",
         428 => "Precondition Required",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        449 => "Retry With",
+        450 => "Blocked by Windows Parental Controls",
         451 => "Unavailable For Legal Reasons",
-        505 => "HTTP Version Not Supported",
-        506 => "Variant Also Negotiates",
-        507 => "Insufficient Storage",
-        508 => "Loop Detected",
-        510 => "Not Extended",
-        511 => "Network Authentication Required",
-        _ => PAGES.iter().find(|page| page.status == status).map_or("Other", |page| page.title),
+        456 => "Unrecoverable Error",
+        499 => "client has closed connection",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway or Proxy Error",
+        503 => "Service Unavailable",
+        504 => "Gateway Time-out",
+        505 => "HTTP Version not supported",
+        506 => "Variant also negotiate",
+        507 => "Insufficient storage",
+        508 => "Loop detected",
+        509 => "Bandwidth Limit Exceeded",
+        510 => "Not extended",
+        511 => "Network authentication required",
+        520 => "Web server is returning an unknown error",
+        100..=199 => "Informational",
+        200..=299 => "Success",
+        300..=399 => "Redirection",
+        400..=499 => "Client Error",
+        500..=599 => "Server Error",
+        _ => "Other",
     }
 }
 
@@ -166,7 +195,7 @@ pub fn write(
 }
 
 /// Whether HAProxy's page says itself that the connection closes, which its log counts.
-fn closes(status: u16) -> bool {
+pub fn closes(status: u16) -> bool {
     matches!(status, 400 | 408)
 }
 

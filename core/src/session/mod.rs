@@ -22,6 +22,8 @@ pub use record::Witnesses;
 pub use scene::{Surroundings, client_scene};
 pub use times::Times;
 
+use core::net::SocketAddr;
+
 use crate::analyser;
 use crate::bit_set;
 use crate::channel::{Analysers, Channel, FOREVER, Facts};
@@ -102,6 +104,10 @@ pub struct Back {
     pub server_queue: u32,
     /// Requests before us in the backend's queue when we came.
     pub backend_queue: u32,
+    /// Our end of the last connection, if some expression or log wants to know it.
+    pub ours: Option<SocketAddr>,
+    /// The server's end of it.
+    pub theirs: Option<SocketAddr>,
 }
 
 impl Back {

@@ -68,13 +68,13 @@ impl Session {
             timers,
             status: self.logged_status(),
             bytes: self.logged_bytes(),
-            bytes_in: self.req.received,
+            bytes_in: self.received_bytes(),
             counter: 0,
             log_counter: 0,
             end: self.outcome(),
             cookies: *b"--",
-            request_cookie: None,
-            response_cookie: None,
+            request_cookie: self.txn.cookies[0].as_deref(),
+            response_cookie: self.txn.cookies[1].as_deref(),
             counts: Counts {
                 actconn: shared.used(LimitId::Process),
                 feconn: shared.used(LimitId::Frontend(self.frontend)),
@@ -134,6 +134,13 @@ impl Session {
             }
             Mode::Http => self.txn.head_bytes + self.txn.body_bytes,
         }
+    }
+
+    /// Bytes from the client as `%U` counts them: its head as HAProxy keeps it, and its body.
+    fn received_bytes(&self) -> u64 {
+        let received = self.req.received;
+        let (counted, came) = self.txn.request_bytes;
+        received.saturating_sub(came.into()) + u64::from(counted)
     }
 
     /// Attempts beyond the first.

@@ -59,6 +59,8 @@ impl Session {
         let mut scene = client_scene((point, proxy), of);
         scene.backend = self.backend;
         scene.server = (self.back.server != NO_SERVER).then_some(self.back.server);
+        scene.ends.bc_src = self.back.ours;
+        scene.ends.bc_dst = self.back.theirs;
         let own = |index: usize, usual| match txn.ends[index] {
             Some(Peer::Inet(at)) => Some(at),
             _ => usual,

@@ -147,6 +147,10 @@ pub struct Txn {
     pub pass: Vars,
     /// What was captured of the request and of the response.
     pub captures: [Captures; 2],
+    /// The captured cookies of the request and of the response, names and all.
+    pub cookies: [Option<Box<[u8]>>; 2],
+    /// What the log counts for the request's head, and how long it was.
+    pub request_bytes: (u32, u32),
     /// The request line as it came, where rules may change it.
     pub line: Vec<u8>,
     /// The unique id, once it was made.
@@ -191,6 +195,8 @@ impl Txn {
         self.vars.clear();
         self.pass.clear();
         self.captures.iter_mut().for_each(Vec::clear);
+        self.cookies = [None, None];
+        self.request_bytes = (0, 0);
         self.line.clear();
         self.unique_id = None;
         self.last_rule = None;
@@ -221,6 +227,15 @@ impl Txn {
             sum -= spare_lengths(head, body);
         }
         self.head_bytes += 20 + 8 + 3 + head.reason().len() as u64 + sum as u64 + 1;
+    }
+
+    /// Counts the request's head, of `len` bytes as it came, in the same way for `%U`.
+    #[inline]
+    pub fn count_request(&mut self, len: usize) {
+        let head = &self.request;
+        let line = head.method_bytes().len() + head.target().len();
+        let counted = 20 + 8 + line + head.fields_len() + 1;
+        self.request_bytes = (counted as u32, len as u32);
     }
 
     /// Whether every fact of `flags` holds.

@@ -13,7 +13,7 @@ use crate::proxy::spec::ProxyId;
 use crate::rule::{Redirect, RedirectKind, Reply, ReplyBody, Set, path_start};
 use crate::sample::Point;
 use crate::session::{Cx, Session};
-use crate::txn::TxnFlags;
+use crate::txn::{LogLevel, TxnFlags};
 
 /// Sends an answer of a rule.
 pub(in crate::analyser) fn reply(
@@ -135,14 +135,16 @@ pub(super) fn redirect(
     }
     mend(&mut location);
     let status = redirect.status;
-    let mut out = status_line(status);
-    out.extend_from_slice(b"content-length: 0\r\n");
+    let mut out = match status {
+        302 => b"HTTP/1.1 302 Found\r\n".to_vec(),
+        _ => status_line(status),
+    };
+    out.extend_from_slice(b"content-length: 0\r\nlocation: ");
+    out.extend_from_slice(&location);
+    out.extend_from_slice(b"\r\n");
     if matches!(status, 302 | 303 | 307) {
         out.extend_from_slice(b"cache-control: no-cache\r\n");
     }
-    out.extend_from_slice(b"location: ");
-    out.extend_from_slice(&location);
-    out.extend_from_slice(b"\r\n");
     if let Some(cookie) = &redirect.cookie {
         out.extend_from_slice(b"set-cookie: ");
         out.extend_from_slice(cookie);
@@ -194,7 +196,8 @@ pub(super) fn early_hint(
     s.txn.count_head(Body::None);
     s.txn.response.clear();
     s.txn.flags.set(TxnFlags::INTERIM);
-    let _ = crate::analyser::queue_interim(s, cx);
+    // One that does not fit is only a hint.
+    let _ = crate::analyser::queue_answer(s, cx);
 }
 
 /// `monitor-uri`: whether the request was for us, and is answered.
@@ -202,9 +205,7 @@ pub(in crate::analyser) fn monitor(s: &mut Session, cx: &mut Cx<'_>) -> bool {
     let frontend = cx.site.proxy(s.frontend);
     let Some(uri) = &frontend.monitor_uri else { return false };
     let target = s.txn.request.target();
-    let path = &target[path_start(target).min(target.len())..];
-    let path = &path[..path.iter().position(|b| *b == b'?').unwrap_or(path.len())];
-    if target != uri.as_bytes() && path != uri.as_bytes() {
+    if target != uri.as_bytes() {
         return false;
     }
     let failed = frontend
@@ -212,6 +213,8 @@ pub(in crate::analyser) fn monitor(s: &mut Session, cx: &mut Cx<'_>) -> bool {
         .iter()
         .any(|condition| condition.test(&s.scene(Point::HttpReq, s.frontend, cx)).holds());
     s.ends_in(Cause::Local, Phase::Request);
+    // Nobody wants a line for each of these.
+    s.txn.log_level = LogLevel::Silent;
     answer(s, if failed { 503 } else { 200 }, cx);
     true
 }

@@ -137,7 +137,9 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
         }
         Action::Reject => {
             ended_by(s, rule);
-            s.ends_in(Cause::Proxy, phase);
+            // In TCP mode the data of the response have begun.
+            let data = set == Set::ResponseContent;
+            s.ends_in(Cause::Proxy, if data { Phase::Data } else { phase });
             s.times.request = None;
             s.abort(cx);
             Step::Stop

@@ -61,7 +61,14 @@ pub(in crate::build) fn answer(
                     _ => reply::is_known(n),
                 };
                 match number {
-                    Some(n) if fits(n) => status = Some(n),
+                    Some(n) if fits(n) => {
+                        status = Some(n);
+                        // `status` asks for an answer of one's own, which is empty if nothing else
+                        // is said; `deny_status` for the usual page.
+                        if name == "status" && !stated {
+                            body = ReplyBody::Empty;
+                        }
+                    }
                     _ => {
                         let known: Vec<String> = reply::known().map(|n| n.to_string()).collect();
                         let help = match purpose {

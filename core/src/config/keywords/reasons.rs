@@ -12,7 +12,6 @@ pub(super) const fn refuse(reason: &'static str) -> Status {
     Status::Unsafe(reason)
 }
 
-pub(super) const CAPTURE: &str = "captured values are not logged yet";
 pub(super) const CASE: &str = "header names are sent in lower case";
 pub(super) const CHECKS: &str = "there are no health checks yet: servers count as up";
 pub(super) const COMPRESSION: &str = "responses are not compressed yet";
@@ -22,7 +21,7 @@ pub(super) const FILTER: &str = "filters do not exist yet, and traffic would pas
 pub(super) const H2: &str = "there is no HTTP/2 yet";
 pub(super) const HTTPCLIENT: &str = "there is no HTTP client";
 pub(super) const LOG_FORMAT: &str =
-    "custom log formats do not exist yet; the line of 'option httplog' or 'tcplog' is written";
+    "there is no TLS yet to be logged; the line of 'option httplog' is written";
 pub(super) const LUA: &str = "Lua is not built in";
 pub(super) const MASTER: &str = "there is no master process yet";
 pub(super) const NAMESPACE: &str =

@@ -132,6 +132,8 @@ impl Fact {
         let number = |n: u32| Value::Int(n.into());
         Some(match self {
             Fact::BackendId => number(backend.uuid),
+            // What was no request never had a backend.
+            Fact::BackendName if scene.http && scene.req.head.is_none() => return None,
             Fact::BackendName => Value::Str(backend.name.as_bytes()),
             Fact::BackendServerTimeout => milliseconds(backend.timeouts.server),
             Fact::BackendTunnelTimeout => milliseconds(backend.timeouts.tunnel),
