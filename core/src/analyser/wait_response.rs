@@ -3,19 +3,20 @@
 
 use super::wait_request::names_websocket;
 use super::{Verdict, answer, refusal};
-use crate::channel::{Analysers, FOREVER, Facts};
+use crate::channel::{Analysers, Channel, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, HeadError, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version, connection,
-    elements_of, response_body, settle, strip_hop_by_hop, write_response,
+    Body, Head, HeadError, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version,
+    connection, elements_of, fill_response, response_body, settle, strip_hop_by_hop,
+    write_response,
 };
-use crate::pool::Class;
+use crate::pool::{Class, Pools};
 use crate::proxy::shared::errors::{Direction, Why};
 use crate::proxy::spec::{Options, RetryOn};
 use crate::session::{Cx, Session, SessionFlags};
 use crate::side::Step;
 use crate::sometimes;
-use crate::time::Deadline;
+use crate::time::{Deadline, Instant};
 use crate::txn::{Flow, TxnFlags};
 
 /// Reads the response's head once it is complete.
@@ -35,7 +36,12 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
                 return junk(s, Why::Head(HeadError::EmptyLines), skip, cx);
             }
             Scan::Bad { at, why } => return junk(s, Why::Head(why), at, cx),
-            Scan::NeedMore => return incomplete(s, cx),
+            Scan::NeedMore => {
+                return match foreseen(s, &limits, cx) {
+                    Some((at, why)) => junk(s, why, at, cx),
+                    None => incomplete(s, cx),
+                };
+            }
         };
         let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
         if len > limit {
@@ -88,6 +94,14 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             }
         }
     }
+}
+
+/// What is wrong with the lines that are there, of a head that is not whole.
+fn foreseen(s: &mut Session, limits: &HeadLimits, cx: &mut Cx<'_>) -> Option<(usize, Why)> {
+    let txn = &mut s.txn;
+    let (scan, head, input) = (&mut txn.response_scan, &mut txn.response, s.res.input());
+    let body = |head: &Head| response_body(head, txn.request.method());
+    refusal::foreseen(scan, input, head, limits, cx.scratch, body)
 }
 
 /// The head is not whole: is it still to be waited for?
@@ -187,13 +201,7 @@ fn asks_again(s: &mut Session, failure: RetryOn, cx: &Cx<'_>) -> bool {
 /// Whether the request can be sent once more: nothing of its body has left our hands, and the
 /// client was not told anything yet.
 fn can_resend(s: &Session) -> bool {
-    let released = match s.txn.request_flow {
-        Flow::Length(n) => s.txn.is(TxnFlags::BODY_STARTED) && s.req.to_forward < n,
-        Flow::Done => s.txn.is(TxnFlags::BODY_STARTED),
-        _ => false,
-    };
-    let told = s.txn.flags.any(TxnFlags::BODY_RELEASED.with(TxnFlags::INTERIM));
-    planted!(RetryAnswered) || !released && !told
+    planted!(RetryAnswered) || s.request_body_taken() == 0 && !s.txn.is(TxnFlags::INTERIM)
 }
 
 /// Whether sending it twice does no more than sending it once (RFC 9110 section 9.2.2).
@@ -267,16 +275,38 @@ fn interim(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
 /// Puts the head in `cx.scratch` in the place of the first `len` bytes of the response's input.
 #[inline]
 pub(super) fn put_head(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
-    let Some(mut buf) = s.res.buf.take() else { return false };
-    let mut fits = buf.replace(len, cx.scratch);
+    let head = &*cx.scratch;
+    put(&mut s.res, cx.pools, cx.now.mono, len, head.len(), |gap| gap.copy_from_slice(head))
+}
+
+/// Writes the response's head, as it is now, in the place of the first `len` bytes of the input.
+#[inline]
+pub(super) fn put_response(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
+    let head = &s.txn.response;
+    let write = |gap: &mut [u8]| fill_response(head, head.version(), gap);
+    put(&mut s.res, cx.pools, cx.now.mono, len, head.wire_len(), write)
+}
+
+/// Puts `new` bytes that `write` writes in the place of the first `old` of the input.
+#[inline]
+fn put(
+    channel: &mut Channel,
+    pools: &mut Pools,
+    now: Instant,
+    old: usize,
+    new: usize,
+    write: impl Fn(&mut [u8]),
+) -> bool {
+    let Some(mut buf) = channel.buf.take() else { return false };
+    let mut fits = buf.replace_with(old, new, &write);
     if !fits {
-        buf = cx.pools.grow(buf, Class::Forward);
-        fits = buf.replace(len, cx.scratch);
+        buf = pools.grow(buf, Class::Forward);
+        fits = buf.replace_with(old, new, &write);
     }
-    s.res.buf = Some(buf);
+    channel.buf = Some(buf);
     if fits {
-        s.res.added += cx.scratch.len() as i64 - len as i64;
-        s.res.await_writer(cx.now.mono);
+        channel.added += new as i64 - old as i64;
+        channel.await_writer(now);
     }
     fits
 }
