@@ -54,9 +54,9 @@ fn the_first_twin_is_told_of() {
     assert_eq!(
         errors,
         [
-            "Alert 8: proxy 'x' has the same name as frontend 'x' declared at t.cfg:5",
-            "Alert 10: backend 'y' has the same name as backend 'y' declared at t.cfg:7",
-            "Alert 11: backend 'x' has the same name as backend 'x' declared at t.cfg:6",
+            "Alert 9: proxy 'x' has the same name as frontend 'x' declared at t.cfg:5",
+            "Alert 11: backend 'y' has the same name as backend 'y' declared at t.cfg:8",
+            "Alert 12: backend 'x' has the same name as backend 'x' declared at t.cfg:7",
         ]
     );
 }
@@ -76,7 +76,7 @@ fn a_rule_changes_a_file_in_each_way_it_is_read() {
                 acl c path -f /dev/null\nhttp-request add-acl(/dev/null) x\n";
     let site = http(text);
     match &site.proxies[0].rules.http_request[0].action {
-        Action::Patterns { files, .. } => assert_eq!(**files, [0, 1]),
+        Action::Patterns { files, .. } => assert_eq!(**files, [0, 2]),
         other => panic!("{other:?}"),
     }
 }
