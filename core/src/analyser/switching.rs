@@ -64,5 +64,5 @@ fn destination(s: &Session, way: &Switch, cx: &Cx<'_>) -> Option<ProxyId> {
 
 fn backend_named(site: &Site, name: &[u8], mode: Mode) -> Option<ProxyId> {
     let index = site.backends.get(name)?;
-    (site.proxy(*index).mode == mode).then_some(*index)
+    (site.proxy(index).mode == mode).then_some(index)
 }

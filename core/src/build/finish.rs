@@ -1,14 +1,16 @@
 //! The last step: names to indices, ids, what can only be said of the whole, and the site.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::balance::Algorithm;
 use crate::config::{Diagnostic, SectionKind, Severity, Word, similar};
-use crate::proxy::spec::{LogFormat, Mode, Options, Proxy, Role, Site};
+use crate::proxy::spec::{LogFormat, Mode, Options, Proxy, ProxyId, Role, ServerId, Site};
 use crate::rule::{Destination, Rules, Switch};
 use crate::sample::{NameRef, Named, Target};
 
 use super::Builder;
+use super::directory::Directory;
 use super::draft::{Draft, SwitchDraft, SwitchTo};
 use super::{bind, server};
 
@@ -17,14 +19,14 @@ impl Builder<'_> {
     pub(super) fn finish(mut self) -> Result<(Site, Vec<Diagnostic>), Vec<Diagnostic>> {
         self.tell_ineffective();
         let mut drafts = std::mem::take(&mut self.drafts);
-        self.check_names(&drafts);
+        let directory = self.check_names(&drafts);
         self.assign_ids(&mut drafts);
         for draft in &mut drafts {
             self.check(draft);
         }
         self.tell_warnings();
         for index in 0..drafts.len() {
-            let (use_backends, default) = self.backends(&drafts[index], &drafts);
+            let (use_backends, default) = self.backends(&drafts[index], &drafts, &directory);
             let use_servers = self.use_servers(&drafts[index]);
             let proxy = &mut drafts[index].proxy;
             proxy.switching = use_backends;
@@ -34,7 +36,7 @@ impl Builder<'_> {
         for draft in drafts {
             self.place(draft);
         }
-        self.resolve_names();
+        self.resolve_names(&directory);
         self.limits();
         let warned = self.diagnostics.iter().any(|d| d.severity == Severity::Warning);
         if warned && self.site.global.zero_warning && !self.diagnostics.is_fatal() {
@@ -47,13 +49,15 @@ impl Builder<'_> {
         Ok((self.site, self.diagnostics.into_sorted()))
     }
 
-    /// A name may be used once as a frontend and once as a backend.
-    fn check_names(&mut self, drafts: &[Draft]) {
-        for (index, draft) in drafts.iter().enumerate() {
-            let twin = drafts[..index].iter().find(|other| {
-                other.proxy.name == draft.proxy.name && other.proxy.role.any(draft.proxy.role)
-            });
-            let Some(twin) = twin else { continue };
+    /// A name may be used once as a frontend and once as a backend. Gives where they are found: a
+    /// draft's index is its proxy's.
+    fn check_names(&mut self, drafts: &[Draft]) -> Directory {
+        let mut directory = Directory::default();
+        for (index, draft) in (0..).zip(drafts) {
+            let Proxy { name, role, .. } = &draft.proxy;
+            let twin = directory.first(name, *role);
+            directory.add(name, *role, index);
+            let Some(twin) = twin.map(|twin| &drafts[twin as usize]) else { continue };
             let source = &self.sources[twin.span.file as usize].name;
             let message = format!(
                 "{} has the same name as {} declared at {source}:{}",
@@ -64,6 +68,7 @@ impl Builder<'_> {
             let found = self.diagnostics.alert(draft.name_span, message);
             *found = found.clone().see(twin.name_span, "declared first at");
         }
+        directory
     }
 
     /// Ids of proxies (from 2 up), listeners and servers (from 1 up).
@@ -206,15 +211,21 @@ impl Builder<'_> {
     }
 
     /// Where the frontend's traffic goes: `use_backend` lines in order, and `default_backend`.
-    fn backends(&mut self, draft: &Draft, drafts: &[Draft]) -> (Vec<Switch>, Option<u32>) {
+    fn backends(
+        &mut self,
+        draft: &Draft,
+        drafts: &[Draft],
+        directory: &Directory,
+    ) -> (Vec<Switch>, Option<u32>) {
         if !draft.is_frontend() {
             return (Vec::new(), None);
         }
+        let find = |word, keyword| backend(draft, (drafts, directory), word, keyword);
         let mut switches = Vec::new();
         for line in &draft.use_backends {
             let to = match &line.to {
                 SwitchTo::Format(format) => Destination::Format(format.clone()),
-                SwitchTo::Name(word) => match self.backend(draft, drafts, word, "use_backend") {
+                SwitchTo::Name(word) => match find(word, "use_backend") {
                     Ok(_) => {
                         Destination::Name(self.refer(Named::Proxy(word.as_str().into()), line))
                     }
@@ -227,7 +238,7 @@ impl Builder<'_> {
             switches.push(switch(line, to));
         }
         let default = draft.default_backend.as_ref().and_then(|word| {
-            self.backend(draft, drafts, word, "default_backend")
+            find(word, "default_backend")
                 .map_err(|diagnostic| self.diagnostics.push(*diagnostic))
                 .ok()
         });
@@ -267,11 +278,17 @@ impl Builder<'_> {
     }
 
     /// What the names in expressions stand for.
-    fn resolve_names(&mut self) {
+    fn resolve_names(&mut self, directory: &Directory) {
         let refs = std::mem::take(&mut self.names.refs);
+        let mut servers = BTreeMap::new();
+        if refs.iter().any(|(named, _)| matches!(named, Named::Server { .. })) {
+            for (id, server) in (0..).zip(&self.site.servers) {
+                servers.entry((server.backend, server.name.clone())).or_insert(id);
+            }
+        }
         let mut targets = Vec::with_capacity(refs.len());
         for (named, span) in refs {
-            match self.target(&named) {
+            match self.target(&named, directory, &servers) {
                 Ok(target) => targets.push(target),
                 Err((message, near)) => self.suggest(span, message, near.as_deref()),
             }
@@ -283,17 +300,17 @@ impl Builder<'_> {
         self.site.acls = std::mem::take(&mut self.names.acls);
     }
 
-    fn target(&self, named: &Named) -> Result<Target, (String, Option<String>)> {
+    fn target(
+        &self,
+        named: &Named,
+        directory: &Directory,
+        servers: &BTreeMap<(ProxyId, Arc<str>), ServerId>,
+    ) -> Result<Target, (String, Option<String>)> {
         let site = &self.site;
         let proxies = || site.proxies.iter().map(|proxy| &*proxy.name);
-        let proxy = |name: &str| {
-            let called =
-                |role: Role| site.proxies.iter().position(|p| *p.name == *name && p.role.has(role));
-            called(Role::BACKEND).or_else(|| called(Role::FRONTEND))
-        };
         match named {
-            Named::Proxy(name) => match proxy(name) {
-                Some(index) => Ok(Target::Proxy(index as u32)),
+            Named::Proxy(name) => match directory.proxy(name) {
+                Some(index) => Ok(Target::Proxy(index)),
                 None => {
                     let near = similar::nearest(name, proxies()).map(str::to_owned);
                     Err((format!("unable to find the proxy '{name}'"), near))
@@ -301,15 +318,15 @@ impl Builder<'_> {
             },
             Named::Server { backend, server, here } => {
                 let name = backend.as_ref().unwrap_or(here);
-                let Some(index) = proxy(name) else {
+                let Some(index) = directory.proxy(name) else {
                     let near = similar::nearest(name, proxies()).map(str::to_owned);
                     return Err((format!("unable to find the backend '{name}'"), near));
                 };
-                let range = site.proxies[index].servers.clone();
-                let servers = &site.servers[range.start as usize..range.end as usize];
-                match servers.iter().position(|known| *known.name == **server) {
-                    Some(place) => Ok(Target::Server(range.start + place as u32)),
+                match servers.get(&(index, server.as_str().into())) {
+                    Some(id) => Ok(Target::Server(*id)),
                     None => {
+                        let range = site.proxies[index as usize].servers.clone();
+                        let servers = &site.servers[range.start as usize..range.end as usize];
                         let known = servers.iter().map(|known| &*known.name);
                         let near = similar::nearest(server, known).map(str::to_owned);
                         Err((format!("unable to find the server '{server}' in '{name}'"), near))
@@ -328,51 +345,6 @@ impl Builder<'_> {
                 }
             }
         }
-    }
-
-    fn backend(
-        &self,
-        draft: &Draft,
-        drafts: &[Draft],
-        word: &Word,
-        keyword: &str,
-    ) -> Result<u32, Box<Diagnostic>> {
-        let alert = |message| Diagnostic::new(Severity::Alert, Some(word.span), message);
-        let name = word.as_str();
-        let backends = || drafts.iter().filter(|draft| draft.is_backend());
-        let found = drafts.iter().position(|d| d.is_backend() && *d.proxy.name == *name);
-        let Some(index) = found else {
-            let message = format!("{}: unable to find required {keyword}: '{name}'", draft.title());
-            let near = similar::nearest(name, backends().map(|draft| &*draft.proxy.name));
-            let diagnostic = alert(message);
-            return Err(Box::new(match near {
-                Some(near) => diagnostic.suggest(word.span, near),
-                None => diagnostic,
-            }));
-        };
-        let target = &drafts[index];
-        if target.span == draft.span {
-            let message = format!("{}: loop detected for {keyword}: '{name}'", draft.title());
-            return Err(Box::new(alert(message)));
-        }
-        if target.proxy.mode == draft.proxy.mode {
-            return Ok(index as u32);
-        }
-        let mode = |draft: &Draft| if draft.is_http() { "http" } else { "tcp" };
-        let message = format!(
-            "{} {} tries to use incompatible {} {} in '{keyword}'",
-            mode(draft),
-            draft.title(),
-            mode(target),
-            target.title()
-        );
-        let help = if target.is_http() {
-            "switching a tcp frontend to an http backend is not supported yet: set 'mode http' in \
-             the frontend"
-        } else {
-            "set the same 'mode' in both"
-        };
-        Err(Box::new(alert(message).help(help).see(target.name_span, "the backend is declared at")))
     }
 
     /// Puts a proxy, its listeners and its servers in their places in the site.
@@ -404,7 +376,7 @@ impl Builder<'_> {
         }
         site.rewrites |= proxy.rules.http_request.iter().any(|rule| rule.action.rewrites());
         if proxy.role.has(Role::BACKEND) {
-            site.backends.insert(proxy.name.as_bytes().into(), id);
+            site.backends.insert(proxy.name.as_bytes(), id);
         }
         site.proxies.push(proxy);
     }
@@ -482,4 +454,48 @@ impl Builder<'_> {
 fn switch(line: &SwitchDraft, to: Destination) -> Switch {
     let (place, text) = (line.place.clone(), line.text.clone());
     Switch { condition: line.condition.clone(), to, place, text }
+}
+
+/// The backend that a line of `draft` names.
+fn backend(
+    draft: &Draft,
+    (drafts, directory): (&[Draft], &Directory),
+    word: &Word,
+    keyword: &str,
+) -> Result<u32, Box<Diagnostic>> {
+    let alert = |message| Diagnostic::new(Severity::Alert, Some(word.span), message);
+    let name = word.as_str();
+    let backends = || drafts.iter().filter(|draft| draft.is_backend());
+    let Some(index) = directory.backend(name) else {
+        let message = format!("{}: unable to find required {keyword}: '{name}'", draft.title());
+        let near = similar::nearest(name, backends().map(|draft| &*draft.proxy.name));
+        let diagnostic = alert(message);
+        return Err(Box::new(match near {
+            Some(near) => diagnostic.suggest(word.span, near),
+            None => diagnostic,
+        }));
+    };
+    let target = &drafts[index as usize];
+    if target.span == draft.span {
+        let message = format!("{}: loop detected for {keyword}: '{name}'", draft.title());
+        return Err(Box::new(alert(message)));
+    }
+    if target.proxy.mode == draft.proxy.mode {
+        return Ok(index);
+    }
+    let mode = |draft: &Draft| if draft.is_http() { "http" } else { "tcp" };
+    let message = format!(
+        "{} {} tries to use incompatible {} {} in '{keyword}'",
+        mode(draft),
+        draft.title(),
+        mode(target),
+        target.title()
+    );
+    let help = if target.is_http() {
+        "switching a tcp frontend to an http backend is not supported yet: set 'mode http' in \
+         the frontend"
+    } else {
+        "set the same 'mode' in both"
+    };
+    Err(Box::new(alert(message).help(help).see(target.name_span, "the backend is declared at")))
 }

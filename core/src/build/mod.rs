@@ -17,6 +17,7 @@ mod args;
 mod balance;
 mod bind;
 mod capture;
+mod directory;
 mod draft;
 mod error_file;
 mod finish;
@@ -108,6 +109,8 @@ struct Builder<'b> {
     /// `expose-experimental-directives`.
     experimental: bool,
     defaults: Vec<Draft>,
+    /// The last of each name.
+    defaults_named: BTreeMap<Arc<str>, usize>,
     drafts: Vec<Draft>,
     /// Keywords without effect: first place, further lines, reason.
     ineffective: BTreeMap<(Context, &'static str), (Span, usize, &'static str)>,
@@ -147,6 +150,7 @@ impl<'b> Builder<'b> {
             names: Names::new(host),
             experimental: false,
             defaults: Vec::new(),
+            defaults_named: BTreeMap::new(),
             drafts: Vec::new(),
             ineffective: BTreeMap::new(),
             default_path: error_file::DefaultPath::Current,

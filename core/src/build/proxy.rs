@@ -17,7 +17,7 @@ impl Builder<'_> {
     pub(super) fn proxy(&mut self, section: &Section) {
         let base = match &section.from {
             Some(from) => {
-                let known = self.defaults.iter().rposition(|d| *d.proxy.name == *from.as_str());
+                let known = self.defaults_named.get(from.as_str()).copied();
                 if known.is_none() {
                     let message = format!(
                         "defaults section '{}' not found for {} '{}'",
@@ -44,12 +44,13 @@ impl Builder<'_> {
                 at,
             ),
         };
-        self.enter_proxy(&draft);
+        self.enter_proxy(&mut draft);
         for statement in &section.statements {
             self.proxy_statement(&mut draft, statement);
         }
         self.leave_proxy(&mut draft);
         if section.kind == SectionKind::Defaults {
+            self.defaults_named.insert(draft.proxy.name.clone(), self.defaults.len());
             self.defaults.push(draft);
         } else {
             self.drafts.push(draft);

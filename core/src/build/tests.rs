@@ -12,6 +12,7 @@ use crate::rule::{Action, Destination, Rule, Set, Switch};
 use crate::time::Duration;
 
 mod errors;
+mod many;
 mod stock;
 
 fn host() -> MapHost {

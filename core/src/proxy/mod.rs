@@ -1,5 +1,6 @@
 //! Frontends, backends and servers: what the configuration says of them, and what they count.
 
+pub mod roster;
 pub mod shared;
 pub mod spec;
 pub mod userlist;

@@ -5,7 +5,6 @@
 //! listeners are named by their index.
 
 use core::net::{IpAddr, SocketAddr};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::acl::{Acl, Condition};
@@ -13,6 +12,7 @@ use crate::balance::Policy;
 use crate::bit_set;
 use crate::logfmt::format::Format;
 use crate::poller::Address;
+use crate::proxy::roster::Roster;
 use crate::proxy::userlist::Userlist;
 use crate::rule::{Reply, Rules, Switch, Value};
 use crate::sample::{Expr, PatternFile, Refs};
@@ -45,7 +45,7 @@ pub struct Site {
     /// ACLs, by index: the lines of each.
     pub acls: Vec<Vec<Acl>>,
     /// Backends by name: what `use_backend` with a format looks in.
-    pub backends: BTreeMap<Box<[u8]>, ProxyId>,
+    pub backends: Roster,
     /// What expressions want to know that costs a system call.
     pub wants: Wants,
     /// Some rule changes methods or targets: what was asked for is kept for the log.

@@ -228,8 +228,8 @@ pub enum Action {
     Patterns {
         /// What is done with the file.
         change: PatternChange,
-        /// Which file, by index.
-        file: u32,
+        /// Which file, by index: one for each way in which it is read.
+        files: Box<[u32]>,
         /// The key.
         key: Box<Format>,
         /// The value of `set-map`.

@@ -93,10 +93,12 @@ pub struct Names<'p> {
     pub captures: [u32; 2],
     /// What costs a system call, and some expression wants to know.
     pub wants: Wants,
-    /// Variables by name.
-    pub vars: Vec<String>,
+    /// Variables by name: their numbers, in the order in which they were met.
+    pub vars: BTreeMap<String, u32>,
     /// What else was named, and where first.
     pub refs: Vec<(Named, Span)>,
+    /// The index in `refs` of each.
+    pub known: BTreeMap<Named, u32>,
     /// Pattern files, and lists of patterns that rules may change.
     pub patterns: Vec<PatternFile>,
     /// Where a pattern file is: by path and how it is read.
@@ -122,8 +124,9 @@ impl<'p> Names<'p> {
             role: Role::FRONTEND.with(Role::BACKEND),
             captures: [0; 2],
             wants: Wants::default(),
-            vars: Vec::new(),
+            vars: BTreeMap::new(),
             refs: Vec::new(),
+            known: BTreeMap::new(),
             patterns: Vec::new(),
             files: BTreeMap::new(),
             acls: Vec::new(),
@@ -149,12 +152,12 @@ impl<'p> Names<'p> {
                  scope"
             ));
         }
-        let known = self.vars.iter().position(|known| known == name);
-        let name = known.unwrap_or_else(|| {
-            self.vars.push(name.into());
-            self.vars.len() - 1
-        });
-        Ok(VarId { scope, name: name as u32 })
+        if let Some(name) = self.vars.get(name) {
+            return Ok(VarId { scope, name: *name });
+        }
+        let number = self.vars.len() as u32;
+        self.vars.insert(name.into(), number);
+        Ok(VarId { scope, name: number })
     }
 
     /// The same, as an argument's mistake.
@@ -168,12 +171,13 @@ impl<'p> Names<'p> {
 
     /// Something that is named here; that it exists is checked at the end.
     pub fn refer(&mut self, named: Named) -> NameRef {
-        let known = self.refs.iter().position(|(known, _)| *known == named);
-        let index = known.unwrap_or_else(|| {
-            self.refs.push((named, self.span));
-            self.refs.len() - 1
-        });
-        NameRef(index as u32)
+        if let Some(index) = self.known.get(&named) {
+            return NameRef(*index);
+        }
+        let index = self.refs.len() as u32;
+        self.known.insert(named.clone(), index);
+        self.refs.push((named, self.span));
+        NameRef(index)
     }
 
     /// The server that `[backend/]server` names.

@@ -125,9 +125,10 @@ impl Stage {
         let host = self.host.clone();
         let mut names = Names::new(&host);
         // Numbers of names are given anew for each expression: all of a test are in one list.
-        names.vars = ["a", "b", "c"].map(String::from).to_vec();
+        names.vars = (0..).zip(["a", "b", "c"]).map(|(n, name)| (name.into(), n)).collect();
         names.patterns = std::mem::take(&mut self.site.patterns);
         names.refs = std::mem::take(&mut self.refs);
+        names.known = (0..).zip(&names.refs).map(|(n, (named, _))| (named.clone(), n)).collect();
         names.proxy = "p".into();
         let outcome = Expr::parse(text, 0, self.point, &mut names);
         self.site.patterns = names.patterns;

@@ -15,6 +15,7 @@ mod http_request;
 mod http_response;
 mod listeners;
 mod logs;
+mod patterns;
 mod pipelining;
 mod policy;
 mod preface;

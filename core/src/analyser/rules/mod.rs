@@ -257,10 +257,12 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             }
             Step::Next
         }
-        Action::Patterns { change, file, key, value } => {
+        Action::Patterns { change, files, key, value } => {
             let key = text_of(s, key, at, cx);
             let value = value.as_ref().map(|value| text_of(s, value, at, cx));
-            cx.desk.change(cx.site, *change, *file, &key, value.as_deref());
+            for file in files {
+                cx.desk.change(cx.site, *change, *file, &key, value.as_deref());
+            }
             Step::Next
         }
         Action::SetPriorityClass(expr) | Action::SetPriorityOffset(expr) => {

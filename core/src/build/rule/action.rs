@@ -15,7 +15,7 @@ use super::super::Builder;
 use super::super::draft::Draft;
 use super::super::phrase::Phrase;
 use super::reply::{self, Pages, Purpose, field_name};
-use super::{pattern_file, point};
+use super::{pattern_files, point};
 
 /// The statuses that rules may give an answer (`set-status`).
 const STATUSES: core::ops::RangeInclusive<u32> = 100..=999;
@@ -375,7 +375,8 @@ fn capture(p: &mut Phrase<'_, '_, '_>, draft: &mut Draft, set: Set) -> Option<Ac
 
 fn patterns(p: &mut Phrase<'_, '_, '_>, name: &str, inside: &[&str]) -> Option<Action> {
     let path = inside.first().copied().unwrap_or_default();
-    let Some(file) = pattern_file(p.names, path) else {
+    let files = pattern_files(p.names, path);
+    if files.is_empty() {
         let message = format!("'{}' : no ACL or map above uses the file '{path}'", p.args.name());
         let place = p.args.before();
         p.args.alert(place, message, "name the file as the 'acl -f' or 'map()' does that uses it");
@@ -388,7 +389,7 @@ fn patterns(p: &mut Phrase<'_, '_, '_>, name: &str, inside: &[&str]) -> Option<A
         "set-map" => (PatternChange::SetMap, Some(Box::new(p.format("a value", Style::Plain)?))),
         _ => (PatternChange::DelMap, None),
     };
-    Some(Action::Patterns { change, file, key, value })
+    Some(Action::Patterns { change, files, key, value })
 }
 
 /// `time <time> [ at-least <bytes> ]`.

@@ -176,13 +176,13 @@ impl<'b> Builder<'b> {
     }
 
     /// Gets ready for a proxy section: its ACLs are its own, and what its defaults declared.
-    pub(super) fn enter_proxy(&mut self, draft: &Draft) {
+    pub(super) fn enter_proxy(&mut self, draft: &mut Draft) {
         self.names.proxy = draft.proxy.name.to_string();
         self.names.role = match draft.proxy.role {
             Role::NONE => Role::FRONTEND.with(Role::BACKEND),
             role => role,
         };
-        self.names.acl_names = draft.acl_names.clone();
+        self.names.acl_names = std::mem::take(&mut draft.acl_names);
         self.names.captures = draft.proxy.captures.each_ref().map(|list| list.len() as u32);
     }
 
@@ -204,7 +204,8 @@ pub(super) fn point(set: Set) -> Point {
     }
 }
 
-/// The index of the pattern file that `add-acl(file)` and kin name, which must be in use.
-pub(super) fn pattern_file(names: &Names<'_>, path: &str) -> Option<u32> {
-    names.patterns.iter().position(|file| &*file.name == path).map(|index| index as u32)
+/// Where the pattern file is that `add-acl(file)` and kin name: once for each way in which it is
+/// read. None if nothing above uses it.
+pub(super) fn pattern_files(names: &Names<'_>, path: &str) -> Box<[u32]> {
+    (0..).zip(&names.patterns).filter(|(_, file)| &*file.name == path).map(|(n, _)| n).collect()
 }
