@@ -11,7 +11,7 @@ pub use client::{Client, ClientFlags};
 pub use idle::{ConnId, IdleList, NO_CONN, ServerConn, ServerConns};
 
 /// What stands between the socket and the bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Transport {
     /// Nothing: the channel's own buffer is lent to the socket. TLS and the PROXY protocol become
     /// further variants, which lend buffers of their own and deliver by copy.
@@ -20,7 +20,7 @@ pub enum Transport {
 }
 
 /// How sessions share a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Mux {
     /// One session for the whole connection (TCP mode).
     Pass,

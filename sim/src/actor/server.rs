@@ -177,7 +177,7 @@ impl Server {
                 return Some(how);
             }
             let heard = match talk.open {
-                true => receive(&mut self.port, talk.sock, &mut talk.inbox, 64 << 10),
+                true => receive(&mut self.port, talk.sock, &mut talk.inbox, 32 << 10),
                 false => Heard::Bytes(0),
             };
             match heard {
@@ -220,12 +220,8 @@ impl Server {
         if meant != Some(len) {
             return Err(format!("stream {id} of {len} bytes was never sent"));
         }
-        for got in talk.inbox.drain(16..) {
-            if talk.checked >= len || got != ledger::byte(id, Way::Request, talk.checked) {
-                return Err(format!("stream {id}: byte {} of {len} is {got:#x}", talk.checked));
-            }
-            talk.checked += 1;
-        }
+        super::check_stream(id, Way::Request, &mut talk.checked, len, &talk.inbox[16..])?;
+        talk.inbox.truncate(16);
         if talk.checked < len {
             return Ok(());
         }
@@ -233,7 +229,7 @@ impl Server {
         let size = ledger::lot(1, id, 2) % (self.knobs.body + 1);
         let manner = self.manner(id);
         let shown = if manner.closes_early || manner.resets { size / 2 } else { size };
-        talk.out.push(ledger::stream(id, Way::Response, 0, shown as usize));
+        talk.out.push_body(id, Way::Response, 0, shown);
         talk.ends = Some(if manner.resets { Close::Reset } else { Close::Graceful });
         talk.ended = true;
         Ok(())
@@ -401,18 +397,18 @@ impl Server {
         match framing {
             0 if !bodyless && !manner.closes_early => {
                 head.push_str("Connection: close\r\n\r\n");
-                talk.out.push(head.into_bytes());
-                talk.out.push(ledger::stream(id, Way::Response, 0, shown as usize));
+                talk.out.push(head);
+                talk.out.push_body(id, Way::Response, 0, shown);
                 talk.ends = Some(Close::Graceful);
             }
             1 if !bodyless => {
                 head.push_str("Transfer-Encoding: chunked\r\n\r\n");
-                talk.out.push(head.into_bytes());
+                talk.out.push(head);
                 let mut at = 0;
                 while at < shown {
                     let n = (shown - at).min(1 + ledger::lot(8, id, at) % 5_000);
-                    talk.out.push(format!("{n:X}\r\n").into_bytes());
-                    talk.out.push(ledger::stream(id, Way::Response, at, n as usize));
+                    talk.out.push(format!("{n:X}\r\n"));
+                    talk.out.push_body(id, Way::Response, at, n);
                     talk.out.push(*b"\r\n");
                     at += n;
                 }
@@ -422,9 +418,9 @@ impl Server {
             }
             _ => {
                 head.push_str(&format!("Content-Length: {size}\r\n\r\n"));
-                talk.out.push(head.into_bytes());
+                talk.out.push(head);
                 if !bodyless {
-                    talk.out.push(ledger::stream(id, Way::Response, 0, shown as usize));
+                    talk.out.push_body(id, Way::Response, 0, shown);
                 }
             }
         }
@@ -433,7 +429,7 @@ impl Server {
             // Whoever gets this asked for something else.
             let more = format!("HTTP/1.1 200 OK\r\nX-Id: {id}\r\nContent-Length: 0\r\n\r\n");
             if before == 0 && self.arrives_at_once(talk.out.left() + more.len()) {
-                talk.out.push(more.into_bytes());
+                talk.out.push(more);
             }
         }
         if manner.resets {

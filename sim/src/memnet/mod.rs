@@ -9,9 +9,9 @@
 //! ```text
 //!   host ── Port ── Poller          one Port per engine, or per actor
 //!            │
-//!   End ──► out │▒▒▒ in flight ▒▒▒│ unsent │          room: the send buffer
-//!                     │ arrives after latency, bandwidth, partitions; in order
-//!   End ◄── inbox │ unread │                          room: the receive window
+//!   End ──► │ unsent │▒▒▒ in flight ▒▒▒│              room: the send buffer
+//!                           │ arrives after latency, bandwidth, partitions; in order
+//!   End ◄──── inbox: │ unread │                       room: the receive window
 //! ```
 //!
 //! Events are as edge-like as Linux's: a socket is announced when something new has come, when room
@@ -33,6 +33,8 @@ use tidegate_core::fault::Fault;
 use tidegate_core::poller::{Address, Ready, Sock};
 use tidegate_core::rng::{Rng, Seed};
 use tidegate_core::time::{Duration, Instant};
+
+use crate::stopwatch::{Part, Stopwatch};
 
 use end::{End, EndId, Phase};
 use queue::{Event, Queue};
@@ -133,7 +135,7 @@ impl Counts {
 
 /// The network. A clone is another handle of the same one.
 #[derive(Clone, Debug)]
-pub struct Net(Rc<RefCell<State>>);
+pub struct Net(Rc<RefCell<State>>, Stopwatch);
 
 #[derive(Debug)]
 struct State {
@@ -144,6 +146,8 @@ struct State {
     hosts: Vec<Host>,
     ports: Vec<PortState>,
     ends: Slab<End>,
+    /// Inboxes of connections that are over.
+    spare: Vec<VecDeque<u8>>,
     generation: u32,
     listeners: Slab<Listener>,
     /// Links that are cut, by sender and receiver.
@@ -200,20 +204,29 @@ struct Listener {
 impl Net {
     /// An empty network at the start of time.
     pub fn new(seed: Seed, limits: Limits) -> Net {
-        Net(Rc::new(RefCell::new(State {
-            limits,
-            rng: Rng::new(seed.split("net")),
-            now: Instant::START,
-            queue: Queue::default(),
-            hosts: Vec::new(),
-            ports: Vec::new(),
-            ends: Slab::new(),
-            generation: 0,
-            listeners: Slab::new(),
-            cut: BTreeMap::new(),
-            counts: Counts::default(),
-            progress: 0,
-        })))
+        Net(
+            Rc::new(RefCell::new(State {
+                limits,
+                rng: Rng::new(seed.split("net")),
+                now: Instant::START,
+                queue: Queue::default(),
+                hosts: Vec::new(),
+                ports: Vec::new(),
+                ends: Slab::new(),
+                spare: Vec::new(),
+                generation: 0,
+                listeners: Slab::new(),
+                cut: BTreeMap::new(),
+                counts: Counts::default(),
+                progress: 0,
+            })),
+            Stopwatch::default(),
+        )
+    }
+
+    /// The same network, with its time taken in all that is made of this handle.
+    pub fn timed(self, watch: Stopwatch) -> Net {
+        Net(self.0, watch)
     }
 
     /// Adds a host.
@@ -262,6 +275,7 @@ impl Net {
 
     /// Lets time pass to `to`, with all that happens until then. Never goes back.
     pub fn advance_to(&self, to: Instant) {
+        let _mine = self.1.within(Part::Network);
         let mut state = self.0.borrow_mut();
         while let Some((at, event)) = state.queue.pop(to) {
             state.now = state.now.max(at);
@@ -361,8 +375,8 @@ impl Net {
     pub fn urge(&self, host: HostId) {
         let mut state = self.0.borrow_mut();
         for (_, end) in &mut state.ends {
-            if end.host == host && end.inbox.len() > 1 {
-                end.mark = Some(end.inbox.len() / 2);
+            if end.host == host && end.arrived > 1 {
+                end.mark = Some(end.arrived / 2);
             }
         }
     }
