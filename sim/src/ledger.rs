@@ -22,12 +22,14 @@ pub enum Way {
 /// What a client means by a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meant {
-    /// `GET`, `HEAD` or `POST`; TCP streams have none.
+    /// `GET`, `HEAD`, `POST` or `CONNECT`; TCP streams have none.
     pub method: &'static str,
     /// Bytes of its body.
     pub body: u64,
     /// The body comes in chunks.
     pub chunked: bool,
+    /// It asks for a tunnel, through which so many bytes go.
+    pub tunnel: Option<u64>,
     /// Asked once everything is calm again: it must be answered.
     pub finale: bool,
     /// The client itself means to give it up, or sends it so that it may fail.

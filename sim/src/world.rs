@@ -257,10 +257,10 @@ impl World {
             .map(|n| {
                 // To a unix socket one connects on the host itself.
                 let host = match k.unix {
-                    0 => net.host(&format!("c{n}"), site::client_address(n)),
-                    _ => proxy,
+                    1 => proxy,
+                    _ => net.host(&format!("c{n}"), site::client_address(n)),
                 };
-                hosts.extend((k.unix == 0).then_some(host));
+                hosts.extend((k.unix != 1).then_some(host));
                 let port = net.port(host, 1_000 + n as u32);
                 let rng = Rng::new(seed.split("client").split(&n.to_string()));
                 Client::new(port, rng, Rc::clone(ledger), site::entrance(k), k)

@@ -28,6 +28,10 @@ struct Talk {
     open: bool,
     /// It said that its answer is the last.
     last: bool,
+    /// It is reset when something comes.
+    slams: bool,
+    /// What passes from here on is the stream of this request.
+    tunnel: Option<u64>,
 }
 
 /// The request that is being read.
@@ -38,6 +42,8 @@ struct Request {
     at: u64,
     method: &'static str,
     answered: bool,
+    /// It asks for a tunnel.
+    tunnel: bool,
 }
 
 /// A server.
@@ -137,6 +143,8 @@ impl Server {
                 self.port.close(sock, Close::Reset);
                 continue;
             }
+            let lot = ledger::lot(self.seed ^ self.number, self.accepted, 8) % 1000;
+            let slams = !self.calm && lot < self.knobs.slams_later;
             self.talks.insert(Talk {
                 sock,
                 inbox: Vec::new(),
@@ -148,6 +156,8 @@ impl Server {
                 checked: 0,
                 open: true,
                 last: false,
+                slams,
+                tunnel: None,
             });
         }
         for key in 0..self.talks.capacity() {
@@ -171,6 +181,12 @@ impl Server {
                 Ok(sent) => sent,
                 Err(()) => return Some(Close::Graceful),
             };
+            if sent > 0 && !self.calm && self.knobs.answers_urge > 0 {
+                let lot = ledger::lot(self.seed ^ self.number, talk.out.left() as u64, 21);
+                if lot % 1000 < self.knobs.answers_urge {
+                    self.port.urge(talk.sock);
+                }
+            }
             if talk.out.left() == 0
                 && let Some(how) = talk.ends
             {
@@ -184,6 +200,9 @@ impl Server {
                 Heard::Dead => return Some(Close::Graceful),
                 Heard::Eof => talk.open = false,
                 Heard::Bytes(_) => {}
+            }
+            if talk.slams && !talk.inbox.is_empty() && !self.calm {
+                return Some(Close::Reset);
             }
             let before = (talk.inbox.len(), talk.out.left(), talk.checked);
             let understood = match self.knobs.tcp {
@@ -239,6 +258,9 @@ impl Server {
         loop {
             if talk.ends.is_some() || talk.asleep > now {
                 return Ok(());
+            }
+            if let Some(id) = talk.tunnel {
+                return self.read_tunnel(talk, id);
             }
             let Some(request) = &mut talk.request else {
                 let Some((head, len)) = Head::read(&talk.inbox)? else {
@@ -296,6 +318,21 @@ impl Server {
         }
     }
 
+    /// The stream of a tunnel: its end is answered by another.
+    fn read_tunnel(&mut self, talk: &mut Talk, id: u64) -> Result<(), String> {
+        let meant = self.ledger.borrow_mut().entry(id).and_then(|entry| entry.meant.tunnel);
+        let len = meant.ok_or(format!("request {id} is in a tunnel"))?;
+        super::check_stream(id, Way::Request, &mut talk.checked, len, &talk.inbox)?;
+        talk.inbox.clear();
+        if talk.checked == len {
+            self.count(id);
+            let size = ledger::lot(1, id, 2) % (self.knobs.body + 1);
+            talk.out.push_body(id, Way::Response, 0, size);
+            talk.ends = Some(Close::Graceful);
+        }
+        Ok(())
+    }
+
     fn count(&mut self, id: u64) {
         let mut ledger = self.ledger.borrow_mut();
         let number = self.number;
@@ -315,18 +352,27 @@ impl Server {
             return Err(format!("request {id} came again, and part of its body had been sent"));
         }
         let meant = entry.meant;
-        let lines = ["1.1", "1.0"].map(|v| format!("{} /r/{id} HTTP/{v}", meant.method));
-        if !lines.contains(&head.line) || head.only("host")? != Some("sim") {
+        let (mut target, mut host) = (format!("/r/{id}"), "sim".to_owned());
+        if meant.method == "CONNECT" {
+            host = format!("r{id}.sim:80");
+            target.clone_from(&host);
+        }
+        let lines = ["1.1", "1.0"].map(|v| format!("{} {target} HTTP/{v}", meant.method));
+        if !lines.contains(&head.line) || head.only("host")? != Some(&host) {
             return Err(format!("request {id} was another one: {head:?}"));
         }
         let added = ["x-forwarded-for", "connection", "content-length", "transfer-encoding"];
-        let known = |name: &str| name == "host" || name == "x-id" || added.contains(&name);
+        let known = |name: &str| {
+            let upgrade = name == "upgrade" && meant.tunnel.is_some();
+            name == "host" || name == "x-id" || added.contains(&name) || upgrade
+        };
         if let Some((name, _)) = head.fields.iter().find(|(name, _)| !known(name)) {
             return Err(format!("request {id} has a field {name} that nobody sent"));
         }
         let framing = head.framing()?.unwrap_or(Framing::Length(0));
         let body = Body::new(framing);
-        Ok(Request { id, body, at: 0, method: meant.method, answered: false })
+        let tunnel = meant.method == "CONNECT" || head.only("upgrade")? == Some("sim");
+        Ok(Request { id, body, at: 0, method: meant.method, answered: false, tunnel })
     }
 
     fn manner(&self, id: u64) -> Manner {
@@ -382,6 +428,20 @@ impl Server {
         }
         if manner.interim {
             talk.out.push(*b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+        }
+        if request.tunnel && (request.method == "CONNECT" || ledger::lot(9, id, 2) % 3 > 0) {
+            talk.out.push(match request.method {
+                "CONNECT" => format!("HTTP/1.1 200 OK\r\nX-Id: {id}\r\n\r\n"),
+                _ => format!(
+                    "HTTP/1.1 101 Switching Protocols\r\nX-Id: {id}\r\nConnection: Upgrade\r\n\
+                     Upgrade: sim\r\n\r\n"
+                ),
+            });
+            talk.tunnel = Some(id);
+            if manner.resets || manner.closes_early {
+                talk.ends = Some(if manner.resets { Close::Reset } else { Close::Graceful });
+            }
+            return;
         }
         let before = talk.out.left();
         let size = ledger::lot(1, id, 2) % (self.knobs.body + 1);

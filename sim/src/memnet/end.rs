@@ -83,7 +83,7 @@ pub(super) struct End {
     /// Bytes of the inbox that have arrived.
     pub(super) arrived: usize,
     pub(super) eof: bool,
-    /// A receive stops here once, whatever follows.
+    /// A receive stops once before so many bytes are read of what there is, whatever follows.
     pub(super) mark: Option<usize>,
     /// A send found no room, or too little.
     pub(super) starved: bool,

@@ -144,6 +144,8 @@ struct State {
     now: Instant,
     queue: Queue,
     hosts: Vec<Host>,
+    /// The first host of each address.
+    addresses: BTreeMap<IpAddr, HostId>,
     ports: Vec<PortState>,
     ends: Slab<End>,
     /// Inboxes of connections that are over.
@@ -166,6 +168,8 @@ struct Host {
     /// Nothing that it sends or is sent arrives.
     silent: bool,
     datagrams: Vec<Vec<u8>>,
+    /// Its engines and actors, by their places in `ports`.
+    programs: Vec<usize>,
 }
 
 /// One engine's or actor's view: its handles and what was announced to it.
@@ -211,6 +215,7 @@ impl Net {
                 now: Instant::START,
                 queue: Queue::default(),
                 hosts: Vec::new(),
+                addresses: BTreeMap::new(),
                 ports: Vec::new(),
                 ends: Slab::new(),
                 spare: Vec::new(),
@@ -240,8 +245,11 @@ impl Net {
             next_port: 32_768,
             silent: false,
             datagrams: Vec::new(),
+            programs: Vec::new(),
         });
-        state.hosts.len() as HostId - 1
+        let host = state.hosts.len() as HostId - 1;
+        state.addresses.entry(address).or_insert(host);
+        host
     }
 
     /// A way into the network for one engine of a host, or one actor. The engines of a process have
@@ -260,7 +268,9 @@ impl Net {
             bound: BTreeMap::new(),
             sinks: BTreeMap::new(),
         });
-        Port::new(self.clone(), state.ports.len() - 1)
+        let at = state.ports.len() - 1;
+        state.hosts[host as usize].programs.push(at);
+        Port::new(self.clone(), at)
     }
 
     /// The time.
@@ -370,8 +380,8 @@ impl Net {
         core::mem::take(&mut self.0.borrow_mut().hosts[host as usize].datagrams)
     }
 
-    /// Makes what a connection's receiver has unread end at an urgent mark once: the next receive
-    /// stops there, although more is there (P12).
+    /// Puts an urgent mark into the middle of what each connection of the host has unread: a receive
+    /// stops there once, although more is there (P12).
     pub fn urge(&self, host: HostId) {
         let mut state = self.0.borrow_mut();
         for (_, end) in &mut state.ends {
@@ -433,7 +443,7 @@ impl State {
     }
 
     fn host_at(&self, address: IpAddr) -> Option<HostId> {
-        self.hosts.iter().position(|host| host.address == address).map(|at| at as HostId)
+        self.addresses.get(&address).copied()
     }
 
     /// The listeners of an address, one per shard.

@@ -13,7 +13,7 @@ use tidegate_core::poller::{
 use crate::stopwatch::Part;
 
 use super::end::{End, EndId, Phase};
-use super::{HostId, Listener, Net, PortState, State, What};
+use super::{HostId, Listener, Net, State, What};
 
 /// The network as one engine or actor of a host sees it.
 #[derive(Debug)]
@@ -48,6 +48,16 @@ impl Port {
     /// Says to which host the messages for log target `sink` go.
     pub fn bind_sink(&self, sink: u32, host: HostId) {
         self.state().ports[self.at].sinks.insert(sink, host);
+    }
+
+    /// Puts an urgent mark behind what was sent so far: the peer's receive stops there once, even if
+    /// more has come (P12).
+    pub fn urge(&mut self, sock: Sock) {
+        let mut state = self.state();
+        let peer = state.end(state.end_of(self.at, sock)).and_then(|end| end.peer);
+        if let Some(peer) = peer.and_then(|peer| state.end_mut(peer)) {
+            peer.mark = Some(peer.inbox.len()).filter(|len| *len > 0);
+        }
     }
 
     /// Whether there is a reason to turn: events, or a notification.
@@ -128,8 +138,8 @@ impl State {
         if end.arrived == 0 {
             return if end.eof { Io::Eof } else { Io::Blocked };
         }
-        let most = end.mark.take().unwrap_or(usize::MAX).max(1);
-        let n = into.len().min(end.arrived).min(most);
+        let n = into.len().min(end.arrived).min(end.mark.unwrap_or(usize::MAX));
+        end.mark = end.mark.and_then(|mark| (mark > n).then(|| mark - n));
         let (first, second) = end.inbox.as_slices();
         let split = n.min(first.len());
         into[..split].copy_from_slice(&first[..split]);
@@ -430,10 +440,11 @@ impl Poller for Port {
 
     fn notify(&mut self, engine: u32) {
         let mut state = self.state();
+        let state = &mut *state;
         let host = state.ports[self.at].host;
-        let is = |port: &&mut PortState| port.host == host && port.engine == engine;
-        if let Some(port) = state.ports.iter_mut().find(is) {
-            port.notified = true;
+        let programs = &state.hosts[host as usize].programs;
+        if let Some(at) = programs.iter().find(|at| state.ports[**at].engine == engine) {
+            state.ports[*at].notified = true;
         }
     }
 
