@@ -37,7 +37,7 @@ struct Town {
 impl Town {
     fn new() -> Town {
         let text = format!(
-            "defaults\nmode http\ntimeout connect 1h\ntimeout client 2d\ntimeout server 1h\n\
+            "global\nmaxconn 20000\ndefaults\nmode http\ntimeout connect 1h\ntimeout client 2d\ntimeout server 1h\n\
              timeout http-keep-alive 2d\nlisten l\nbind {PROXY}\nserver s {SERVER}\n"
         );
         let source = Source::new("town.cfg", text.as_str());
