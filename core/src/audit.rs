@@ -186,8 +186,12 @@ fn check_client(view: &View<'_>, id: u32, client: &Client) {
     }
     let frontend = view.site.proxy(client.frontend);
     let timeouts = &frontend.timeouts;
-    let bounded = timeouts.client.is_some() || client.flags.has(ClientFlags::LINGERING);
-    if bounded && frontend.mode == Mode::Http {
+    let lingers = client.flags.has(ClientFlags::LINGERING);
+    let bounded = timeouts.client.is_some() || lingers;
+    // In TCP mode a client without a session lingers, or its PROXY header is awaited.
+    let expects = client.flags.has(ClientFlags::EXPECTS_PROXY);
+    assert!(frontend.mode == Mode::Http || lingers || expects, "client {id} has no session");
+    if bounded {
         let deadline = view.tasks.deadline(client.task);
         let due = view.tasks.runnable() > 0 || deadline.is_set();
         assert!(due, "client {id} idles without a deadline");

@@ -77,6 +77,10 @@ marks! {
     EarlyAnswer,
     /// A head came in more than one piece.
     PartialHead,
+    /// A client's PROXY header came in more than one piece.
+    ProxyHeaderCut,
+    /// A server took only a part of a PROXY header at once.
+    ProxyHeaderHalfSent,
     /// The buffer had to move its bytes to make room for a head.
     HeadMoved,
     /// A direction switched to splicing.

@@ -12,10 +12,10 @@
 //! | 0 | `time rng bits fault check digest planted` | time, chance, bit sets, typed ends, assertions |
 //! | 1 | `poller balance` | the boundary's trait · algorithms: servers and a key in, a choice out |
 //! | 2 | `http config` | messages · lexer, statements, diagnostics: no meaning yet |
-//! | 3 | `proxy` | the compiled site, and what the engines share |
+//! | 3 | `sample+acl+rule+logfmt+proxy` | values, conditions, actions, lines · the site |
 //! | 4 | `buf pool fds timers tasks` | buffers · owners, ready bits, cached list · scheduler |
 //! | 5 | `conn channel side` | connections · one direction of data · the server side's states |
-//! | 6 | `txn reply logfmt` | both heads of a transaction · our own answers · log lines |
+//! | 6 | `txn reply` | both heads of a transaction · our own answers |
 //! | 7 | `session+analyser agent` | one exchange, what looks at it · what has no client |
 //! | 8 | `build` | statements to a site |
 //! | 9 | `audit engine` | invariants over the whole · the only files that call `Poller` |
@@ -58,6 +58,7 @@
 #[macro_use]
 pub mod planted;
 
+pub mod acl;
 pub mod agent;
 pub mod analyser;
 pub mod audit;
@@ -80,6 +81,8 @@ pub mod pool;
 pub mod proxy;
 pub mod reply;
 pub mod rng;
+pub mod rule;
+pub mod sample;
 pub mod script;
 pub mod session;
 pub mod side;

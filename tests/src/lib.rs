@@ -8,3 +8,4 @@ pub mod daemon;
 pub mod differential;
 pub mod exchanges;
 pub mod policy;
+pub mod sites;

@@ -12,7 +12,7 @@ use tidegate_core::poller::Address;
 use tidegate_core::proxy::shared::{
     Cancel, LimitId, Message, Queued, Shared, Slot, Ticket, Waiter, Wake,
 };
-use tidegate_core::proxy::spec::{Proxy, Role, Server, ServerId, Site};
+use tidegate_core::proxy::spec::{Proxy, Role, SendProxy, Server, ServerId, Site};
 
 const ENGINES: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,6 +80,7 @@ fn shared(maxconns: &[u32]) -> Shared {
         max_reuse: None,
         source: None,
         user_timeout: None,
+        send_proxy: SendProxy::NONE,
     });
     let proxy =
         Proxy { role: Role::BACKEND, servers: 0..maxconns.len() as u32, ..Proxy::default() };

@@ -164,7 +164,7 @@ fn path(target: &[u8]) -> &[u8] {
 
 /// Spreads every bit over the whole word: Bob Jenkins' full avalanche of four bytes, and a
 /// multiplication by a prime (3 * 2^30 + 1) so that short inputs reach the high bits as well.
-pub(super) fn avalanche(hash: u32) -> u32 {
+pub fn avalanche(hash: u32) -> u32 {
     let mut a = hash;
     a = a.wrapping_add(0x7ed5_5d16).wrapping_add(a << 12);
     a = (a ^ 0xc761_c23c) ^ (a >> 19);

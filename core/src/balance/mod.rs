@@ -31,7 +31,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use hash::{Function, HashType, Method, UriOptions, domain};
+pub use hash::{Function, HashType, Method, UriOptions, avalanche, domain};
 
 use first::First;
 use least::LeastConn;

@@ -30,6 +30,7 @@ struct Settings {
     id: Option<u32>,
     maxconn: u32,
     backlog: u32,
+    accept_proxy: bool,
 }
 
 impl Builder<'_> {
@@ -67,6 +68,7 @@ impl Builder<'_> {
                 id: 0,
                 maxconn: settings.maxconn,
                 backlog: settings.backlog,
+                accept_proxy: settings.accept_proxy,
                 options,
                 place: place.clone(),
             };
@@ -129,6 +131,7 @@ impl Builder<'_> {
                 "id" => settings.id = args.number(1..=COUNT_MAX),
                 "maxconn" => settings.maxconn = args.number(0..=COUNT_MAX).unwrap_or_default(),
                 "backlog" => settings.backlog = args.number(0..=COUNT_MAX).unwrap_or_default(),
+                "accept-proxy" => settings.accept_proxy = true,
                 "defer-accept" => options.defer_accept = true,
                 "v4v6" => options.v4v6 = true,
                 "v6only" => options.v6only = true,

@@ -25,6 +25,8 @@ pub(super) struct Draft {
     pub(super) servers: Vec<ServerDraft>,
     /// The first rule of each rule set that always applies; rules behind it never run.
     pub(super) verdicts: [Option<Verdict>; 3],
+    /// A `tcp-request connection accept` always applies: rules of that set behind it never run.
+    pub(super) accepts_connections: bool,
     /// What is ignored, with a warning, unless the mode is HTTP.
     pub(super) http_only: Vec<(&'static str, Span)>,
     /// The last `option httplog` or `tcplog`.
@@ -36,6 +38,8 @@ pub(super) struct Draft {
 pub(super) enum Verdict {
     /// The rules behind it are not looked at.
     Allow,
+    /// The connection begins with a PROXY header.
+    ExpectProxy,
     /// The rule itself.
     Apply(crate::proxy::spec::Rule),
 }
@@ -69,6 +73,7 @@ impl Draft {
             default_server: ServerSettings::default(),
             servers: Vec::new(),
             verdicts: [None; 3],
+            accepts_connections: false,
             http_only: Vec::new(),
             log_option: None,
         }

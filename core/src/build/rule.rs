@@ -58,6 +58,12 @@ impl Builder<'_> {
                 };
                 Verdict::Apply(if tarpit { Rule::Tarpit { status } } else { Rule::Deny { status } })
             }
+            ("tcp-request connection", "expect-proxy") => {
+                if args.choice(&[("layer4", ())]).is_none() {
+                    return;
+                }
+                Verdict::ExpectProxy
+            }
             // Without TLS there is no handshake to wait for.
             (_, "wait-for-handshake") => return,
             _ => {
@@ -79,6 +85,11 @@ impl Builder<'_> {
                 return;
             }
         }
+        if verdict == Verdict::ExpectProxy {
+            // It decides nothing, so that what follows counts too.
+            draft.proxy.expect_proxy |= !draft.accepts_connections;
+            return;
+        }
         let set = match ruleset {
             "tcp-request connection" | "tcp-request session" => 0,
             "tcp-request content" => 1,
@@ -90,6 +101,7 @@ impl Builder<'_> {
         // An `accept` of a connection ends `tcp-request connection` only; `session` goes on.
         let slot = &mut draft.verdicts[set];
         let connection_accept = ruleset == "tcp-request connection" && verdict == Verdict::Allow;
+        draft.accepts_connections |= connection_accept;
         if slot.is_none() && !connection_accept {
             *slot = Some(verdict);
         }

@@ -6,7 +6,7 @@ use crate::config::keywords::{self, Context};
 use crate::config::units::Unit;
 use crate::config::{Span, Statement, Word};
 use crate::poller::Address;
-use crate::proxy::spec::Server;
+use crate::proxy::spec::{SendProxy, Server};
 use crate::time::Duration;
 
 use super::Builder;
@@ -36,6 +36,7 @@ pub(super) struct ServerSettings {
     max_reuse: Option<u32>,
     source: Option<SocketAddr>,
     user_timeout: Option<Duration>,
+    send_proxy: SendProxy,
     init_addr: Vec<InitAddr>,
     /// Not inherited.
     id: Option<u32>,
@@ -66,6 +67,7 @@ impl Default for ServerSettings {
             max_reuse: None,
             source: None,
             user_timeout: None,
+            send_proxy: SendProxy::NONE,
             init_addr: vec![InitAddr::Last, InitAddr::Libc],
             id: None,
         }
@@ -296,6 +298,18 @@ impl Builder<'_> {
                         args.alert(statement.place(first), message, "only h1 is, for now");
                     }
                 }
+                "proxy-v2-options" => match proxy_options(&mut args) {
+                    Some(options) => settings.send_proxy.set(options),
+                    None => sound = false,
+                },
+                name if sent_header(name.trim_start_matches("no-")).is_some() => {
+                    let asked = sent_header(name.trim_start_matches("no-")).unwrap_or_default();
+                    if name.starts_with("no-") {
+                        settings.send_proxy.clear(asked);
+                    } else {
+                        settings.send_proxy.set(asked);
+                    }
+                }
                 // What they would switch off is off.
                 name if name.starts_with("no-") => {}
                 name => debug_assert!(false, "'{name}' is said to work and is not compiled"),
@@ -334,6 +348,7 @@ fn server(
         max_reuse: settings.max_reuse,
         source: settings.source,
         user_timeout: settings.user_timeout,
+        send_proxy: settings.send_proxy,
     };
     ServerDraft { server, id: settings.id, span }
 }
@@ -341,6 +356,40 @@ fn server(
 /// A number, or -1 for no limit.
 fn limit(args: &mut Args<'_, '_>) -> Option<u32> {
     if args.takes("-1") { None } else { args.number(0..=i32::MAX as u32) }
+}
+
+/// What `send-proxy` and its variants set, and with `no-` in front clear.
+fn sent_header(keyword: &str) -> Option<SendProxy> {
+    Some(match keyword {
+        "send-proxy" => SendProxy::V1,
+        "send-proxy-v2" => SendProxy::V2,
+        "send-proxy-v2-ssl" => SendProxy::V2.with(SendProxy::SSL),
+        "send-proxy-v2-ssl-cn" => SendProxy::V2.with(SendProxy::SSL).with(SendProxy::CERT_CN),
+        _ => return None,
+    })
+}
+
+fn proxy_options(args: &mut Args<'_, '_>) -> Option<SendProxy> {
+    let word = args.need("options, such as 'crc32c,authority'")?;
+    let mut options = SendProxy::NONE;
+    for option in word.as_str().split(',') {
+        options.set(match option {
+            "ssl" => SendProxy::SSL,
+            "cert-cn" => SendProxy::SSL.with(SendProxy::CERT_CN),
+            "ssl-cipher" | "cert-sig" | "cert-key" => SendProxy::SSL.with(SendProxy::SSL_MORE),
+            "authority" => SendProxy::AUTHORITY,
+            "crc32c" => SendProxy::CRC32C,
+            "unique-id" => SendProxy::UNIQUE_ID,
+            other => {
+                let message = format!("'proxy-v2-options' : unknown option '{other}'");
+                let help = "known are: ssl, cert-cn, ssl-cipher, cert-sig, cert-key, authority, \
+                            crc32c, unique-id";
+                args.alert(word.span, message, help);
+                return None;
+            }
+        });
+    }
+    Some(options)
 }
 
 fn init_addr(args: &mut Args<'_, '_>) -> Option<Vec<InitAddr>> {

@@ -5,7 +5,9 @@ use core::net::SocketAddr;
 use super::*;
 use crate::config::MapHost;
 use crate::poller::Address;
-use crate::proxy::spec::{LogFormat, Mode, Options, RetryOn, Reuse, Rule, Sink, WireFormat};
+use crate::proxy::spec::{
+    LogFormat, Mode, Options, RetryOn, Reuse, Rule, SendProxy, Sink, WireFormat,
+};
 use crate::time::Duration;
 
 mod errors;
@@ -219,6 +221,44 @@ fn servers() {
         ]
     );
     assert_eq!(server("t3").weight, 2);
+}
+
+#[test]
+fn proxy_headers() {
+    let site = http(
+        "listen l\nbind :80,:81 accept-proxy\nbind :82\n\
+         default-server send-proxy proxy-v2-options crc32c,authority\n\
+         server a 192.0.2.1:80\nserver b 192.0.2.1:80 no-send-proxy send-proxy-v2-ssl-cn\n\
+         listen m\nbind :83\ntcp-request connection expect-proxy layer4\n\
+         tcp-request connection accept\n\
+         listen n\nbind :84\ntcp-request connection expect-proxy layer4 if FALSE\n\
+         tcp-request connection accept if TRUE\ntcp-request connection expect-proxy layer4\n",
+    );
+    let accepts: Vec<bool> = site.listeners.iter().map(|l| l.accept_proxy).collect();
+    assert_eq!(accepts, [true, true, false, false, false]);
+    let expects: Vec<bool> = site.proxies.iter().map(|proxy| proxy.expect_proxy).collect();
+    assert_eq!(expects, [false, true, false]);
+    let base = SendProxy::CRC32C.with(SendProxy::AUTHORITY);
+    let named = SendProxy::V2.with(SendProxy::SSL).with(SendProxy::CERT_CN);
+    assert_eq!(site.servers[0].send_proxy, base.with(SendProxy::V1));
+    assert_eq!(site.servers[1].send_proxy, base.with(named));
+    // What HAProxy sends for each of these was measured.
+    let (v1, v2, none) = (SendProxy::V1, SendProxy::V2, SendProxy::NONE);
+    for (words, expected) in [
+        ("send-proxy no-send-proxy", none),
+        ("send-proxy no-send-proxy-v2", v1),
+        ("send-proxy-v2 no-send-proxy", v2),
+        ("send-proxy-v2 no-send-proxy-v2-ssl", none),
+        ("send-proxy-v2-ssl no-send-proxy-v2-ssl", none),
+        ("send-proxy-v2-ssl no-send-proxy-v2", SendProxy::SSL),
+        ("send-proxy-v2-ssl-cn no-send-proxy-v2-ssl-cn", none),
+        ("send-proxy-v2-ssl-cn no-send-proxy-v2-ssl", SendProxy::CERT_CN),
+        ("proxy-v2-options unique-id no-send-proxy", SendProxy::UNIQUE_ID),
+        ("proxy-v2-options cert-key", SendProxy::SSL.with(SendProxy::SSL_MORE)),
+    ] {
+        let site = http(&format!("listen l\nbind :80\nserver s 192.0.2.1:80 {words}\n"));
+        assert_eq!(site.servers[0].send_proxy, expected, "{words}");
+    }
 }
 
 #[test]

@@ -34,12 +34,23 @@ pub struct ServerConn {
     pub owner: Option<u32>,
     /// What stands between the socket and the bytes.
     pub transport: Transport,
+    /// The PROXY header that it begins with, if any: whoever uses it later must have the same.
+    pub preface: Box<[u8]>,
+    /// How much of that was sent.
+    pub preface_sent: u32,
     /// Idle: in which list, and since when.
     idle: Option<Kind>,
     prev: ConnId,
     next: ConnId,
     /// When it became idle.
     pub idle_since: Instant,
+}
+
+impl ServerConn {
+    /// What of its PROXY header was not sent yet.
+    pub fn preface_left(&self) -> &[u8] {
+        &self.preface[self.preface_sent as usize..]
+    }
 }
 
 /// Which idle list.
@@ -49,7 +60,7 @@ pub enum Kind {
     Fresh,
     /// Was reused at least once.
     Proven,
-    /// Belongs to one client (`http-reuse never`); in no list.
+    /// Belongs to one client (`http-reuse never`, `send-proxy`); in no list.
     Private,
 }
 
@@ -105,6 +116,8 @@ impl ServerConns {
             requests: 0,
             owner: None,
             transport: Transport::Raw,
+            preface: Box::default(),
+            preface_sent: 0,
             idle: None,
             prev: NO_CONN,
             next: NO_CONN,

@@ -6,15 +6,17 @@
 
 pub mod client;
 pub mod idle;
+pub mod proxy_header;
 
-pub use client::{Client, ClientFlags};
+pub use client::{Client, ClientFlags, Relayed};
 pub use idle::{ConnId, IdleList, NO_CONN, ServerConn, ServerConns};
 
 /// What stands between the socket and the bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Transport {
-    /// Nothing: the channel's own buffer is lent to the socket. TLS and the PROXY protocol become
-    /// further variants, which lend buffers of their own and deliver by copy.
+    /// Nothing: the channel's own buffer is lent to the socket. (A PROXY header is read and taken
+    /// off before the first session begins, and stands between nothing afterwards.) TLS becomes a
+    /// further variant, which lends buffers of its own and delivers by copy.
     #[default]
     Raw,
 }

@@ -180,23 +180,29 @@ impl Engine {
         if self.watching {
             self.notes.push(Note::Accepted { client: place, listener });
         }
-        if frontend.mode == Mode::Tcp {
-            self.log_connect(net, place);
+        if site.listener(listener).accept_proxy || frontend.expect_proxy {
+            self.await_header(place);
+            return;
         }
         match frontend.mode {
             Mode::Tcp => {
+                self.log_connect(net, place);
                 let session = self.start_session(place, None);
                 self.tasks.wake(self.sessions[session as usize].task, Woken::INIT);
             }
             Mode::Http => {
-                let timeouts = &frontend.timeouts;
-                let deadline =
-                    Deadline::after(self.now.mono, timeouts.http_request.or(timeouts.client));
-                self.set_client_deadline(place, deadline);
+                self.await_request(place);
                 // Speculative: the request is often here already.
                 self.tasks.wake(task, Woken::IO);
             }
         }
+    }
+
+    /// A client whose first request may take its time.
+    pub(super) fn await_request(&mut self, client: u32) {
+        let timeouts = &self.site.proxy(self.clients[client as usize].frontend).timeouts;
+        let wait = timeouts.http_request.or(timeouts.client);
+        self.set_client_deadline(client, Deadline::after(self.now.mono, wait));
     }
 
     /// Out of descriptors, memory or ports: idle server connections and lingering clients go. If

@@ -6,6 +6,7 @@ use crate::channel::Facts;
 use crate::conn::Client;
 use crate::conn::NO_CONN;
 use crate::conn::client::{ClientFlags, NO_SESSION};
+use crate::conn::proxy_header::HeaderFault;
 use crate::poller::{Close, Io, Poller, Ready};
 use crate::pool::Class;
 use crate::proxy::spec::Options;
@@ -20,6 +21,10 @@ impl Engine {
         let client = &self.clients[id as usize];
         if client.flags.has(ClientFlags::LINGERING) {
             self.discard(net, id);
+            return;
+        }
+        if client.flags.has(ClientFlags::EXPECTS_PROXY) {
+            self.receive_header(net, id);
             return;
         }
         let sock = client.sock;
@@ -145,12 +150,13 @@ impl Engine {
             return;
         }
         if woken.has(Woken::IO) && self.is_readable(client.sock) {
-            let (sock, requests) = (client.sock, client.requests);
+            let expects = |c: &Client| c.flags.has(ClientFlags::EXPECTS_PROXY);
+            let before = (client.sock, client.requests, expects(client));
             self.client_readable(net, id);
             let same = self
                 .clients
                 .get(id as usize)
-                .is_some_and(|c| c.sock == sock && c.requests == requests && c.is_idle());
+                .is_some_and(|c| (c.sock, c.requests, expects(c)) == before && c.is_idle());
             if !same {
                 return;
             }
@@ -161,6 +167,10 @@ impl Engine {
         let client = &self.clients[id as usize];
         if client.flags.has(ClientFlags::LINGERING) {
             self.release_client(net, id, Close::Graceful);
+            return;
+        }
+        if client.flags.has(ClientFlags::EXPECTS_PROXY) {
+            self.no_header(net, id, HeaderFault::TimedOut);
             return;
         }
         let silent = client.requests > 0 || self.ignores_probes(id);

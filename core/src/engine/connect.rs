@@ -2,12 +2,12 @@
 
 use super::{Engine, Farm, Note};
 use crate::balance::{Algorithm, Balancer, Pick, Servers};
-use crate::conn::{ClientFlags, NO_CONN};
+use crate::conn::{ClientFlags, NO_CONN, ServerConn};
 use crate::fault::{Cause, Fault, Phase};
 use crate::fds::Owner;
 use crate::poller::{Address, Close, ConnectSpec, Peer, Poller, Ready, SockOpt, Which};
 use crate::proxy::shared::{Door, Gauge, Queued, Slot, Waiter};
-use crate::proxy::spec::{Mode, Options, Proxy, ServerId, Site};
+use crate::proxy::spec::{Mode, Options, Proxy, Reuse, ServerId, Site};
 use crate::session::{Cx, NO_SERVER, SessionFlags};
 use crate::side::{State, Step};
 use crate::sometimes;
@@ -180,9 +180,13 @@ impl Engine {
         }
         let wanted = backend.options.has(Options::PREFER_LAST_SERVER)
             || client.flags.has(ClientFlags::PREFER_LAST);
-        // A connection that others may use as well is no reason to stay, as in HAProxy.
-        let held = client.private != NO_CONN
-            && self.conns.conn(client.private).server == client.last_server;
+        // A connection that others may use as well is no reason to stay, as in HAProxy, where those
+        // with the same PROXY header may.
+        let held = client.private != NO_CONN && {
+            let conn = self.conns.conn(client.private);
+            let own = conn.preface.is_empty() || backend.reuse == Reuse::Never;
+            conn.server == client.last_server && own
+        };
         let same = backend.servers.contains(&client.last_server);
         (wanted && held && same && self.is_usable(client.last_server)).then_some(client.last_server)
     }
@@ -259,6 +263,7 @@ impl Engine {
             self.shared.gauge_add(self.id, Gauge::Served(server), 1);
             self.balancer_moved(id);
         }
+        self.write_preface(net, id);
         if let Some(conn) = self.idle_for(id) {
             let s = &mut self.sessions[id as usize];
             s.back.conn = conn;
@@ -276,6 +281,7 @@ impl Engine {
             Ok(sock) => {
                 self.counters.connects += 1;
                 let conn = self.conns.insert(sock, server, id);
+                self.conns.conn_mut(conn).preface = self.preface.as_slice().into();
                 self.fds.insert(sock, Owner::Server(id), Ready::NONE);
                 let s = &mut self.sessions[id as usize];
                 s.back.conn = conn;
@@ -299,7 +305,8 @@ impl Engine {
         let server = s.back.server;
         let client = &mut self.clients[s.client as usize];
         let private = client.private;
-        if private != NO_CONN && self.conns.conn(private).server == server {
+        let suits = |conn: &ServerConn| conn.server == server && *conn.preface == *self.preface;
+        if private != NO_CONN && suits(self.conns.conn(private)) {
             client.private = NO_CONN;
             self.conns.claim(private, id);
             return Some(private);
@@ -317,8 +324,7 @@ impl Engine {
         let moved;
         let to = match (server.port_offset, address) {
             (Some(offset), Address::Inet(at)) => {
-                let client = self.clients[s.client as usize].sock;
-                let port = match net.address(client, Which::Local) {
+                let port = match net.address(self.clients[s.client as usize].sock, Which::Local) {
                     Some(Peer::Inet(local)) => i32::from(local.port()) + offset,
                     _ => offset,
                 };

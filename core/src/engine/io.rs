@@ -108,9 +108,16 @@ impl Engine {
         let now = self.now.mono;
         let s = &mut *self.sessions[id as usize];
         let mut again = false;
-        if s.back.state == State::Established && s.back.conn != NO_CONN {
+        let established = s.back.state == State::Established && s.back.conn != NO_CONN;
+        let before = s.req.sent;
+        let mut begun = established;
+        if established && !self.conns.conn(s.back.conn).preface_left().is_empty() {
+            begun = self.send_preface(net, id);
+            again = begun;
+        }
+        let s = &mut *self.sessions[id as usize];
+        if begun {
             let sock = self.conns.conn(s.back.conn).sock;
-            let before = s.req.sent;
             again |= send_channel(net, &mut self.fds, &mut self.pools, sock, &mut s.req, now);
             if s.req.sent > before {
                 s.flags.set(SessionFlags::SENT);
@@ -319,7 +326,7 @@ fn send_channel<P: Poller>(
 }
 
 /// Drops what can't be sent any more.
-fn discard_output(channel: &mut Channel, pools: &mut Pools) {
+pub(super) fn discard_output(channel: &mut Channel, pools: &mut Pools) {
     if let Some(buf) = &mut channel.buf {
         let n = buf.output_len();
         buf.sent(n);

@@ -4,7 +4,7 @@ use std::io::IoSlice;
 
 use super::Engine;
 use crate::agent::log::Want;
-use crate::logfmt::line::{Connect, Counts, Record};
+use crate::logfmt::line::{Broken, Connect, Counts, Record};
 use crate::logfmt::wire::Level;
 use crate::poller::{Close, Poller, Ready, Which};
 use crate::proxy::shared::{Gauge, LimitId};
@@ -116,7 +116,7 @@ impl Engine {
         }
         let site = self.site.clone();
         let frontend = site.proxy(client.frontend);
-        let destination = net.address(client.sock, Which::Local);
+        let destination = client.destination.or_else(|| net.address(client.sock, Which::Local));
         let connect = Connect {
             client: client.peer,
             destination,
@@ -127,6 +127,31 @@ impl Engine {
         let tag = frontend.log_tag.as_deref().unwrap_or(&site.global.log_tag);
         self.logs.emit(&frontend.logs, tag, Level::Info, self.now.wall, |lines, out| {
             lines.connect(&connect, out);
+        });
+    }
+
+    /// The line of a connection that ended before its first session, where sessions have lines too.
+    pub(super) fn log_broken(&mut self, client: u32, message: &str) {
+        let client = &self.clients[client as usize];
+        let site = self.site.clone();
+        let frontend = site.proxy(client.frontend);
+        if frontend.log_format == LogFormat::Connect || frontend.logs.is_empty() {
+            return;
+        }
+        let listener = site.listener(client.listener);
+        let broken = Broken {
+            client: client.peer,
+            accepted: client.accepted_wall,
+            frontend: &frontend.name,
+            listener: listener.name.as_deref(),
+            listener_id: listener.id,
+            message,
+        };
+        let separate = frontend.options.has(Options::LOG_SEPARATE_ERRORS);
+        let level = if separate { Level::Error } else { Level::Info };
+        let tag = frontend.log_tag.as_deref().unwrap_or(&site.global.log_tag);
+        self.logs.emit(&frontend.logs, tag, level, self.now.wall, |lines, out| {
+            lines.broken(&broken, out);
         });
     }
 

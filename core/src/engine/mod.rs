@@ -9,6 +9,7 @@
 //!
 //! - `accept`: listeners, limits, new clients · `client`: a client between sessions, its lingering
 //!   end
+//! - `preface`: PROXY headers, awaited from clients and sent to servers
 //! - `run`: one session's step and what it wants · `io`: bytes between sockets and channels ·
 //!   `splice`
 //! - `connect`: server choice, queues, idle connections · `mail`: what other engines say
@@ -22,6 +23,7 @@ mod log;
 mod mail;
 mod observe;
 mod parked;
+mod preface;
 mod run;
 mod signal;
 mod splice;
@@ -167,6 +169,8 @@ pub struct Engine {
     pipes_open: u32,
     logs: Logs,
     scratch: Vec<u8>,
+    /// The PROXY header of the connection that is being sought; empty if it has none.
+    preface: Vec<u8>,
     rng: Rng,
     serial: u64,
     /// What was counted.
@@ -212,6 +216,7 @@ impl Engine {
             pipes_open: 0,
             logs: Logs::new(&site, pid, dates),
             scratch: Vec::new(),
+            preface: Vec::new(),
             rng: Rng::new(seed.split("engine").split(&id.to_string())),
             serial: 0,
             counters: Counters::default(),

@@ -60,17 +60,18 @@ impl Engine {
         } else {
             let server = self.conns.conn(s.back.conn).sock;
             let established = s.back.state == State::Established;
+            let begun = self.conns.conn(s.back.conn).preface_left().is_empty();
             if s.back.state == State::Connecting && !self.fds.ready(server).is_empty() {
                 Some("could look at its connection")
             } else if wants_response(s) && readable(server) && has_room(&s.res) {
                 Some("could receive from its server")
             } else if established
                 && !s.req.is(Facts::SHUTW)
-                && s.req.has_output()
+                && (s.req.has_output() || !begun)
                 && writable(server)
             {
                 Some("could send to its server")
-            } else if established && s.req.owes_shut_write() {
+            } else if established && begun && s.req.owes_shut_write() {
                 Some("owes its server an end")
             } else {
                 None

@@ -337,6 +337,7 @@ impl Engine {
         let authenticated = s.flags.has(SessionFlags::PRIVATE);
         let private = self.site.proxy(s.backend).reuse == Reuse::Never
             || authenticated
+            || !self.conns.conn(conn).preface.is_empty()
             || self.conns.conn(conn).owner.is_some();
         let stays = s.keeps_client();
         if !keeps || self.stopping || (private && !stays) || !self.may_park(conn, server) {

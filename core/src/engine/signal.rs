@@ -77,7 +77,10 @@ impl Engine {
         let idle: Vec<u32> = self
             .clients
             .iter()
-            .filter(|(_, c)| c.is_idle() && !c.flags.has(ClientFlags::LINGERING))
+            .filter(|(_, c)| {
+                let busy = ClientFlags::LINGERING.with(ClientFlags::EXPECTS_PROXY);
+                c.is_idle() && !c.flags.any(busy)
+            })
             .map(|(id, _)| id as u32)
             .collect();
         for id in idle {

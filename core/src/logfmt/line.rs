@@ -118,6 +118,23 @@ pub struct Connect<'a> {
     pub mode: Mode,
 }
 
+/// What is said of a connection that ended before its first session.
+#[derive(Clone, Copy, Debug)]
+pub struct Broken<'a> {
+    /// The client.
+    pub client: Peer,
+    /// When it was accepted.
+    pub accepted: Wall,
+    /// The frontend's name.
+    pub frontend: &'a str,
+    /// The name of the listener, if it has one: else its `id` stands for it.
+    pub listener: Option<&'a str>,
+    /// The `id` of the listener.
+    pub listener_id: u32,
+    /// Why it ended.
+    pub message: &'a str,
+}
+
 /// Writes lines: the dates, and how long a line may be.
 #[derive(Debug)]
 pub struct Lines {
@@ -233,6 +250,24 @@ impl Lines {
             Mode::Tcp => b"/TCP)",
             Mode::Http => b"/HTTP)",
         });
+        out.truncate(stop);
+    }
+
+    /// Appends `CLIENT [DATE] FRONTEND/LISTENER: MESSAGE`.
+    pub fn broken(&mut self, broken: &Broken<'_>, out: &mut Vec<u8>) {
+        let stop = out.len() + self.line_max.saturating_sub(1);
+        push_client(broken.client, broken.listener_id, out);
+        out.push(b' ');
+        self.dates.push_log(broken.accepted, out);
+        out.push(b' ');
+        out.extend_from_slice(broken.frontend.as_bytes());
+        out.push(b'/');
+        match broken.listener {
+            Some(name) => out.extend_from_slice(name.as_bytes()),
+            None => push_number(broken.listener_id.into(), out),
+        }
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(broken.message.as_bytes());
         out.truncate(stop);
     }
 }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use crate::balance::Policy;
 use crate::bit_set;
 use crate::poller::Address;
+use crate::sample::vars::Stored;
+use crate::sample::{PatternFile, Refs};
 use crate::time::Duration;
 
 /// The index of a proxy in [`Site::proxies`].
@@ -34,6 +36,12 @@ pub struct Site {
     pub listeners: Vec<Listener>,
     /// Every log target in use, each once.
     pub sinks: Vec<Sink>,
+    /// Pattern files, and lists of patterns that rules may change, each once.
+    pub patterns: Vec<PatternFile>,
+    /// What the names in expressions stand for.
+    pub refs: Refs,
+    /// `set-var` of the global section: names' numbers and values.
+    pub proc_vars: Vec<(u32, Stored)>,
 }
 
 /// The `global` section, as far as it concerns the process.
@@ -113,6 +121,8 @@ pub struct Tunables {
     pub reads_max: u32,
     /// `tune.http.maxhdr`: header fields in a head. 101.
     pub maxhdr: u32,
+    /// `tune.vars.*-max-size`: bytes of the variables of one scope; 0 is no limit. 0.
+    pub vars_max: u32,
     /// `tune.http.logurilen`: characters of the request line that are logged. 1,023.
     pub logurilen: u32,
     /// Bytes read and thrown away after we closed first, before giving up.
@@ -153,6 +163,7 @@ impl Default for Tunables {
             runqueue_depth: 200,
             reads_max: 4,
             maxhdr: 101,
+            vars_max: 0,
             logurilen: 1_023,
             linger_bytes_max: 16 * 1024 * 1024,
             linger_time_max: Duration::from_secs(10),
@@ -345,6 +356,8 @@ pub struct Proxy {
     /// `errorfile` and kin: what is sent instead of our own page, as (status, whole answer). An
     /// empty answer sends nothing.
     pub error_files: Vec<(u16, Arc<[u8]>)>,
+    /// `tcp-request connection expect-proxy layer4`: every connection begins with a PROXY header.
+    pub expect_proxy: bool,
     /// `tcp-request`/`http-request` rules that need no expression.
     pub request_rules: Vec<Rule>,
     /// `use_backend` lines, then `default_backend`: the first that applies is taken.
@@ -503,6 +516,8 @@ pub struct Listener {
     pub maxconn: u32,
     /// `backlog`; 0 takes the frontend's.
     pub backlog: u32,
+    /// `accept-proxy`: every connection begins with a PROXY header.
+    pub accept_proxy: bool,
     /// What is set before binding.
     pub options: BindOptions,
     /// `file:line` of the bind, for messages.
@@ -573,6 +588,31 @@ pub struct Server {
     pub source: Option<SocketAddr>,
     /// `tcp-ut`.
     pub user_timeout: Option<Duration>,
+    /// `send-proxy` and kin: whether and how a connection begins with a PROXY header.
+    pub send_proxy: SendProxy,
+}
+
+bit_set! {
+    /// `send-proxy`, `send-proxy-v2…` and `proxy-v2-options`. As in HAProxy a header is sent if any
+    /// of them is set, and in version 2 only if `V2` is.
+    pub struct SendProxy: u8 {
+        /// `send-proxy`.
+        V1 = 1,
+        /// `send-proxy-v2`.
+        V2 = 2,
+        /// `ssl`: whether the client came by TLS.
+        SSL = 4,
+        /// `cert-cn`: the name in its certificate.
+        CERT_CN = 8,
+        /// `ssl-cipher`, `cert-sig`, `cert-key`.
+        SSL_MORE = 16,
+        /// `crc32c`.
+        CRC32C = 32,
+        /// `unique-id`.
+        UNIQUE_ID = 64,
+        /// `authority`.
+        AUTHORITY = 128,
+    }
 }
 
 impl Site {

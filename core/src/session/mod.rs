@@ -236,6 +236,7 @@ impl Session {
         match self.mode {
             Mode::Tcp => {
                 self.req.analysers = Analysers::TCP_INSPECT.with(Analysers::SWITCHING);
+                self.times.began = client.accepted;
                 self.req.facts.set(Facts::AUTO_CLOSE);
                 self.res.facts.set(Facts::AUTO_CLOSE);
                 self.req.read_expiry = Deadline::after(now.mono, self.req.read_timeout);
@@ -246,7 +247,7 @@ impl Session {
                     .with(Analysers::SWITCHING)
                     .with(Analysers::PROCESS_BACKEND);
                 let timeouts = &frontend.timeouts;
-                let start = if client.requests <= 1 { client.accepted } else { now.mono };
+                let start = if client.requests <= 1 { client.idle_since } else { now.mono };
                 self.request_expiry =
                     Deadline::after(start, timeouts.http_request.or(timeouts.client));
             }

@@ -17,6 +17,7 @@ mod listeners;
 mod logs;
 mod pipelining;
 mod policy;
+mod preface;
 mod queue;
 mod random;
 mod resets;

@@ -35,6 +35,7 @@ pub fn listener(address: Address) -> Listener {
         id: 1,
         maxconn: 0,
         backlog: 0,
+        accept_proxy: false,
         // One socket, whatever the number of engines.
         options: BindOptions { shared: true, ..BindOptions::default() },
         place: "test:1".into(),

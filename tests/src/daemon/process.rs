@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use super::PATIENCE;
 use super::wire::At;
 use crate::bench::procfs::{self, Cpu};
-use crate::exchanges::places::Places;
+use crate::exchanges::places::{NO_FILES, Places};
 use crate::exchanges::proxy::{Kind, find, listening};
 
 /// What to start.
@@ -97,7 +97,8 @@ impl Launch {
             Ok(path) => path,
             Err(why) => panic!("{why}"),
         });
-        let (places, config) = Places::of(&self.config, &[]).expect("places for the configuration");
+        let (places, config) =
+            Places::of(&self.config, NO_FILES).expect("places for the configuration");
         let file = places.dir().join("tidegate.cfg");
         let stderr = places.dir().join("stderr");
         fs::write(&file, config).expect("a configuration file");

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use crate::exchanges::places::Places;
+use crate::exchanges::places::{NO_FILES, Places};
 use crate::exchanges::proxy::{Kind, Proxy};
 
 /// What the configurations add to the plain one.
@@ -58,7 +58,7 @@ impl Site {
                 ));
             }
         }
-        let (places, config) = Places::of(&text, &[]).map_err(|error| error.to_string())?;
+        let (places, config) = Places::of(&text, NO_FILES).map_err(|error| error.to_string())?;
         let proxy = Proxy::start(program, places.dir(), &config, places.binds())?;
         Ok(Self { kind, places, _proxy: proxy })
     }

@@ -84,6 +84,22 @@ impl LogLine {
         values.join(" ")
     }
 
+    /// The same, with each timer that ran as `T`.
+    pub fn shape(&self) -> String {
+        let value = |(name, value): &(&'static str, String)| {
+            if !name.starts_with('T') {
+                return value.clone();
+            }
+            let timers = value.split('/').map(|timer| match timer.strip_prefix('+') {
+                Some(_) => "+T",
+                None if timer.starts_with('-') => timer,
+                None => "T",
+            });
+            timers.collect::<Vec<_>>().join("/")
+        };
+        self.fields.iter().map(value).collect::<Vec<_>>().join(" ")
+    }
+
     /// Takes the shorter of each timer; `other` has the same fields.
     pub fn soonest(&mut self, other: &Self) {
         for ((name, ours), (_, theirs)) in self.fields.iter_mut().zip(&other.fields) {

@@ -24,6 +24,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::scenario::Config;
 use super::sink::Sink;
 
+/// For a configuration that reads no files.
+pub const NO_FILES: &[(&str, &str)] = &[];
+
+/// What places begin with.
+const PLACES: [&str; 8] =
+    ["bind.", "bind6.", "origin.", "refused.", "blackhole.", "log}", "log.unix}", "dir}"];
+
 /// The places of one run of one scenario. Dropping it gives everything back.
 #[derive(Debug)]
 pub struct Places {
@@ -44,7 +51,10 @@ impl Places {
     }
 
     /// The same for a text and the files beside it.
-    pub fn of(text: &str, files: &[(&str, &str)]) -> io::Result<(Self, String)> {
+    pub fn of<N: AsRef<Path>, F: AsRef<[u8]>>(
+        text: &str,
+        files: &[(N, F)],
+    ) -> io::Result<(Self, String)> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("exchanges-{}-{number}", std::process::id()));
@@ -65,10 +75,16 @@ impl Places {
         let mut filled = String::new();
         let mut left = text;
         while let Some((before, after)) = left.split_once('{') {
+            filled.push_str(before);
+            if !PLACES.iter().any(|place| after.starts_with(place)) {
+                // A brace of the language: `%{+Q}o`, `[0-9]{3}`.
+                filled.push('{');
+                left = after;
+                continue;
+            }
             let (place, after) = after.split_once('}').ok_or_else(|| {
                 io::Error::new(io::ErrorKind::InvalidInput, "a place without its closing brace")
             })?;
-            filled.push_str(before);
             filled.push_str(&places.fill(place)?);
             left = after;
         }
@@ -133,6 +149,14 @@ impl Places {
 
     pub fn binds(&self) -> impl Iterator<Item = SocketAddr> {
         self.binds.values().copied()
+    }
+
+    /// The ports of all places, and what to call them.
+    pub fn ports(&self) -> impl Iterator<Item = (u16, String)> {
+        self.names.iter().filter_map(|(address, name)| {
+            let address: SocketAddr = address.parse().ok()?;
+            Some((address.port(), format!("{name}.port")))
+        })
     }
 
     /// Replaces every address of a place by the place, and the directory by `{dir}`.

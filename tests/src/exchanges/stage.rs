@@ -337,7 +337,7 @@ impl Conn {
 }
 
 /// A whole chunked body at the start of `held`: where it ends, and what it is.
-fn chunks(held: &[u8]) -> Option<(usize, Seen)> {
+pub fn chunks(held: &[u8]) -> Option<(usize, Seen)> {
     let (mut sizes, mut payload, mut at) = (Vec::new(), Vec::new(), 0);
     let line = |at: usize| -> Option<usize> {
         held.get(at..)?.windows(2).position(|two| two == b"\r\n").map(|len| at + len + 2)
@@ -381,7 +381,8 @@ fn split_head(mut held: Vec<u8>, seen: &mut Vec<Seen>) {
     }
 }
 
-fn connect(to: SocketAddr, from: &str, narrow: bool) -> io::Result<TcpStream> {
+/// Connects from an address, with the smallest receive buffer if `narrow`.
+pub fn connect(to: SocketAddr, from: &str, narrow: bool) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
     if narrow {
         socket.set_recv_buffer_size(4096)?;

@@ -11,7 +11,7 @@ use super::case::Case;
 use super::origin::Origin;
 use super::outcome::Outcome;
 use super::play::{Feed, Side, play};
-use crate::exchanges::places::Places;
+use crate::exchanges::places::{NO_FILES, Places};
 use crate::exchanges::proxy::Proxy;
 
 /// Proxies at a time, each with an origin of its own.
@@ -64,7 +64,8 @@ struct Lane {
 
 impl Lane {
     fn start(program: &Path) -> Result<Self, String> {
-        let (mut places, config) = Places::of(CONFIG, &[]).map_err(|error| error.to_string())?;
+        let (mut places, config) =
+            Places::of(CONFIG, NO_FILES).map_err(|error| error.to_string())?;
         let proxy = Proxy::start(program, places.dir(), &config, places.binds())?;
         let listener = places.origins.remove("s1").ok_or("no origin")?;
         Ok(Self { _proxy: proxy, origin: Origin::start(listener), places })

@@ -37,7 +37,7 @@ backend app
     server a 192.0.2.1:80
     server a 192.0.2.2:80
     server b 192.0.2.2:80 wieght 3
-    server c 192.0.2.2:80 send-proxy
+    server c 192.0.2.2:80 socks4 192.0.2.9:1080
     errorfile 503 /none
     cookie SRV insert
 
@@ -70,9 +70,25 @@ fn faults() {
         ("bind :1 name\n", "'name' on a 'bind' line expects a value"),
         ("bind :1 proto h2\n", "'proto h2' is not supported yet"),
         (
-            "bind :1 accept-proxy\n",
-            "'bind ... accept-proxy' is not supported: there is no PROXY \
-          protocol yet: its header would be taken for traffic",
+            "bind :1 accept-netscaler-cip 1\n",
+            "'bind ... accept-netscaler-cip' is not supported: there is no NetScaler client \
+             address insertion: its header would be taken for traffic",
+        ),
+        (
+            "server s 192.0.2.1 proxy-v2-options crc32c,x\n",
+            "'proxy-v2-options' : unknown option 'x'",
+        ),
+        (
+            "server s 192.0.2.1 proxy-v2-options\n",
+            "'proxy-v2-options' on a 'server' line expects a value",
+        ),
+        (
+            "tcp-request connection expect-proxy layer5\n",
+            "'tcp-request connection expect-proxy' only supports 'layer4' (got 'layer5')",
+        ),
+        (
+            "tcp-request connection expect-proxy layer4 x\n",
+            "'tcp-request connection expect-proxy' expects 'if' or 'unless'",
         ),
         ("bind :1 id 1\nbind :2 id 1\n", "custom id 1 already used"),
         (

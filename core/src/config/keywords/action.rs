@@ -34,8 +34,8 @@ const fn kw(name: &'static str, status: Status) -> Keyword {
 
 const TCP_REQUEST_CONNECTION: &[Keyword] = &[
     kw("accept", WORKS),
-    kw("expect-netscaler-cip", refuse(RULES)),
-    kw("expect-proxy", refuse(RULES)),
+    kw("expect-netscaler-cip", refuse(NETSCALER)),
+    kw("expect-proxy", WORKS),
     kw("reject", WORKS),
     kw("sc-inc-gpc", no(COUNTERS)),
     kw("sc-inc-gpc0", no(COUNTERS)),

@@ -8,8 +8,8 @@ const fn kw(name: &'static str, args: u8, status: Status) -> Keyword {
 }
 
 pub(super) const KEYWORDS: &[Keyword] = &[
-    kw("accept-netscaler-cip", 1, refuse(PROXY_PROTOCOL_BIND)),
-    kw("accept-proxy", 0, refuse(PROXY_PROTOCOL_BIND)),
+    kw("accept-netscaler-cip", 1, refuse(NETSCALER)),
+    kw("accept-proxy", 0, WORKS),
     kw("allow-0rtt", 0, no(TLS)),
     kw("alpn", 1, no(TLS)),
     kw("backlog", 1, WORKS),

@@ -75,7 +75,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     kw("nosplice", WORKS),
     kw("numa-cpu-mapping", no(PINNING)),
     kw("pidfile", WORKS),
-    kw("pp2-never-send-local", no(PROXY_PROTOCOL)),
+    kw("pp2-never-send-local", no(CHECKS)),
     kw("presetenv", WORKS),
     kw("profiling.tasks", no(ENGINE)),
     kw("quiet", no(NOTHING)),

@@ -30,15 +30,12 @@ pub(super) const MASTER: &str = "there is no master process yet";
 pub(super) const MONITOR: &str = "the monitoring request would reach the servers";
 pub(super) const NAMESPACE: &str =
     "network namespaces are not supported, and another network would be used";
+pub(super) const NETSCALER: &str =
+    "there is no NetScaler client address insertion: its header would be taken for traffic";
 pub(super) const NOTHING: &str = "there is nothing to set";
 pub(super) const NOT_YET: &str = "it is not implemented yet";
 pub(super) const PERSISTENCE: &str = "there is no persistence yet: each request is balanced";
 pub(super) const PINNING: &str = "threads are not bound to CPUs, listeners or niceness yet";
-pub(super) const PROXY_PROTOCOL: &str = "there is no PROXY protocol yet";
-pub(super) const PROXY_PROTOCOL_BIND: &str =
-    "there is no PROXY protocol yet: its header would be taken for traffic";
-pub(super) const PROXY_PROTOCOL_SERVER: &str =
-    "there is no PROXY protocol yet: the server would take traffic for its header";
 pub(super) const QUIC: &str = "there is no QUIC yet";
 pub(super) const RATES: &str = "rates are not limited yet";
 pub(super) const RESOLVING: &str = "names are looked up once, at the start";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::poller::{Address, Parcel, Peer};
-use crate::proxy::spec::{BindOptions, Listener, Proxy, Role, Server};
+use crate::proxy::spec::{BindOptions, Listener, Proxy, Role, SendProxy, Server};
 use crate::time::Duration;
 
 /// A server of backend 0 with these limits, usable and active.
@@ -26,6 +26,7 @@ pub(super) fn server(maxconn: u32, maxqueue: u32) -> Server {
         max_reuse: None,
         source: None,
         user_timeout: None,
+        send_proxy: SendProxy::NONE,
     }
 }
 
@@ -45,6 +46,7 @@ pub(super) fn site(servers: Vec<Server>) -> Site {
         id: 1,
         maxconn: 1,
         backlog: 0,
+        accept_proxy: false,
         options: BindOptions::default(),
         place: String::new(),
     };

@@ -1,0 +1,1 @@
+//! Rules: a condition and what is done where it holds.

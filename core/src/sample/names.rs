@@ -1,0 +1,195 @@
+//! What expressions name: variables, proxies, servers, user lists, pattern files. Names become
+//! numbers while the configuration is compiled; what they stand for is known at its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::args::Mistake;
+use super::scene::PatternFile;
+use super::vars::{Scope, VarId};
+use crate::acl::Patterns;
+use crate::config::{Host, Span};
+use crate::proxy::spec::{ProxyId, Role, ServerId};
+
+/// A name of something that may stand further down: an index into [`Refs`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NameRef(pub u32);
+
+/// What kind of thing a name stands for.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Named {
+    /// A backend, frontend or listen.
+    Proxy(String),
+    /// A server of a backend; without one, of the proxy where the expression stands.
+    Server {
+        /// The backend.
+        backend: Option<String>,
+        /// The server.
+        server: String,
+        /// The proxy where the expression stands.
+        here: String,
+    },
+    /// A `userlist`.
+    Userlist(String),
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// A proxy.
+    Proxy(ProxyId),
+    /// A server.
+    Server(ServerId),
+    /// An index in the site's user lists.
+    Userlist(u32),
+}
+
+/// What all names stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Refs {
+    /// By [`NameRef`].
+    pub targets: Vec<Target>,
+}
+
+impl Refs {
+    /// The proxy of that name.
+    pub fn proxy(&self, name: NameRef) -> Option<ProxyId> {
+        match self.targets.get(name.0 as usize) {
+            Some(Target::Proxy(id)) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The server of that name.
+    pub fn server(&self, name: NameRef) -> Option<ServerId> {
+        match self.targets.get(name.0 as usize) {
+            Some(Target::Server(id)) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The user list of that name.
+    pub fn userlist(&self, name: NameRef) -> Option<u32> {
+        match self.targets.get(name.0 as usize) {
+            Some(Target::Userlist(index)) => Some(*index),
+            _ => None,
+        }
+    }
+}
+
+/// The names that were met so far, and what expressions may ask while they are compiled.
+pub struct Names<'p> {
+    /// The machine: files and environment.
+    pub host: &'p dyn Host,
+    /// Where the expression stands that is being read.
+    pub span: Span,
+    /// `file:line` of it.
+    pub place: String,
+    /// The proxy in which it stands.
+    pub proxy: String,
+    /// What that proxy may do; both in a `defaults` section.
+    pub role: Role,
+    /// Slots of `capture request header` and kin so far, in that proxy: request and response.
+    pub captures: [u32; 2],
+    /// Variables by name.
+    pub vars: Vec<String>,
+    /// What else was named, and where first.
+    pub refs: Vec<(Named, Span)>,
+    /// Pattern files, and lists of patterns that rules may change.
+    pub patterns: Vec<PatternFile>,
+    /// Where a pattern file is: by path and how it is read.
+    pub files: BTreeMap<(String, String), u32>,
+    /// Numbers that lists of patterns were given (`-u`).
+    pub list_ids: BTreeSet<u32>,
+    /// What is odd and no error: sentences about the place.
+    pub warnings: Vec<(Span, String)>,
+}
+
+impl<'p> Names<'p> {
+    /// No names yet.
+    pub fn new(host: &'p dyn Host) -> Self {
+        Names {
+            host,
+            span: Span::line(0, 0),
+            place: String::new(),
+            proxy: String::new(),
+            role: Role::FRONTEND.with(Role::BACKEND),
+            captures: [0; 2],
+            vars: Vec::new(),
+            refs: Vec::new(),
+            patterns: Vec::new(),
+            files: BTreeMap::new(),
+            list_ids: BTreeSet::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The variable `scope.name`.
+    pub fn var(&mut self, text: &str) -> Result<VarId, String> {
+        let (word, name) = text.split_once('.').unwrap_or((text, ""));
+        let Some(scope) = Scope::ALL.into_iter().find(|scope| scope.as_str() == word) else {
+            return Err(format!(
+                "the variable '{text}' must begin with its scope: 'proc.', 'sess.', 'txn.', \
+                 'req.' or 'res.'"
+            ));
+        };
+        let odd = |b: u8| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'));
+        if name.is_empty() || name.bytes().any(odd) {
+            return Err(format!(
+                "the variable '{text}' needs a name of letters, digits, '_' and '.' behind its \
+                 scope"
+            ));
+        }
+        let known = self.vars.iter().position(|known| known == name);
+        let name = known.unwrap_or_else(|| {
+            self.vars.push(name.into());
+            self.vars.len() - 1
+        });
+        Ok(VarId { scope, name: name as u32 })
+    }
+
+    /// The same, as an argument's mistake.
+    pub fn var_arg(
+        &mut self,
+        args: &super::args::Args<'_, '_>,
+        index: usize,
+    ) -> Result<VarId, Mistake> {
+        self.var(args.text(index)).map_err(|message| args.blame(index, message))
+    }
+
+    /// Something that is named here; that it exists is checked at the end.
+    pub fn refer(&mut self, named: Named) -> NameRef {
+        let known = self.refs.iter().position(|(known, _)| *known == named);
+        let index = known.unwrap_or_else(|| {
+            self.refs.push((named, self.span));
+            self.refs.len() - 1
+        });
+        NameRef(index as u32)
+    }
+
+    /// The server that `[backend/]server` names.
+    pub fn server(&mut self, text: &str) -> NameRef {
+        let (backend, server) = match text.split_once('/') {
+            Some((backend, server)) => (Some(backend.to_owned()), server),
+            None => (None, text),
+        };
+        let here = self.proxy.clone();
+        self.refer(Named::Server { backend, server: server.into(), here })
+    }
+
+    /// Adds patterns; `key` is how they are found again.
+    pub fn add_patterns(&mut self, key: Option<(String, String)>, file: PatternFile) -> u32 {
+        self.patterns.push(file);
+        let index = self.patterns.len() as u32 - 1;
+        if let Some(key) = key {
+            self.files.insert(key, index);
+        }
+        index
+    }
+
+    /// Adds patterns that stand in the configuration.
+    pub fn add_list(&mut self, patterns: Patterns) -> u32 {
+        let name: Arc<str> = format!("#{}", self.patterns.len()).into();
+        self.add_patterns(None, PatternFile { name, patterns: Arc::new(patterns) })
+    }
+}

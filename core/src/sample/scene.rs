@@ -1,0 +1,242 @@
+//! What an expression may look at: borrowed parts of a client, a session and its transaction, and
+//! of the process. Not the session itself: what is here is all that a fetch can know.
+
+use core::cell::RefCell;
+use core::net::SocketAddr;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::vars::{Scope, VarId, Vars};
+use super::{Arena, Point, Value};
+use crate::acl::Patterns;
+use crate::http::Head;
+use crate::logfmt::line::Record;
+use crate::proxy::shared::{Door, Gauge};
+use crate::proxy::spec::{ListenerId, ProxyId, ServerId, Site};
+use crate::rng::Rng;
+use crate::time::{Duration, Now, Wall};
+
+/// A direction of a session's data.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stream<'a> {
+    /// The head, once it is understood.
+    pub head: Option<&'a Head>,
+    /// Bytes received and not yet passed on, without the head.
+    pub bytes: &'a [u8],
+    /// `bytes` are chunks with their framing.
+    pub chunked: bool,
+    /// The length of the body, as the head declares it; 0 if it does not.
+    pub length: u64,
+    /// The sender may still send, and there is room for it.
+    pub more: bool,
+}
+
+/// Values that rules and `capture` lines kept for the log, by slot.
+pub type Captures = Vec<Option<Box<[u8]>>>;
+
+/// What an engine keeps for its expressions.
+#[derive(Debug)]
+pub struct Desk {
+    /// For values that are made; reset after each step of a session.
+    pub arena: Arena,
+    /// Chance, for `rand` and `uuid`.
+    pub rng: RefCell<Rng>,
+    /// `proc.` variables.
+    pub vars: Vars,
+    /// Pattern files that rules change: this engine's copies, by index in [`Site::patterns`].
+    pub patterns: Vec<Option<Box<Patterns>>>,
+    /// The local time zone.
+    pub zone: TimeZone,
+    /// The process id.
+    pub pid: u32,
+    /// Requests seen, for `%rt`.
+    pub requests: u32,
+}
+
+impl Desk {
+    /// The desk of an engine.
+    pub fn new(site: &Site, rng: Rng, pid: u32) -> Self {
+        let name = site.global.timezone.as_deref();
+        let zone =
+            name.and_then(|name| TimeZone::get(name).or_else(|_| TimeZone::posix(name)).ok());
+        let vars = Vars::default();
+        for (name, value) in &site.proc_vars {
+            vars.set(*name, value.value(), 0);
+        }
+        Desk {
+            arena: Arena::new(),
+            rng: RefCell::new(rng),
+            vars,
+            patterns: (0..site.patterns.len()).map(|_| None).collect(),
+            zone: zone.unwrap_or(TimeZone::UTC),
+            pid,
+            requests: 0,
+        }
+    }
+
+    /// Makes all room free that values took.
+    pub fn clear(&mut self) {
+        /// More than this is given back.
+        const KEPT_MAX: usize = 1 << 20;
+        if self.arena.allocated_bytes() > KEPT_MAX {
+            self.arena = Arena::new();
+        } else {
+            self.arena.reset();
+        }
+    }
+}
+
+/// What is known of a client's connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ends {
+    /// Where the client's connection came from, as rules and a PROXY header have it (`src`).
+    pub src: Option<SocketAddr>,
+    /// Where it went to (`dst`).
+    pub dst: Option<SocketAddr>,
+    /// Where it really came from (`fc_src`).
+    pub fc_src: Option<SocketAddr>,
+    /// Where it really went to (`fc_dst`).
+    pub fc_dst: Option<SocketAddr>,
+    /// Our end of the server's connection (`bc_src`).
+    pub bc_src: Option<SocketAddr>,
+    /// The server's end (`bc_dst`).
+    pub bc_dst: Option<SocketAddr>,
+    /// A PROXY header came first.
+    pub proxied: bool,
+}
+
+/// What an expression may look at.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// The engine's part.
+    pub desk: &'a Desk,
+    /// The configuration.
+    pub site: &'a Site,
+    /// Gauges and limits of all engines.
+    pub(crate) shared: &'a Door,
+    /// Which engine it is.
+    pub engine: u32,
+    /// The time.
+    pub now: Now,
+    /// Where in the configuration the expression stands.
+    pub point: Point,
+    /// The proxy whose rules are looked at.
+    pub proxy: ProxyId,
+    /// Where the client came in.
+    pub frontend: ProxyId,
+    /// Where it goes: the frontend itself until a backend is chosen.
+    pub backend: ProxyId,
+    /// The listener.
+    pub listener: ListenerId,
+    /// The server, once it is chosen.
+    pub server: Option<ServerId>,
+    /// Addresses.
+    pub ends: Ends,
+    /// When the client was accepted.
+    pub accepted: Wall,
+    /// When the request's first byte came.
+    pub began: Wall,
+    /// Requests begun on the client's connection, this one included.
+    pub requests: u32,
+    /// Whether it is HTTP.
+    pub http: bool,
+    /// From the client.
+    pub req: Stream<'a>,
+    /// From the server.
+    pub res: Stream<'a>,
+    /// `sess.` variables.
+    pub sess: Option<&'a Vars>,
+    /// `txn.` variables.
+    pub txn: Option<&'a Vars>,
+    /// `req.` or `res.` variables, whichever is processed.
+    pub pass: Option<&'a Vars>,
+    /// Captures of the request and of the response.
+    pub captures: [&'a [Option<Box<[u8]>>]; 2],
+    /// What the log knows, where a format needs it.
+    pub record: Option<&'a Record<'a>>,
+    /// The unique id, once it was made.
+    pub unique_id: Option<&'a [u8]>,
+    /// The rule that ended the processing: `file:line` (`last_rule_file`, `last_rule_line`).
+    pub last_rule: Option<(&'a str, u32)>,
+    /// The request line as it was received, `METHOD URI VERSION`, if it is kept: rules may have
+    /// changed the head's. None falls back to the head.
+    pub request_line: Option<&'a [u8]>,
+    /// Rules that find too little now are not looked at again: always so outside `tcp-request
+    /// content` and `tcp-response content`, and there once the inspect delay is over, the buffer is
+    /// full or the sender has ended (`wait_end`).
+    pub last_look: bool,
+    /// The engine takes no new clients any more (`stopping`).
+    pub stopping: bool,
+    /// `set-priority-class` and `set-priority-offset` so far.
+    pub priority: (i32, i32),
+    /// `timeout server` as `set-timeout` changed it; none if it did not.
+    pub server_timeout: Option<Option<Duration>>,
+    /// `timeout tunnel` as `set-timeout` changed it; none if it did not.
+    pub tunnel_timeout: Option<Option<Duration>>,
+    /// The authority of the client's PROXY header.
+    pub pp_authority: Option<&'a [u8]>,
+    /// The unique id of the client's PROXY header.
+    pub pp_unique_id: Option<&'a [u8]>,
+}
+
+impl<'a> Scene<'a> {
+    /// Where made values lie.
+    pub fn arena(&self) -> &'a Arena {
+        &self.desk.arena
+    }
+
+    /// The pattern file `index`: this engine's copy if rules changed it.
+    pub fn patterns(&self, index: u32) -> &'a Patterns {
+        match &self.desk.patterns[index as usize] {
+            Some(own) => own,
+            None => &self.site.patterns[index as usize].patterns,
+        }
+    }
+
+    /// A gauge, summed over all engines.
+    pub fn gauge(&self, gauge: Gauge) -> u32 {
+        self.shared.gauge(gauge)
+    }
+
+    /// The variables of a scope; none where it does not exist yet or any more.
+    pub fn vars(&self, scope: Scope) -> Option<&'a Vars> {
+        let response = matches!(self.point, Point::ResContent | Point::HttpRes);
+        match scope {
+            Scope::Proc => Some(&self.desk.vars),
+            Scope::Sess => self.sess,
+            Scope::Txn => self.txn,
+            Scope::Req if response => None,
+            Scope::Res if !response => None,
+            Scope::Req | Scope::Res => self.pass,
+        }
+    }
+
+    /// The value of a variable.
+    pub fn var(&self, id: VarId) -> Option<Value<'a>> {
+        self.vars(id.scope)?.get(id.name, self.arena())
+    }
+
+    /// Gives a variable a value; false if its scope does not exist or is full. (Other engines are
+    /// not told of `proc.` variables here.)
+    pub fn set_var(&self, id: VarId, value: Value<'_>) -> bool {
+        let max = self.site.tunables.vars_max as usize;
+        self.vars(id.scope).is_some_and(|vars| vars.set(id.name, value, max))
+    }
+
+    /// Takes a variable's value away.
+    pub fn unset_var(&self, id: VarId) {
+        if let Some(vars) = self.vars(id.scope) {
+            vars.unset(id.name);
+        }
+    }
+}
+
+/// A file or list of patterns that several places may name.
+#[derive(Clone, Debug)]
+pub struct PatternFile {
+    /// Its path; or `#N`, for patterns that stand in the configuration.
+    pub name: Arc<str>,
+    /// What it holds at the start.
+    pub patterns: Arc<Patterns>,
+}

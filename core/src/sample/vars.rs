@@ -1,0 +1,182 @@
+//! Variables: named values in scopes, set by rules and converters and read by `var()`.
+//!
+//! A name is made a number when the configuration is compiled. What a scope holds is a short list:
+//! a request has few variables.
+
+use core::cell::{Cell, RefCell};
+
+use super::{Arena, Value};
+
+/// How long a variable lives.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Scope {
+    /// `proc.`: as long as the process; each engine has its copy, and is told of changes.
+    Proc,
+    /// `sess.`: as long as the client's connection.
+    Sess,
+    /// `txn.`: a request and its answer.
+    Txn,
+    /// `req.`: while the request is processed.
+    Req,
+    /// `res.`: while the answer is processed.
+    Res,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Scope; 5] = [Scope::Proc, Scope::Sess, Scope::Txn, Scope::Req, Scope::Res];
+
+    /// The word before the dot.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Scope::Proc => "proc",
+            Scope::Sess => "sess",
+            Scope::Txn => "txn",
+            Scope::Req => "req",
+            Scope::Res => "res",
+        }
+    }
+}
+
+/// A variable: its scope and the number of its name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct VarId {
+    /// Where it lives.
+    pub scope: Scope,
+    /// Which name.
+    pub name: u32,
+}
+
+/// A value that a variable keeps.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Stored {
+    /// One that has no bytes.
+    Plain(Value<'static>),
+    /// Text.
+    Str(Box<[u8]>),
+    /// Bytes.
+    Bin(Box<[u8]>),
+    /// An HTTP method.
+    Method(Box<[u8]>),
+}
+
+impl Stored {
+    /// A copy of a value.
+    pub fn of(value: Value<'_>) -> Stored {
+        match value {
+            Value::Bool(b) => Stored::Plain(Value::Bool(b)),
+            Value::Int(n) => Stored::Plain(Value::Int(n)),
+            Value::Ip(ip) => Stored::Plain(Value::Ip(ip)),
+            Value::Str(text) => Stored::Str(text.into()),
+            Value::Bin(bytes) => Stored::Bin(bytes.into()),
+            Value::Method(name) => Stored::Method(name.into()),
+        }
+    }
+
+    /// The value.
+    pub fn value(&self) -> Value<'_> {
+        match self {
+            Stored::Plain(value) => *value,
+            Stored::Str(text) => Value::Str(text),
+            Stored::Bin(bytes) => Value::Bin(bytes),
+            Stored::Method(name) => Value::Method(name),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Stored::Plain(_) => 0,
+            Stored::Str(bytes) | Stored::Bin(bytes) | Stored::Method(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// The variables of one scope of one thing.
+#[derive(Debug, Default)]
+pub struct Vars {
+    held: RefCell<Vec<(u32, Stored)>>,
+    /// Bytes of all values.
+    bytes: Cell<usize>,
+}
+
+/// What HAProxy counts for a variable beside its bytes.
+const OVERHEAD: usize = 64;
+
+impl Vars {
+    /// The value of a name, copied into `arena`.
+    pub fn get<'a>(&self, name: u32, arena: &'a Arena) -> Option<Value<'a>> {
+        let held = self.held.borrow();
+        let (_, stored) = held.iter().find(|(known, _)| *known == name)?;
+        Some(match stored.value() {
+            Value::Str(text) => Value::Str(arena.alloc_slice_copy(text)),
+            Value::Bin(bytes) => Value::Bin(arena.alloc_slice_copy(bytes)),
+            Value::Method(name) => Value::Method(arena.alloc_slice_copy(name)),
+            Value::Bool(b) => Value::Bool(b),
+            Value::Int(n) => Value::Int(n),
+            Value::Ip(ip) => Value::Ip(ip),
+        })
+    }
+
+    /// Whether the name has a value.
+    pub fn has(&self, name: u32) -> bool {
+        self.held.borrow().iter().any(|(known, _)| *known == name)
+    }
+
+    /// Gives a name a value. False if there would be more than `max` bytes (0 is no limit).
+    pub fn set(&self, name: u32, value: Value<'_>, max: usize) -> bool {
+        let stored = Stored::of(value);
+        let mut held = self.held.borrow_mut();
+        let at = held.iter().position(|(known, _)| *known == name);
+        let before = at.map_or(0, |at| held[at].1.len() + OVERHEAD);
+        let bytes = self.bytes.get() - before + stored.len() + OVERHEAD;
+        if max > 0 && bytes > max {
+            return false;
+        }
+        self.bytes.set(bytes);
+        match at {
+            Some(at) => held[at].1 = stored,
+            None => held.push((name, stored)),
+        }
+        true
+    }
+
+    /// Takes a name's value away.
+    pub fn unset(&self, name: u32) {
+        let mut held = self.held.borrow_mut();
+        if let Some(at) = held.iter().position(|(known, _)| *known == name) {
+            let (_, stored) = held.swap_remove(at);
+            self.bytes.set(self.bytes.get() - stored.len() - OVERHEAD);
+        }
+    }
+
+    /// Forgets everything, and keeps the room.
+    pub fn clear(&mut self) {
+        self.held.get_mut().clear();
+        self.bytes.set(0);
+    }
+
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.held.borrow().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn set_get_unset_and_the_limit() {
+        let (vars, arena) = (Vars::default(), Arena::new());
+        assert!(vars.set(1, Value::Str(b"abc"), 200));
+        assert!(vars.set(2, Value::Int(5), 200));
+        assert!(!vars.set(3, Value::Bin(&[0; 200]), 200));
+        assert_eq!(vars.get(1, &arena), Some(Value::Str(b"abc")));
+        assert_eq!(vars.get(3, &arena), None);
+        assert!(vars.set(1, Value::Bool(true), 200));
+        assert_eq!(vars.get(1, &arena), Some(Value::Bool(true)));
+        vars.unset(1);
+        vars.unset(2);
+        assert_eq!((vars.is_empty(), vars.bytes.get()), (true, 0));
+    }
+}
