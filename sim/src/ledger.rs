@@ -2,6 +2,7 @@
 //! write into it what they sent and saw, and the auditor reads it.
 
 use core::hash::Hash;
+use core::net::SocketAddr;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -28,6 +29,8 @@ pub struct Meant {
     pub body: u64,
     /// The body comes in chunks.
     pub chunked: bool,
+    /// Who asks, if that can be said.
+    pub source: Option<SocketAddr>,
     /// It asks for a tunnel, through which so many bytes go.
     pub tunnel: Option<u64>,
     /// Asked once everything is calm again: it must be answered.

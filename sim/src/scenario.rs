@@ -120,6 +120,10 @@ knobs! {
     /// Listens on one socket, which the engines share, instead of one each: a unix socket where 1,
     /// an inherited one where 2.
     unix: Shape, 0, [0, 0, 0, 1, 2];
+    /// Clients say in a PROXY header who they are.
+    accept_proxy: Shape, 0, [0, 0, 0, 1];
+    /// Servers are told so, in a header of that version; 0 is none.
+    send_proxy: Shape, 0, [0, 0, 0, 1, 2];
     /// Many clients wait for one place, and give up all the time.
     crowd: Shape, 0, [0, 0, 0, 0, 0, 0, 0, 1];
     /// Soft stop in the middle.
@@ -154,7 +158,7 @@ knobs! {
     jitter_us: Network, 0, [0, 50, 3_000, 50_000];
     segment: Network, 65_536, [1, 7, 100, 1_460, 65_536];
     window: Network, 262_144, [300, 2_000, 20_000, 262_144];
-    send_buffer: Network, 262_144, [40, 300, 2_000, 20_000, 262_144];
+    send_buffer: Network, 262_144, [20, 300, 2_000, 20_000, 262_144];
     bandwidth: Network, 0, [0, 0, 200_000, 5_000_000];
     backlog: Network, 128, [1, 3, 128];
     stale: Network, 0, [0, 100, 900];
@@ -190,7 +194,7 @@ knobs! {
     resets: Servers, 0, [0, 50];
     /// Of 1,000 connections, not answers: reset as soon as they are accepted.
     slams: Servers, 0, [0, 0, 100, 400];
-    /// The same, when the first bytes of a request come.
+    /// The same, or ended in order, when the first bytes of a request come.
     slams_later: Servers, 0, [0, 0, 200];
     says_garbage: Servers, 0, [0, 50];
     /// The server ends its connections behind an answer without having said so.

@@ -92,6 +92,11 @@ pub fn config(knobs: &Knobs) -> String {
         _ if k.unix == 2 => " bind fd@3".to_owned(),
         _ => format!(" bind {PROXY}:8080"),
     });
+    if k.accept_proxy == 1
+        && let Some(bind) = lines.last_mut()
+    {
+        bind.push_str(" accept-proxy");
+    }
     if k.frontend_maxconn > 0 {
         lines.push(format!(" maxconn {}", k.frontend_maxconn));
     }
@@ -116,6 +121,7 @@ pub fn config(knobs: &Knobs) -> String {
         if k.weights == 1 {
             options.push_str(&format!(" weight {}", n * n));
         }
+        options.push_str(["", " send-proxy", " send-proxy-v2"][k.send_proxy as usize % 3]);
         lines.push(format!(" server s{n} {}{options}", server_address(n)));
     }
     lines.push(String::new());

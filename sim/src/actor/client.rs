@@ -1,9 +1,12 @@
 //! A client: one connection after the other, some requests on each, in the manner that is drawn for
 //! it. It knows what every answer must be.
 
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::VecDeque;
 
-use tidegate_core::poller::{Address, Close, ConnectSpec, Connecting, Event, Poller, Sock};
+use tidegate_core::poller::{
+    Address, Close, ConnectSpec, Connecting, Event, Peer, Poller, Sock, Which,
+};
 use tidegate_core::rng::Rng;
 use tidegate_core::time::{Duration, Instant};
 
@@ -213,13 +216,23 @@ impl Client {
         let most = if self.knobs.tcp == 1 { 1 } else { 1 + u64::from(self.rng.below(4)) };
         let count = if self.finale || manner.tunnels { 1 } else { most.min(self.left) };
         self.left = self.left.saturating_sub(count);
-        let ahead = (0..count).map(|_| self.mean(manner)).collect();
+        let source = self.source(sock);
+        let ahead = (0..count).map(|_| self.mean(manner, source)).collect();
+        let mut out = Outbox::default();
+        if self.knobs.accept_proxy == 1 {
+            out.push(match source {
+                Some(at) => {
+                    format!("PROXY TCP4 {} 10.0.0.1 {} 8080\r\n", at.ip(), at.port())
+                }
+                None => "PROXY UNKNOWN\r\n".to_owned(),
+            });
+        }
         State::Dialling(Talk {
             sock,
             manner,
             ahead,
             asked: VecDeque::new(),
-            out: Outbox::default(),
+            out,
             sent: 0,
             received: 0,
             inbox: Vec::new(),
@@ -231,6 +244,16 @@ impl Client {
             stream: (self.knobs.tcp == 1).then_some(200),
             checked: 0,
         })
+    }
+
+    /// Who the servers are to think that this connection is from: its own address, or another where
+    /// clients may say so.
+    fn source(&mut self, sock: Sock) -> Option<SocketAddr> {
+        let Some(Peer::Inet(own)) = self.port.address(sock, Which::Local) else { return None };
+        let IpAddr::V4(ip) = own.ip() else { return Some(own) };
+        let told = Ipv4Addr::new(192, 0, 2, ip.octets()[3]);
+        let says = self.knobs.accept_proxy == 1;
+        Some(if says { SocketAddr::new(told.into(), own.port()) } else { own })
     }
 
     fn manner(&mut self) -> Manner {
@@ -262,14 +285,14 @@ impl Client {
     }
 
     /// Decides what the next request is.
-    fn mean(&mut self, manner: Manner) -> u64 {
+    fn mean(&mut self, manner: Manner, source: Option<SocketAddr>) -> u64 {
         let finale = self.finale;
         if manner.tunnels {
             let method = ["GET", "CONNECT"][self.rng.below(2) as usize];
             let tunnel = Some(u64::from(self.rng.below(self.knobs.body as u32 + 1)));
             let spoilt = manner.is_spoilt();
             let (body, chunked, finale) = (0, false, false);
-            let meant = Meant { method, body, chunked, tunnel, finale, spoilt };
+            let meant = Meant { method, body, chunked, source, tunnel, finale, spoilt };
             return self.ledger.borrow_mut().enter(meant);
         }
         let method = match self.rng.below(6) {
@@ -282,7 +305,7 @@ impl Client {
         let body = if posts { u64::from(self.rng.below(most + 1)) } else { 0 };
         let chunked = posts && !manner.http10 && self.rng.below(3) == 0;
         let (spoilt, tunnel, finale) = (manner.is_spoilt(), None, finale && !self.stopped);
-        let meant = Meant { method, body, chunked, tunnel, finale, spoilt };
+        let meant = Meant { method, body, chunked, source, tunnel, finale, spoilt };
         self.ledger.borrow_mut().enter(meant)
     }
 
@@ -324,7 +347,7 @@ impl Client {
                 )
             });
             // Some do not wait for the answer.
-            if ledger::lot(9, id, 0) % 4 == 0 {
+            if ledger::lot(9, id, 0).is_multiple_of(4) {
                 talk.out.push_body(id, Way::Request, 0, bytes);
             }
             return;
@@ -413,7 +436,8 @@ impl Client {
         let mut ends = talk.manner.half_closes;
         if talk.manner.tunnels {
             // Until there is a tunnel, there is more to come.
-            ends = talk.stream.is_some() && (ends || ledger::lot(9, talk.sent, 1) % 2 == 0);
+            ends =
+                talk.stream.is_some() && (ends || ledger::lot(9, talk.sent, 1).is_multiple_of(2));
         }
         if ends && all && !talk.half_closed {
             talk.half_closed = true;
@@ -571,7 +595,7 @@ impl Client {
         }
         let status = head.status()?;
         talk.stream = Some(status);
-        if ledger::lot(9, id, 0) % 4 != 0 {
+        if !ledger::lot(9, id, 0).is_multiple_of(4) {
             talk.out.push_body(id, Way::Request, 0, bytes);
         }
         Ok(())

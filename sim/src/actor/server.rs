@@ -1,6 +1,8 @@
 //! A server: reads requests, checks that they are what their clients meant, and answers them in the
 //! manner that is drawn for each.
 
+use core::net::SocketAddr;
+
 use slab::Slab;
 
 use tidegate_core::poller::{Accepted, Close, Event, ListenSpec, Poller, Sock};
@@ -10,7 +12,7 @@ use super::{Heard, Outbox, receive};
 use crate::ledger::{self, Shared, Way};
 use crate::memnet::Port;
 use crate::scenario::Knobs;
-use crate::strict::{Body, Framing, Head};
+use crate::strict::{Body, Framing, Head, proxy_header};
 
 /// One connection.
 #[derive(Debug)]
@@ -28,8 +30,10 @@ struct Talk {
     open: bool,
     /// It said that its answer is the last.
     last: bool,
-    /// It is reset when something comes.
-    slams: bool,
+    /// Whom the PROXY header said to be connected, once it came.
+    from: Option<Option<SocketAddr>>,
+    /// It is ended so when something comes.
+    slams: Option<Close>,
     /// What passes from here on is the stream of this request.
     tunnel: Option<u64>,
 }
@@ -144,7 +148,8 @@ impl Server {
                 continue;
             }
             let lot = ledger::lot(self.seed ^ self.number, self.accepted, 8) % 1000;
-            let slams = !self.calm && lot < self.knobs.slams_later;
+            let how = if lot.is_multiple_of(2) { Close::Reset } else { Close::Graceful };
+            let slams = (!self.calm && lot < self.knobs.slams_later).then_some(how);
             self.talks.insert(Talk {
                 sock,
                 inbox: Vec::new(),
@@ -156,6 +161,7 @@ impl Server {
                 checked: 0,
                 open: true,
                 last: false,
+                from: None,
                 slams,
                 tunnel: None,
             });
@@ -201,14 +207,15 @@ impl Server {
                 Heard::Eof => talk.open = false,
                 Heard::Bytes(_) => {}
             }
-            if talk.slams && !talk.inbox.is_empty() && !self.calm {
-                return Some(Close::Reset);
+            if let Some(how) = talk.slams.filter(|_| !talk.inbox.is_empty() && !self.calm) {
+                return Some(how);
             }
             let before = (talk.inbox.len(), talk.out.left(), talk.checked);
-            let understood = match self.knobs.tcp {
+            let understood = self.read_header(talk).and_then(|awaited| match self.knobs.tcp {
+                _ if awaited => Ok(()),
                 1 => self.read_stream(talk),
                 _ => self.read_request(talk, now),
-            };
+            });
             if let Err(detail) = understood {
                 let excerpt = crate::strict::excerpt(&talk.inbox);
                 let text = format!("server {}: {detail}; unread: {excerpt}", self.number);
@@ -226,6 +233,16 @@ impl Server {
         }
     }
 
+    /// The PROXY header in front of everything else. Says whether it is still awaited.
+    fn read_header(&self, talk: &mut Talk) -> Result<bool, String> {
+        if self.knobs.send_proxy > 0 && talk.from.is_none() {
+            let Some((from, len)) = proxy_header(&talk.inbox)? else { return Ok(true) };
+            talk.inbox.drain(..len);
+            talk.from = Some(from);
+        }
+        Ok(false)
+    }
+
     /// TCP mode: a number, a length, and so many bytes.
     fn read_stream(&mut self, talk: &mut Talk) -> Result<(), String> {
         if talk.inbox.len() < 16 || talk.ended {
@@ -235,9 +252,14 @@ impl Server {
             talk.inbox[at..at + 8].iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
         };
         let (id, len) = (word(0), word(8));
-        let meant = self.ledger.borrow_mut().entry(id).map(|entry| entry.meant.body);
-        if meant != Some(len) {
+        let meant = self.ledger.borrow_mut().entry(id).map(|entry| entry.meant);
+        if meant.map(|meant| meant.body) != Some(len) {
             return Err(format!("stream {id} of {len} bytes was never sent"));
+        }
+        if let (Some(from), Some(meant)) = (talk.from, meant)
+            && from != meant.source
+        {
+            return Err(format!("stream {id} of {:?} is said to be from {from:?}", meant.source));
         }
         super::check_stream(id, Way::Request, &mut talk.checked, len, &talk.inbox[16..])?;
         talk.inbox.truncate(16);
@@ -270,7 +292,7 @@ impl Server {
                     return Ok(());
                 };
                 talk.inbox.drain(..len);
-                let request = self.begin(&head)?;
+                let request = self.begin(&head, talk.from)?;
                 if talk.last {
                     return Err(format!("request {} came behind the last answer", request.id));
                 }
@@ -343,7 +365,7 @@ impl Server {
     }
 
     /// Looks at a request's head: is it what its client meant?
-    fn begin(&mut self, head: &Head) -> Result<Request, String> {
+    fn begin(&mut self, head: &Head, from: Option<Option<SocketAddr>>) -> Result<Request, String> {
         let mut ledger = self.ledger.borrow_mut();
         let id = head.only("x-id")?.ok_or(format!("a request of nobody's: {head:?}"))?;
         let id: u64 = id.parse().map_err(|_| format!("a bad number: {head:?}"))?;
@@ -352,6 +374,9 @@ impl Server {
             return Err(format!("request {id} came again, and part of its body had been sent"));
         }
         let meant = entry.meant;
+        if let Some(from) = from.filter(|from| *from != meant.source) {
+            return Err(format!("request {id} of {:?} came as {from:?}'s", meant.source));
+        }
         let (mut target, mut host) = (format!("/r/{id}"), "sim".to_owned());
         if meant.method == "CONNECT" {
             host = format!("r{id}.sim:80");
@@ -429,7 +454,9 @@ impl Server {
         if manner.interim {
             talk.out.push(*b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
         }
-        if request.tunnel && (request.method == "CONNECT" || ledger::lot(9, id, 2) % 3 > 0) {
+        if request.tunnel
+            && (request.method == "CONNECT" || !ledger::lot(9, id, 2).is_multiple_of(3))
+        {
             talk.out.push(match request.method {
                 "CONNECT" => format!("HTTP/1.1 200 OK\r\nX-Id: {id}\r\n\r\n"),
                 _ => format!(

@@ -599,7 +599,7 @@ fn play(world: &World, plan: &[Planned], ops: &[Op]) {
 }
 
 proptest! {
-    #![proptest_config(cases(15000))]
+    #![proptest_config(cases(600))]
 
     #[test]
     fn requests_are_answered_in_order_or_for_a_reason(

@@ -146,7 +146,12 @@ impl Fetch {
             Fetch::Class => Value::Int(scene.priority.0.into()),
             Fetch::Offset => Value::Int(scene.priority.1.into()),
             Fetch::Proxy(what, name) => {
-                return scene.site.refs.proxy(*name).map(|id| Value::Int(what.of(id, scene))).into();
+                return scene
+                    .site
+                    .refs
+                    .proxy(*name)
+                    .map(|id| Value::Int(what.of(id, scene)))
+                    .into();
             }
             Fetch::Server(what, name) => {
                 return scene.site.refs.server(*name).map(|id| what.of(id, scene)).into();
