@@ -10,6 +10,7 @@ mod process_backend;
 mod process_frontend;
 mod process_response;
 mod refusal;
+mod rules;
 mod switching;
 pub mod tarpit;
 mod tcp_inspect;
@@ -23,6 +24,8 @@ use crate::http::{
 };
 use crate::pool::Class;
 use crate::reply::{self, Shape};
+use crate::rule::Set;
+use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::time::Deadline;
 use crate::txn::{Flow, TxnFlags};
@@ -61,6 +64,8 @@ fn sweep(
             Analysers::WAIT_REQUEST => wait_request::run(s, cx),
             Analysers::PROCESS_FRONTEND => process_frontend::run(s, cx),
             Analysers::SWITCHING => switching::run(s, cx),
+            Analysers::TCP_INSPECT_BACKEND => tcp_inspect::run_backend(s, cx),
+            Analysers::INSPECT_RESPONSE => tcp_inspect::run_response(s, cx),
             Analysers::PROCESS_BACKEND => process_backend::run(s, cx),
             Analysers::TARPIT => tarpit::run(s, cx),
             Analysers::FORWARD_REQUEST => forward::request(s, cx),
@@ -81,14 +86,20 @@ pub fn answer(s: &mut Session, status: u16, cx: &mut Cx<'_>) {
 }
 
 fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
-    s.req.analysers = Analysers::NONE;
-    s.res.analysers = Analysers::NONE;
-    s.req.to_forward = 0;
-    s.res.to_forward = 0;
-    s.req.read_expiry = Deadline::NEVER;
-    s.request_expiry = Deadline::NEVER;
-    s.close_back();
-    skip_body(s);
+    if shape == Shape::Session {
+        let configured = [s.backend, s.frontend].into_iter().find_map(|p| {
+            let site = cx.site;
+            site.proxy(p).http_errors.iter().find(|reply| reply.status == status).map(|r| (p, r))
+        });
+        if let Some((proxy, reply)) = configured {
+            return rules::reply(s, reply, (Point::HttpRes, proxy), cx);
+        }
+        if looks_at_answers(s, cx) {
+            let page = page_of(s, status, cx);
+            return answer_with(s, status, &page, cx);
+        }
+    }
+    stand_in(s);
     if shape == Shape::Parser || !s.txn.request_flow.is_done() || s.req.is(Facts::EOF) {
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
     }
@@ -98,13 +109,70 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
     s.txn.body_bytes = 0;
     // Interim answers that were passed on are counted already.
     s.txn.head_bytes += match error_file(s, status, shape, cx) {
-        Some(file) => write_file(s, &file, close, cx.scratch),
+        Some(file) => write_file(s, &file, close, cx),
         None => {
             let old = s.txn.request.version() == Version::V10;
             let says = if close { Some("close") } else { old.then_some("keep-alive") };
             reply::write(status, shape, says, bodyless, cx.scratch)
         }
     };
+    answered(s, status, cx);
+}
+
+/// Whether the rules of a set, `tcp-request connection` or `session`, refuse the client; true
+/// inside if it shall not be told.
+pub fn refuses(set: Set, cx: &mut Cx<'_>) -> Option<bool> {
+    rules::client(set, cx)
+}
+
+/// Whether rules want to see our own answers too (`http-after-response`).
+fn looks_at_answers(s: &Session, cx: &Cx<'_>) -> bool {
+    let asks = |p| !cx.site.proxy(p).rules.after_response.is_empty();
+    s.txn.is(TxnFlags::REQUEST) && (asks(s.frontend) || asks(s.backend))
+}
+
+/// The page for `status`, head and all, without a word of the connection.
+fn page_of(s: &Session, status: u16, cx: &Cx<'_>) -> Vec<u8> {
+    match error_file(s, status, Shape::Session, cx) {
+        Some(file) => file.to_vec(),
+        None => {
+            let mut page = Vec::new();
+            reply::write(status, Shape::Session, None, false, &mut page);
+            page
+        }
+    }
+}
+
+/// Answers with these bytes, head and all, in the server's place, and ends the exchange.
+fn answer_with(s: &mut Session, status: u16, raw: &[u8], cx: &mut Cx<'_>) {
+    stand_in(s);
+    if !s.txn.request_flow.is_done() || s.req.is(Facts::EOF) {
+        s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
+    }
+    let close = s.txn.is(TxnFlags::CLIENT_CLOSE);
+    cx.scratch.clear();
+    s.txn.body_bytes = 0;
+    s.txn.status = status;
+    s.txn.head_bytes += write_file(s, raw, close, cx);
+    let status = s.txn.status;
+    answered(s, status, cx);
+}
+
+/// Takes the server's place: nothing of what it said, or would say, is for the client any more.
+fn stand_in(s: &mut Session) {
+    s.req.analysers = Analysers::NONE;
+    s.res.analysers = Analysers::NONE;
+    s.req.to_forward = 0;
+    s.res.to_forward = 0;
+    s.req.read_expiry = Deadline::NEVER;
+    s.request_expiry = Deadline::NEVER;
+    s.rule_expiry = Deadline::NEVER;
+    s.close_back();
+    skip_body(s);
+}
+
+/// Sends the answer that was written.
+fn answered(s: &mut Session, status: u16, cx: &mut Cx<'_>) {
     s.txn.status = status;
     s.txn.flags.set(TxnFlags::LOCAL);
     s.txn.response_flow = Flow::Done;
@@ -143,6 +211,15 @@ fn queue_answer(s: &mut Session, cx: &mut Cx<'_>) -> bool {
     fits
 }
 
+/// Puts the interim answer in `cx.scratch` on its way to the client. False if it does not fit.
+fn queue_interim(s: &mut Session, cx: &mut Cx<'_>) -> bool {
+    let fits = queue_answer(s, cx);
+    if fits {
+        s.txn.head_bytes += cx.scratch.len() as u64;
+    }
+    fits
+}
+
 /// Drops a request's body that is here whole, so that the next request can be read behind it.
 fn skip_body(s: &mut Session) {
     if let (Flow::Length(n), Some(buf)) = (s.txn.request_flow, &mut s.req.buf)
@@ -168,17 +245,17 @@ fn error_file(s: &Session, status: u16, shape: Shape, cx: &Cx<'_>) -> Option<std
 
 /// Writes an `errorfile`, its head in our form; returns how many bytes the log counts for it. One
 /// that does not say how long it is ends with the connection.
-fn write_file(s: &mut Session, file: &[u8], close: bool, out: &mut Vec<u8>) -> u64 {
+fn write_file(s: &mut Session, file: &[u8], close: bool, cx: &mut Cx<'_>) -> u64 {
     let Scan::Complete { skip, len } = HeadScan::response().advance(file) else {
         // Not a whole head: it goes out as it is (an empty one says nothing at all).
-        out.extend_from_slice(file);
+        cx.scratch.extend_from_slice(file);
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
         return file.len() as u64;
     };
     let (head, body) = (&file[skip..skip + len], &file[skip + len..]);
     let response = &mut s.txn.response;
     if parse_response(head, response, &HeadLimits::default()).is_err() {
-        out.extend_from_slice(file);
+        cx.scratch.extend_from_slice(file);
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
         return file.len() as u64;
     }
@@ -186,6 +263,13 @@ fn write_file(s: &mut Session, file: &[u8], close: bool, out: &mut Vec<u8>) -> u
     let version = response.version();
     let close = close || !bounded || version == Version::V10;
     let framing = if bounded { Body::Length(body.len() as u64) } else { Body::UntilClose };
+    s.txn.head_len = 0;
+    if looks_at_answers(s, cx) {
+        s.txn.status = s.txn.response.status();
+        rules::after_response(s, cx);
+        cx.scratch.clear();
+    }
+    let response = &mut s.txn.response;
     strip_hop_by_hop(response, UpgradeField::Strip);
     settle(response, framing);
     let before = s.txn.head_bytes;
@@ -200,10 +284,10 @@ fn write_file(s: &mut Session, file: &[u8], close: bool, out: &mut Vec<u8>) -> u
         Version::V11 if old => s.txn.response.push_known(Known::Connection, b"keep-alive"),
         _ => {}
     }
-    write_response(&s.txn.response, version, out);
+    write_response(&s.txn.response, version, cx.scratch);
     if reply::is_bodyless(&s.txn) {
         return counted;
     }
-    out.extend_from_slice(body);
+    cx.scratch.extend_from_slice(body);
     counted + body.len() as u64
 }

@@ -2,10 +2,11 @@
 
 use core::net::IpAddr;
 
-use super::{Verdict, process_frontend};
+use super::{Verdict, process_frontend, rules};
 use crate::http::{Body, Known, UpgradeField, Version, settle, strip_hop_by_hop};
 use crate::poller::Peer;
 use crate::proxy::spec::{ForwardFor, Options};
+use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::side::Step;
 use crate::txn::{Flow, TxnFlags};
@@ -13,7 +14,7 @@ use crate::txn::{Flow, TxnFlags};
 /// Runs the backend's rules and makes the head ready to be sent.
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if s.backend != s.frontend {
-        match process_frontend::rules(s, s.backend, cx) {
+        match process_frontend::sets(s, s.backend, cx) {
             Verdict::Done => {}
             other => return other,
         }
@@ -39,7 +40,9 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
     };
     let head = &mut s.txn.request;
     strip_hop_by_hop(head, if upgrade { UpgradeField::Keep } else { UpgradeField::Strip });
-    if body != Body::None {
+    // A rule may have put a coding where there is no body: what says how long a message is, is ours
+    // to say.
+    if body != Body::None || head.has(Known::TransferEncoding) {
         settle(head, body);
     }
     let forward_for = |p| cx.site.proxy(p).forward_for.as_ref();
@@ -47,7 +50,14 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
     if let Some(rule) = forward_for(s.backend).or(forward_for(s.frontend)) {
         add_forwarded(head, rule, cx.client.peer);
     }
-    if upgrade && head.has(Known::Upgrade) {
+    let original_to = |p| cx.site.proxy(p).original_to.as_ref();
+    if let Some(rule) = original_to(s.backend).or(original_to(s.frontend))
+        && let Some(destination) = cx.client.destination
+    {
+        add_forwarded(head, rule, destination);
+    }
+    unique_id(s, cx);
+    if upgrade && s.txn.request.has(Known::Upgrade) {
         return;
     }
     s.txn.flags.clear(TxnFlags::UPGRADE);
@@ -59,6 +69,22 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
         }
         (Version::V10, false) => head.push_known(Known::Connection, b"keep-alive"),
         _ => {}
+    }
+}
+
+/// `unique-id-format` and `unique-id-header`.
+fn unique_id(s: &mut Session, cx: &Cx<'_>) {
+    let frontend = cx.site.proxy(s.frontend);
+    let (Some(format), Some(name)) = (&frontend.unique_id_format, &frontend.unique_id_header)
+    else {
+        return;
+    };
+    if s.txn.unique_id.is_none() {
+        let id = rules::text_of(s, format, (Point::HttpReq, s.frontend), cx);
+        s.txn.unique_id = Some(id.into());
+    }
+    if let Some(id) = &s.txn.unique_id {
+        s.txn.request.push(name.as_bytes(), id);
     }
 }
 

@@ -1,41 +1,56 @@
-//! The frontend's `http-request` rules.
+//! What the frontend does with a request before it chooses a backend: captures, `monitor-uri`, and
+//! its rules.
 
-use super::{Verdict, answer, tarpit};
-use crate::fault::{Cause, Phase};
-use crate::proxy::spec::{Options, ProxyId, Rule};
+use super::{Verdict, rules};
+use crate::proxy::spec::{Capture, Options, ProxyId};
+use crate::rule::Set;
 use crate::session::{Cx, Session};
 use crate::txn::TxnFlags;
 
 /// Runs the frontend's rules.
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
-    if cx.site.proxy(s.frontend).options.has(Options::HTTP_CLOSE) {
-        s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
-    }
-    rules(s, s.frontend, cx)
-}
-
-/// Runs one proxy's rules in order.
-pub(super) fn rules(s: &mut Session, proxy: ProxyId, cx: &mut Cx<'_>) -> Verdict {
-    for rule in &cx.site.proxy(proxy).request_rules {
-        match *rule {
-            Rule::Allow => break,
-            Rule::Deny { status } => {
-                s.ends_in(Cause::Proxy, Phase::Request);
-                answer(s, status, cx);
-                return Verdict::Stop;
-            }
-            Rule::Reject | Rule::RejectContent => {
-                s.ends_in(Cause::Proxy, Phase::Request);
-                s.times.request = None;
-                s.abort(cx);
-                return Verdict::Stop;
-            }
-            Rule::Tarpit { status } => {
-                tarpit::hold(s, status, proxy, cx);
-                return Verdict::Stop;
-            }
-            Rule::RejectConnection => {}
+    let frontend = cx.site.proxy(s.frontend);
+    if s.txn.stage == 0 && s.txn.rule_at == 0 {
+        if frontend.options.has(Options::HTTP_CLOSE) {
+            s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
+        }
+        if !frontend.captures[0].is_empty() {
+            capture(s, 0, &frontend.captures[0]);
+        }
+        if frontend.monitor_uri.is_some() && rules::monitor(s, cx) {
+            return Verdict::Stop;
         }
     }
+    sets(s, s.frontend, cx)
+}
+
+/// Keeps the last field of each name that is to be captured: of the request, or (1) the response.
+pub(super) fn capture(s: &mut Session, which: usize, declared: &[Capture]) {
+    let head = if which == 0 { &s.txn.request } else { &s.txn.response };
+    let slots = &mut s.txn.captures[which];
+    slots.resize(declared.len(), None);
+    for (slot, capture) in slots.iter_mut().zip(declared) {
+        let Some(name) = &capture.header else { continue };
+        *slot = head.named(name.as_bytes()).next_back().map(|value| {
+            let len = value.len().min(capture.len as usize);
+            value[..len].into()
+        });
+    }
+}
+
+/// Runs one proxy's rule sets for requests, in order, from where they waited.
+pub(super) fn sets(s: &mut Session, proxy: ProxyId, cx: &mut Cx<'_>) -> Verdict {
+    const SETS: [Set; 3] = [Set::Content, Set::HttpRequest, Set::Redirect];
+    while let Some(set) = SETS.get(usize::from(s.txn.stage)) {
+        if !cx.site.proxy(proxy).rules.set(*set).is_empty() {
+            // The head is here: what is not there now will not come.
+            match rules::run(s, *set, proxy, true, cx) {
+                Verdict::Done => {}
+                other => return other,
+            }
+        }
+        s.txn.stage += 1;
+    }
+    s.txn.stage = 0;
     Verdict::Done
 }

@@ -1,13 +1,15 @@
 //! The response's head as the client will see it, and how its body will pass.
 
+use super::process_frontend::capture;
 use super::wait_response::put_head;
-use super::{Verdict, answer};
+use super::{Verdict, answer, rules};
 use crate::channel::{Analysers, FOREVER};
 use crate::fault::{Cause, Phase};
 use crate::http::{
     Body, Known, UpgradeField, Version, keep_alive_wanted, response_body, settle, strip_hop_by_hop,
     write_response,
 };
+use crate::rule::Set;
 use crate::session::{Cx, Session, SessionFlags};
 use crate::sometimes;
 use crate::txn::{Flow, TxnFlags};
@@ -15,6 +17,14 @@ use crate::txn::{Flow, TxnFlags};
 /// Rewrites the head and starts the body.
 #[inline]
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    let frontend = cx.site.proxy(s.frontend);
+    if s.txn.stage == 0 && s.txn.rule_at == 0 && !frontend.captures[1].is_empty() {
+        capture(s, 1, &frontend.captures[1]);
+    }
+    match rules_of_both(s, cx) {
+        Verdict::Done => {}
+        other => return other,
+    }
     let len = s.txn.head_len as usize;
     decide_connections(s);
     write_head(s, cx.scratch);
@@ -31,6 +41,29 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     s.allow_splice(cx.site);
     s.res.analysers.set(Analysers::FORWARD_RESPONSE);
+    Verdict::Done
+}
+
+/// Runs the backend's rules, then the frontend's, then those that look at every answer; from where
+/// they waited.
+#[inline]
+fn rules_of_both(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    const SETS: [(Set, bool); 3] =
+        [(Set::ResponseContent, false), (Set::HttpResponse, false), (Set::HttpResponse, true)];
+    let site = cx.site;
+    while let Some((set, front)) = SETS.get(usize::from(s.txn.stage)) {
+        let proxy = if *front { s.frontend } else { s.backend };
+        let own = !*front || s.backend != s.frontend;
+        if own && !site.proxy(proxy).rules.set(*set).is_empty() {
+            match rules::run(s, *set, proxy, true, cx) {
+                Verdict::Done => {}
+                other => return other,
+            }
+        }
+        s.txn.stage += 1;
+    }
+    s.txn.stage = 0;
+    rules::after_response(s, cx);
     Verdict::Done
 }
 

@@ -10,7 +10,7 @@ use crate::reply::Shape;
 use crate::session::{Cx, Session};
 use crate::sometimes;
 use crate::time::Deadline;
-use crate::txn::{Flow, TxnFlags};
+use crate::txn::{Flow, Txn, TxnFlags};
 
 /// The length of 16 bytes in base64.
 const WEBSOCKET_KEY_LEN: usize = 24;
@@ -71,12 +71,23 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if upgrade {
         txn.flags.set(TxnFlags::UPGRADE);
     }
+    if cx.site.rewrites {
+        keep_line(txn);
+    }
     s.request_expiry = Deadline::NEVER;
     if s.txn.request_flow.is_done() {
         s.req.read_expiry = Deadline::NEVER;
     }
     s.times.request = Some(cx.now.mono);
     Verdict::Done
+}
+
+/// Keeps the request line as it came: rules may change what the head says.
+fn keep_line(txn: &mut Txn) {
+    let request = &txn.request;
+    let parts =
+        [request.method_bytes(), b" ", request.target(), b" ", request.version().as_bytes()];
+    parts.into_iter().for_each(|part| txn.line.extend_from_slice(part));
 }
 
 /// The head is not whole: is it still to be waited for?

@@ -169,7 +169,8 @@ fn authenticates_connection(s: &Session) -> bool {
 /// done.
 fn asks_again(s: &mut Session, failure: RetryOn, cx: &Cx<'_>) -> bool {
     let backend = cx.site.proxy(s.backend);
-    if !backend.retry_on.has(failure) || s.back.retries_left == 0 || !can_resend(s) {
+    let may = backend.retry_on.has(failure) && !s.flags.has(SessionFlags::NO_RETRY);
+    if !may || s.back.retries_left == 0 || !can_resend(s) {
         return false;
     }
     s.back.retries_left -= 1;
@@ -295,7 +296,7 @@ fn tunnel(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> Verdict {
     s.txn.request_flow = Flow::Done;
     s.body_begins();
     let backend = cx.site.proxy(s.backend);
-    let tunnel = backend.timeouts.tunnel;
+    let tunnel = s.txn.tunnel_timeout.or(backend.timeouts.tunnel);
     for channel in [&mut s.req, &mut s.res] {
         channel.analysers = Analysers::NONE;
         channel.to_forward = FOREVER;

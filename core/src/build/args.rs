@@ -3,7 +3,7 @@
 use core::ops::RangeInclusive;
 
 use crate::config::units::{self, Unit, UnitError};
-use crate::config::{Diagnostics, Span, Statement, Word};
+use crate::config::{Diagnostic, Diagnostics, Span, Statement, Word};
 use crate::time::Duration;
 
 /// A cursor over the words behind a keyword.
@@ -115,6 +115,37 @@ impl<'s, 'd> Args<'s, 'd> {
         if !help.is_empty() {
             found.help.push(help.into());
         }
+    }
+
+    /// A size in bytes within a range.
+    pub(super) fn size(&mut self, range: RangeInclusive<u64>) -> Option<u64> {
+        let word = self.need("a size in bytes (or with k, m, g)")?;
+        match units::size(word.as_str()) {
+            Ok(size) if range.contains(&size) => Some(size),
+            _ => {
+                let message =
+                    format!("'{}' expects a size in bytes (got '{}')", self.name, word.as_str());
+                self.diagnostics.alert(word.span, message);
+                None
+            }
+        }
+    }
+
+    /// The place of the word before the next one.
+    pub(super) fn before(&self) -> Span {
+        self.statement.place(self.at.saturating_sub(1))
+    }
+
+    /// A complaint that is already made.
+    pub(super) fn push(&mut self, found: Diagnostic) {
+        self.diagnostics.push(found);
+    }
+
+    /// All words from the next one on; they count as taken.
+    pub(super) fn rest(&mut self) -> &'s [Word] {
+        let rest = &self.statement.words[self.at.min(self.statement.words.len())..];
+        self.at = self.statement.words.len();
+        rest
     }
 
     /// What complaints call the keyword.

@@ -1,8 +1,11 @@
 //! A proxy section while it is being read: settings, and names that are not indices yet.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::acl::Condition;
 use crate::config::{SectionKind, Span, Word};
+use crate::logfmt::format::Format;
 use crate::proxy::spec::{Listener, Mode, Proxy, RetryOn, Role};
 
 use super::server::{ServerDraft, ServerSettings};
@@ -18,30 +21,35 @@ pub(super) struct Draft {
     pub(super) proxy: Proxy,
     pub(super) id: Option<(u32, Span)>,
     pub(super) default_backend: Option<Word>,
-    /// Backends of `use_backend` lines whose condition always holds.
-    pub(super) use_backends: Vec<Word>,
+    /// `use_backend` lines.
+    pub(super) use_backends: Vec<SwitchDraft>,
+    /// `use-server` lines.
+    pub(super) use_servers: Vec<SwitchDraft>,
+    /// ACLs by name: indices in the site's.
+    pub(super) acl_names: BTreeMap<String, u32>,
     pub(super) binds: Vec<BindDraft>,
     pub(super) default_server: ServerSettings,
     pub(super) servers: Vec<ServerDraft>,
-    /// The first rule of each rule set that always applies; rules behind it never run.
-    pub(super) verdicts: [Option<Verdict>; 3],
-    /// A `tcp-request connection accept` always applies: rules of that set behind it never run.
-    pub(super) accepts_connections: bool,
     /// What is ignored, with a warning, unless the mode is HTTP.
     pub(super) http_only: Vec<(&'static str, Span)>,
     /// The last `option httplog` or `tcplog`.
     pub(super) log_option: Option<Span>,
 }
 
-/// What an unconditional rule does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// The rules behind it are not looked at.
-    Allow,
-    /// The connection begins with a PROXY header.
-    ExpectProxy,
-    /// The rule itself.
-    Apply(crate::proxy::spec::Rule),
+/// A `use_backend` or `use-server` whose name is not an index yet.
+#[derive(Clone)]
+pub(super) struct SwitchDraft {
+    pub(super) to: SwitchTo,
+    pub(super) condition: Option<Condition>,
+    pub(super) place: (Arc<str>, u32),
+    pub(super) span: Span,
+}
+
+/// Where it leads.
+#[derive(Clone)]
+pub(super) enum SwitchTo {
+    Name(Word),
+    Format(Box<Format>),
 }
 
 /// A listener whose id may not be given yet.
@@ -69,11 +77,11 @@ impl Draft {
             id: None,
             default_backend: None,
             use_backends: Vec::new(),
+            use_servers: Vec::new(),
+            acl_names: BTreeMap::new(),
             binds: Vec::new(),
             default_server: ServerSettings::default(),
             servers: Vec::new(),
-            verdicts: [None; 3],
-            accepts_connections: false,
             http_only: Vec::new(),
             log_option: None,
         }

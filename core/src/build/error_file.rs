@@ -1,6 +1,7 @@
 //! Answers that the operator wrote: `errorfile`, `errorloc` and its kin, `errorfiles`, and the
 //! `http-errors` sections.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::keywords::Context;
@@ -13,6 +14,9 @@ use super::draft::Draft;
 
 /// Answers by status.
 pub(super) type ErrorSet = Vec<(u16, Arc<[u8]>)>;
+
+/// `http-errors` sections by name.
+pub(super) type ErrorSets = BTreeMap<String, ErrorSet>;
 
 /// Where a relative file name starts from (`default-path`).
 #[derive(Clone, PartialEq, Eq)]
@@ -28,7 +32,7 @@ pub(super) enum DefaultPath {
 
 impl DefaultPath {
     /// `path` as seen from the configuration file `config`.
-    fn resolve(&self, path: &str, config: &str) -> String {
+    pub(super) fn resolve(&self, path: &str, config: &str) -> String {
         let base = match self {
             DefaultPath::Current => return path.into(),
             _ if path.starts_with('/') => return path.into(),
@@ -163,6 +167,11 @@ fn put(set: &mut ErrorSet, status: u16, answer: Arc<[u8]>) {
     }
 }
 
+/// The status of an answer that [`answer`] made.
+pub(super) fn status_of(answer: &[u8]) -> Option<u16> {
+    core::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
+}
+
 fn redirect(status: &str, location: &[u8]) -> Arc<[u8]> {
     let mut answer =
         format!("HTTP/1.1 {status}\r\ncache-control: no-cache\r\ncontent-length: 0\r\nlocation: ")
@@ -174,7 +183,7 @@ fn redirect(status: &str, location: &[u8]) -> Arc<[u8]> {
 
 /// The answer in a file, its head written anew: names in lower case, no `connection`, lines ended
 /// by CR LF. A stated length must be the page's.
-fn answer(file: &[u8]) -> Result<Arc<[u8]>, String> {
+pub(super) fn answer(file: &[u8]) -> Result<Arc<[u8]>, String> {
     const FIELDS_MAX: usize = 64;
     if file.is_empty() {
         return Ok(Arc::from([]));

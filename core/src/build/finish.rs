@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::balance::Algorithm;
 use crate::config::{Diagnostic, SectionKind, Severity, Word, similar};
-use crate::proxy::spec::{LogFormat, Mode, Options, Proxy, Role, Rule, Site, Switch};
+use crate::proxy::spec::{LogFormat, Mode, Options, Proxy, Role, Site};
+use crate::rule::{Destination, Rules, Switch};
+use crate::sample::{NameRef, Named, Target};
 
 use super::Builder;
-use super::draft::{Draft, Verdict};
+use super::draft::{Draft, SwitchDraft, SwitchTo};
 use super::{bind, server};
 
 impl Builder<'_> {
@@ -20,11 +22,19 @@ impl Builder<'_> {
         for draft in &mut drafts {
             self.check(draft);
         }
-        let switches: Vec<Vec<Switch>> =
-            drafts.iter().map(|draft| self.switches(draft, &drafts)).collect();
-        for (draft, switches) in drafts.into_iter().zip(switches) {
-            self.place(draft, switches);
+        self.tell_warnings();
+        for index in 0..drafts.len() {
+            let (use_backends, default) = self.backends(&drafts[index], &drafts);
+            let use_servers = self.use_servers(&drafts[index]);
+            let proxy = &mut drafts[index].proxy;
+            proxy.switching = use_backends;
+            proxy.default_backend = default;
+            proxy.use_servers = use_servers;
         }
+        for draft in drafts {
+            self.place(draft);
+        }
+        self.resolve_names();
         self.limits();
         let warned = self.diagnostics.iter().any(|d| d.severity == Severity::Warning);
         if warned && self.site.global.zero_warning && !self.diagnostics.is_fatal() {
@@ -102,7 +112,9 @@ impl Builder<'_> {
             for (what, span) in std::mem::take(&mut draft.http_only) {
                 if told.insert(what) {
                     let what = match what {
-                        "http-request" => "'http-request' rules".to_string(),
+                        "http-request" | "http-response" | "http-after-response" | "redirect" => {
+                            format!("'{what}' rules")
+                        }
                         "balance uri" => "'balance uri'".to_string(),
                         option => format!("'option {option}'"),
                     };
@@ -114,7 +126,14 @@ impl Builder<'_> {
             if let Algorithm::Uri(_) = draft.proxy.balance.algorithm {
                 draft.proxy.balance.algorithm = Algorithm::RoundRobin;
             }
-            draft.verdicts[2] = None;
+            let rules = &mut draft.proxy.rules;
+            *rules = Rules {
+                http_request: Vec::new(),
+                redirect: Vec::new(),
+                http_response: Vec::new(),
+                after_response: Vec::new(),
+                ..std::mem::take(rules)
+            };
             if draft.proxy.log_format == LogFormat::Http && draft.is_frontend() {
                 draft.proxy.log_format = LogFormat::Tcp;
                 if let Some(span) = draft.log_option {
@@ -183,21 +202,119 @@ impl Builder<'_> {
         }
     }
 
-    /// Where the frontend's traffic goes, in order of preference.
-    fn switches(&mut self, draft: &Draft, drafts: &[Draft]) -> Vec<Switch> {
-        let mut switches = Vec::new();
+    /// Where the frontend's traffic goes: `use_backend` lines in order, and `default_backend`.
+    fn backends(&mut self, draft: &Draft, drafts: &[Draft]) -> (Vec<Switch>, Option<u32>) {
         if !draft.is_frontend() {
-            return switches;
+            return (Vec::new(), None);
         }
-        let named = draft.use_backends.iter().map(|word| (word, "use_backend"));
-        let default = draft.default_backend.iter().map(|word| (word, "default_backend"));
-        for (word, keyword) in named.chain(default) {
-            match self.backend(draft, drafts, word, keyword) {
-                Ok(backend) => switches.push(Switch { backend }),
-                Err(diagnostic) => self.diagnostics.push(*diagnostic),
-            }
+        let mut switches = Vec::new();
+        for line in &draft.use_backends {
+            let to = match &line.to {
+                SwitchTo::Format(format) => Destination::Format(format.clone()),
+                SwitchTo::Name(word) => match self.backend(draft, drafts, word, "use_backend") {
+                    Ok(_) => {
+                        Destination::Name(self.refer(Named::Proxy(word.as_str().into()), line))
+                    }
+                    Err(diagnostic) => {
+                        self.diagnostics.push(*diagnostic);
+                        continue;
+                    }
+                },
+            };
+            switches.push(switch(line, to));
+        }
+        let default = draft.default_backend.as_ref().and_then(|word| {
+            self.backend(draft, drafts, word, "default_backend")
+                .map_err(|diagnostic| self.diagnostics.push(*diagnostic))
+                .ok()
+        });
+        (switches, default)
+    }
+
+    /// `use-server` lines, whose servers are the backend's own.
+    fn use_servers(&mut self, draft: &Draft) -> Vec<Switch> {
+        let mut switches = Vec::new();
+        for line in &draft.use_servers {
+            let to = match &line.to {
+                SwitchTo::Format(format) => Destination::Format(format.clone()),
+                SwitchTo::Name(word) => {
+                    let named = Named::Server {
+                        backend: None,
+                        server: word.as_str().into(),
+                        here: draft.proxy.name.to_string(),
+                    };
+                    Destination::Name(self.refer(named, line))
+                }
+            };
+            switches.push(switch(line, to));
         }
         switches
+    }
+
+    fn refer(&mut self, named: Named, line: &SwitchDraft) -> NameRef {
+        self.names.span = line.span;
+        self.names.refer(named)
+    }
+
+    /// What was odd in expressions.
+    fn tell_warnings(&mut self) {
+        for (span, message) in std::mem::take(&mut self.names.warnings) {
+            self.diagnostics.warning(span, message);
+        }
+    }
+
+    /// What the names in expressions stand for.
+    fn resolve_names(&mut self) {
+        let refs = std::mem::take(&mut self.names.refs);
+        let mut targets = Vec::with_capacity(refs.len());
+        for (named, span) in refs {
+            match self.target(&named) {
+                Ok(target) => targets.push(target),
+                Err((message, near)) => self.suggest(span, message, near.as_deref()),
+            }
+        }
+        self.site.refs.targets = targets;
+        self.site.wants = self.names.wants;
+        self.site.wants.destination |= self.site.proxies.iter().any(|p| p.original_to.is_some());
+        self.site.patterns = std::mem::take(&mut self.names.patterns);
+        self.site.acls = std::mem::take(&mut self.names.acls);
+    }
+
+    fn target(&self, named: &Named) -> Result<Target, (String, Option<String>)> {
+        let site = &self.site;
+        let proxies = || site.proxies.iter().map(|proxy| &*proxy.name);
+        let proxy = |name: &str| {
+            let called =
+                |role: Role| site.proxies.iter().position(|p| *p.name == *name && p.role.has(role));
+            called(Role::BACKEND).or_else(|| called(Role::FRONTEND))
+        };
+        match named {
+            Named::Proxy(name) => match proxy(name) {
+                Some(index) => Ok(Target::Proxy(index as u32)),
+                None => {
+                    let near = similar::nearest(name, proxies()).map(str::to_owned);
+                    Err((format!("unable to find the proxy '{name}'"), near))
+                }
+            },
+            Named::Server { backend, server, here } => {
+                let name = backend.as_ref().unwrap_or(here);
+                let Some(index) = proxy(name) else {
+                    let near = similar::nearest(name, proxies()).map(str::to_owned);
+                    return Err((format!("unable to find the backend '{name}'"), near));
+                };
+                let range = site.proxies[index].servers.clone();
+                let servers = &site.servers[range.start as usize..range.end as usize];
+                match servers.iter().position(|known| *known.name == **server) {
+                    Some(place) => Ok(Target::Server(range.start + place as u32)),
+                    None => {
+                        let known = servers.iter().map(|known| &*known.name);
+                        let near = similar::nearest(server, known).map(str::to_owned);
+                        Err((format!("unable to find the server '{server}' in '{name}'"), near))
+                    }
+                }
+            }
+            Named::Userlist(name) => Err((format!("unable to find the userlist '{name}'"), None)),
+        }
     }
 
     fn backend(
@@ -246,7 +363,7 @@ impl Builder<'_> {
     }
 
     /// Puts a proxy, its listeners and its servers in their places in the site.
-    fn place(&mut self, draft: Draft, switches: Vec<Switch>) {
+    fn place(&mut self, draft: Draft) {
         let site = &mut self.site;
         let id = site.proxies.len() as u32;
         let first_listener = site.listeners.len() as u32;
@@ -261,19 +378,9 @@ impl Builder<'_> {
             server.backend = id;
             server
         }));
-        let request_rules: Vec<Rule> = draft
-            .verdicts
-            .iter()
-            .filter_map(|verdict| match verdict {
-                Some(Verdict::Apply(rule)) => Some(*rule),
-                _ => None,
-            })
-            .collect();
         let mut proxy = Proxy {
             listeners: first_listener..site.listeners.len() as u32,
             servers: first_server..site.servers.len() as u32,
-            switching: switches,
-            request_rules,
             ..draft.proxy
         };
         if proxy.maxconn == 0 {
@@ -281,6 +388,10 @@ impl Builder<'_> {
         }
         if draft.kind == SectionKind::Backend {
             proxy.maxconn = 0;
+        }
+        site.rewrites |= proxy.rules.http_request.iter().any(|rule| rule.action.rewrites());
+        if proxy.role.has(Role::BACKEND) {
+            site.backends.insert(proxy.name.as_bytes().into(), id);
         }
         site.proxies.push(proxy);
     }
@@ -353,4 +464,8 @@ impl Builder<'_> {
         let pipes = front.max(back);
         Some(if pipes >= 4 { pipes / 4 } else { pipes })
     }
+}
+
+fn switch(line: &SwitchDraft, to: Destination) -> Switch {
+    Switch { condition: line.condition.clone(), to, place: line.place.clone() }
 }

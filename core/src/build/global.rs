@@ -3,6 +3,10 @@
 use crate::config::keywords::Context;
 use crate::config::units::Unit;
 use crate::config::{Negation, Section, SectionKind, Statement};
+use crate::logfmt::format::Style;
+use crate::rule::Value;
+use crate::sample::Point;
+use crate::sample::vars::Scope;
 
 use super::Builder;
 use super::args::Args;
@@ -54,11 +58,41 @@ impl Builder<'_> {
                         statement.words[1..].iter().map(|word| word.as_str()).collect();
                     self.site.global.description = Some(words.join(" ").into());
                 }
+                "set-var" | "set-var-fmt" => self.proc_var(statement, keyword.name),
+                "expose-experimental-directives" => self.experimental = true,
                 "default-path" => self.default_path(statement),
                 // Threads are in one group: any range of them is the same.
                 "thread-group" => {}
                 name => self.global_value(statement, name),
             }
+        }
+    }
+
+    /// `set-var <name> <expr>` and `set-var-fmt <name> <format>`: of the process.
+    fn proc_var(&mut self, statement: &Statement, name: &str) {
+        let mut phrase = self.phrase(statement, (1, name), Point::Config);
+        let Some(word) = phrase.args.need("a variable, such as proc.name") else { return };
+        let var = match phrase.names.var(word.as_str()) {
+            Ok(var) if var.scope == Scope::Proc => var,
+            Ok(_) => {
+                let message = format!("'{name}' : only 'proc.' variables exist here");
+                phrase.args.alert(word.span, message, "");
+                return;
+            }
+            Err(message) => {
+                phrase.args.alert(word.span, format!("'{name}' : {message}"), "");
+                return;
+            }
+        };
+        let value = if name == "set-var" {
+            phrase.expr().map(Value::Expr)
+        } else {
+            phrase.format("a format", Style::Plain).map(Value::Format)
+        };
+        if let Some(value) = value
+            && phrase.args.end()
+        {
+            self.site.proc_vars.push((var.name, value));
         }
     }
 

@@ -16,16 +16,20 @@ mod address;
 mod args;
 mod balance;
 mod bind;
-mod condition;
+mod capture;
 mod draft;
 mod error_file;
 mod finish;
+mod format;
 mod global;
 mod log;
+mod monitor;
 mod option;
+mod phrase;
 mod proxy;
 mod rule;
 mod server;
+mod userlist;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +40,7 @@ use crate::config::{
     Statement, Word, statement,
 };
 use crate::proxy::spec::{Global, Site, Tunables};
+use crate::sample::Names;
 
 use draft::Draft;
 
@@ -97,7 +102,11 @@ struct Builder<'b> {
     maxconn: Option<u32>,
     unix_bind: bind::UnixBind,
     /// `http-errors` sections by name.
-    error_sets: BTreeMap<String, error_file::ErrorSet>,
+    error_sets: error_file::ErrorSets,
+    /// What expressions name.
+    names: Names<'b>,
+    /// `expose-experimental-directives`.
+    experimental: bool,
     defaults: Vec<Draft>,
     drafts: Vec<Draft>,
     /// Keywords without effect: first place, further lines, reason.
@@ -134,7 +143,9 @@ impl<'b> Builder<'b> {
             site: Site { global, tunables, ..Site::default() },
             maxconn: cli.maxconn,
             unix_bind: bind::UnixBind::default(),
-            error_sets: BTreeMap::new(),
+            error_sets: error_file::ErrorSets::new(),
+            names: Names::new(host),
+            experimental: false,
             defaults: Vec::new(),
             drafts: Vec::new(),
             ineffective: BTreeMap::new(),
@@ -150,6 +161,7 @@ impl<'b> Builder<'b> {
             | SectionKind::Backend
             | SectionKind::Listen => self.proxy(section),
             SectionKind::HttpErrors => self.error_set(section),
+            SectionKind::Userlist => self.userlist(section),
             _ => self.other(section),
         }
     }

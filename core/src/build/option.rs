@@ -11,7 +11,8 @@ use super::args::Args;
 use super::draft::Draft;
 
 /// Options that are one bit, take no argument, and may be negated.
-const BITS: [(&str, Options); 18] = [
+const BITS: [(&str, Options); 19] = [
+    ("http-buffer-request", Options::BUFFER_REQUEST),
     ("http-pretend-keepalive", Options::PRETEND_KEEPALIVE),
     ("prefer-last-server", Options::PREFER_LAST_SERVER),
     ("dontlognull", Options::DONT_LOG_NULL),
@@ -150,6 +151,7 @@ impl Builder<'_> {
                 draft.proxy.log_format =
                     if name == "httplog" { LogFormat::Http } else { LogFormat::Tcp };
                 draft.log_option = Some(span);
+                draft.proxy.format = None;
                 let clf = name == "httplog" && args.takes("clf");
                 let stated = args.end();
                 if clf && stated {
@@ -158,7 +160,14 @@ impl Builder<'_> {
                 }
             }
             "forwardfor" => {
-                draft.proxy.forward_for = forward_for(&mut args).or(draft.proxy.forward_for.take());
+                draft.proxy.forward_for =
+                    forward_for(&mut args, "x-forwarded-for").or(draft.proxy.forward_for.take());
+                draft.http_only.push((name, span));
+            }
+            "originalto" => {
+                let header = "x-original-to";
+                draft.proxy.original_to =
+                    forward_for(&mut args, header).or(draft.proxy.original_to.take());
                 draft.http_only.push((name, span));
             }
             _ => debug_assert!(false, "'option {name}' is said to work and is not compiled"),
@@ -167,8 +176,8 @@ impl Builder<'_> {
 }
 
 /// `[ except <network> ] [ header <name> ] [ if-none ]`.
-fn forward_for(args: &mut Args<'_, '_>) -> Option<ForwardFor> {
-    let mut forward = ForwardFor { header: "x-forwarded-for".into(), except: None, if_none: false };
+fn forward_for(args: &mut Args<'_, '_>, header: &str) -> Option<ForwardFor> {
+    let mut forward = ForwardFor { header: header.into(), except: None, if_none: false };
     while let Some(word) = args.next() {
         match word.as_str() {
             "if-none" => forward.if_none = true,

@@ -10,7 +10,6 @@ use crate::time::Duration;
 
 use super::address::{self, HostPart, PortPart};
 use super::args::Args;
-use super::condition::{self, Verdict};
 use super::draft::Draft;
 use super::{Builder, head};
 
@@ -45,9 +44,11 @@ impl Builder<'_> {
                 at,
             ),
         };
+        self.enter_proxy(&draft);
         for statement in &section.statements {
             self.proxy_statement(&mut draft, statement);
         }
+        self.leave_proxy(&mut draft);
         if section.kind == SectionKind::Defaults {
             self.defaults.push(draft);
         } else {
@@ -75,7 +76,18 @@ impl Builder<'_> {
             "server-template" => self.server_template(draft, statement),
             "default-server" => self.default_server(draft, statement),
             "log" => self.proxy_log(draft, statement),
-            "use_backend" => self.use_backend(draft, statement),
+            "use_backend" => self.switch(draft, statement, "use_backend"),
+            "use-server" => self.switch(draft, statement, "use-server"),
+            "acl" => self.acl(statement),
+            "log-format" | "log-format-sd" | "error-log-format" | "unique-id-format" => {
+                self.format_statement(draft, statement, keyword.name);
+            }
+            "capture request header" | "capture response header" | "declare capture" => {
+                self.capture(draft, statement, keyword.name);
+            }
+            "monitor-uri" | "monitor fail" => self.monitor(draft, statement, keyword.name),
+            "http-error" => self.http_error(draft, statement),
+            "redirect" => self.redirect_rule(draft, statement),
             "balance" => self.balance(draft, statement),
             "hash-type" => self.hash_type(draft, statement),
             "hash-balance-factor" => self.hash_balance_factor(draft, statement),
@@ -151,6 +163,11 @@ impl Builder<'_> {
                 Ok(source) => proxy.source = source,
                 Err(()) => return,
             },
+            "unique-id-header" => {
+                if let Some(word) = args.need("a header's name") {
+                    proxy.unique_id_header = Some(word.as_str().to_ascii_lowercase().into());
+                }
+            }
             "disabled" => proxy.disabled = true,
             "enabled" => proxy.disabled = false,
             "clitcpka-cnt" => proxy.client_probes.count = args.number(1..=127),
@@ -159,9 +176,12 @@ impl Builder<'_> {
             "srvtcpka-cnt" => proxy.server_probes.count = args.number(1..=127),
             "srvtcpka-idle" => proxy.server_probes.idle = args.time(Unit::Seconds),
             "srvtcpka-intvl" => proxy.server_probes.interval = args.time(Unit::Seconds),
-            // Nothing waits for data yet, so there is nothing to wait less long for.
-            "tcp-request inspect-delay" | "tcp-response inspect-delay" => {
-                args.time(Unit::Millis);
+            "tcp-request inspect-delay" => {
+                proxy.rules.inspect_delay = args.time(Unit::Millis).filter(|t| *t > Duration::ZERO);
+            }
+            "tcp-response inspect-delay" => {
+                proxy.rules.response_delay =
+                    args.time(Unit::Millis).filter(|t| *t > Duration::ZERO);
             }
             // A text for people; it may have any number of words.
             "description" => {
@@ -238,29 +258,6 @@ impl Builder<'_> {
         for target in &self.site.global.logs {
             if !draft.proxy.logs.contains(target) {
                 draft.proxy.logs.push(target.clone());
-            }
-        }
-    }
-
-    fn use_backend(&mut self, draft: &mut Draft, statement: &Statement) {
-        let mut args = Args::new(statement, 1, "use_backend", &mut self.diagnostics);
-        let Some(word) = args.need("a backend's name") else { return };
-        let dynamic = word.as_str().contains('%');
-        if dynamic {
-            let message = "'use_backend' with a name made of expressions is not supported yet";
-            args.alert(word.span, message, "name one backend per line");
-            return;
-        }
-        match condition::verdict(&statement.words[2..]) {
-            Verdict::Always => draft.use_backends.push(word.clone()),
-            Verdict::Never => {}
-            Verdict::Depends(span) => args.alert(
-                span,
-                "conditions are not evaluated yet, and traffic would go to the wrong backend",
-                "only 'default_backend' and 'use_backend' without a condition work for now",
-            ),
-            Verdict::Stray(span) => {
-                args.alert(span, "'use_backend' expects 'if' or 'unless' behind the name", "")
             }
         }
     }

@@ -6,8 +6,9 @@ use super::*;
 use crate::config::MapHost;
 use crate::poller::Address;
 use crate::proxy::spec::{
-    LogFormat, Mode, Options, RetryOn, Reuse, Rule, SendProxy, Sink, WireFormat,
+    LogFormat, Mode, Options, Proxy, RetryOn, Reuse, SendProxy, Sink, Site, WireFormat,
 };
+use crate::rule::{Action, Destination, Rule, Set, Switch};
 use crate::time::Duration;
 
 mod errors;
@@ -82,7 +83,7 @@ fn a_frontend_and_its_backend() {
     assert_eq!(names, ["f", "a", "b"]);
     assert_eq!(site.proxies.iter().map(|p| p.uuid).collect::<Vec<_>>(), [2, 3, 4]);
     let frontend = site.proxy(0);
-    assert_eq!((frontend.mode, frontend.switching[0].backend), (Mode::Http, 2));
+    assert_eq!((frontend.mode, frontend.default_backend), (Mode::Http, Some(2)));
     assert_eq!((frontend.listeners.clone(), frontend.servers.clone()), (0..2, 0..0));
     assert_eq!(frontend.timeouts.client, Some(Duration::from_secs(1)));
     let listener = site.listener(0);
@@ -236,8 +237,9 @@ fn proxy_headers() {
     );
     let accepts: Vec<bool> = site.listeners.iter().map(|l| l.accept_proxy).collect();
     assert_eq!(accepts, [true, true, false, false, false]);
-    let expects: Vec<bool> = site.proxies.iter().map(|proxy| proxy.expect_proxy).collect();
-    assert_eq!(expects, [false, true, false]);
+    let expects = |rule: &Rule| matches!(rule.action, Action::ExpectProxy);
+    let expects = |proxy: &Proxy| proxy.rules.connection.iter().filter(|r| expects(r)).count();
+    assert_eq!(site.proxies.iter().map(expects).collect::<Vec<_>>(), [0, 1, 2]);
     let base = SendProxy::CRC32C.with(SendProxy::AUTHORITY);
     let named = SendProxy::V2.with(SendProxy::SSL).with(SendProxy::CERT_CN);
     assert_eq!(site.servers[0].send_proxy, base.with(SendProxy::V1));
@@ -481,32 +483,49 @@ fn error_pages() {
     assert!(page(2, 503).unwrap().contains("sorry") && page(2, 404).is_some());
 }
 
+/// The rules of the first proxy: set, action in short, condition.
+fn rules_of(site: &Site) -> Vec<String> {
+    const SETS: [Set; 4] = [Set::Connection, Set::Session, Set::Content, Set::HttpRequest];
+    let rules = |set: Set| site.proxy(0).rules.set(set).iter().map(move |rule| (set, rule));
+    let short = |(set, rule): (Set, &Rule)| {
+        let action = match &rule.action {
+            Action::Deny(reply) => format!("deny {}", reply.status),
+            Action::Tarpit(reply) => format!("tarpit {}", reply.status),
+            other => format!("{other:?}").to_ascii_lowercase(),
+        };
+        let condition = rule.condition.as_ref().map_or("", |condition| &condition.text);
+        format!("{} {action} {condition}", set.as_str()).trim_end().to_owned()
+    };
+    SETS.into_iter().flat_map(rules).map(short).collect()
+}
+
 #[test]
-fn rules_that_always_apply() {
-    let rules =
-        |text: &str| http(&format!("listen l\nbind :1\n{text}")).proxy(0).request_rules.clone();
+fn rules() {
     for (text, expected) in [
-        ("http-request deny\n", vec![Rule::Deny { status: 403 }]),
-        ("http-request deny deny_status 429\n", vec![Rule::Deny { status: 429 }]),
-        ("http-request deny status 404 if TRUE\n", vec![Rule::Deny { status: 404 }]),
-        ("http-request tarpit\n", vec![Rule::Tarpit { status: 500 }]),
-        ("http-request reject unless { always_false }\n", vec![Rule::Reject]),
-        ("http-request deny if FALSE\n", vec![]),
-        ("http-request allow\nhttp-request deny\n", vec![]),
-        ("http-request deny\nhttp-request allow\n", vec![Rule::Deny { status: 403 }]),
-        ("http-request set-header x y if FALSE\n", vec![]),
-        ("tcp-request connection reject\n", vec![Rule::RejectConnection]),
+        ("http-request deny\n", &["http-request deny 403"][..]),
+        ("http-request deny deny_status 429\n", &["http-request deny 429"]),
+        ("http-request deny status 404 if TRUE\n", &["http-request deny 404 if TRUE"]),
+        ("http-request tarpit\n", &["http-request tarpit 500"]),
         (
-            "tcp-request connection accept\ntcp-request session reject\n",
-            vec![Rule::RejectConnection],
+            "http-request reject unless { always_false }\n",
+            &["http-request reject unless { always_false }"],
         ),
-        ("tcp-request session accept\ntcp-request session reject\n", vec![]),
         (
-            "tcp-request inspect-delay 5s\ntcp-request content reject\nhttp-request allow\n",
-            vec![Rule::RejectContent],
+            "http-request allow\nhttp-request deny\n",
+            &["http-request allow", "http-request deny 403"],
+        ),
+        (
+            "tcp-request content reject\ntcp-request session reject\n\
+             tcp-request connection accept\n",
+            &[
+                "tcp-request connection allow",
+                "tcp-request session reject",
+                "tcp-request content reject",
+            ],
         ),
     ] {
-        assert_eq!(rules(text), expected, "{text}");
+        let site = http(&format!("listen l\nbind :1\n{text}"));
+        assert_eq!(rules_of(&site), expected, "{text}");
     }
 }
 
@@ -516,8 +535,8 @@ fn proxy_values() {
         "listen l\nbind :1\nid 9\nfullconn 7\nbacklog 6\nhttp-reuse always\nretries 0\n\
          retry-on conn-failure response-timeout 404 503\ntimeout tunnel 1h\ntimeout client 0\n\
          timeout client 5s\ntimeout http-request 3s\ntimeout queue 4s\ntimeout tarpit 6s\n\
-         description some text\nuse_backend m if TRUE\nuse_backend nowhere unless TRUE\n\
-         default_backend m\nlisten m\nbind :2\ndisabled\nenabled\nlisten n\ndisabled\n\
+         description some text\nuse_backend m if TRUE\ndefault_backend m\n\
+         listen m\nbind :2\ndisabled\nenabled\nlisten n\ndisabled\n\
          backend o\nfrontend o\nbind :3\n",
     );
     let proxy = site.proxy(0);
@@ -531,7 +550,12 @@ fn proxy_values() {
     assert_eq!(proxy.timeouts.tunnel, Some(Duration::from_secs(3600)));
     assert_eq!(proxy.timeouts.client, Some(Duration::from_secs(5)));
     assert_eq!(proxy.timeouts.queue, Some(Duration::from_secs(4)));
-    assert_eq!(proxy.switching.iter().map(|s| s.backend).collect::<Vec<_>>(), [1, 1]);
+    let to = |switch: &Switch| match &switch.to {
+        Destination::Name(name) => site.refs.proxy(*name),
+        Destination::Format(_) => None,
+    };
+    assert_eq!(proxy.switching.iter().map(to).collect::<Vec<_>>(), [Some(1)]);
+    assert_eq!(proxy.default_backend, Some(1));
     assert_eq!(site.proxies.iter().map(|p| p.uuid).collect::<Vec<_>>(), [9, 2, 3, 4, 5]);
     assert!(!site.proxy(1).disabled && site.proxy(2).disabled);
 }

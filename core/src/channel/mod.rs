@@ -55,18 +55,22 @@ bit_set! {
         PROCESS_FRONTEND = 4,
         /// Choose the backend.
         SWITCHING = 8,
+        /// Inspect the first bytes as the backend wants it.
+        TCP_INSPECT_BACKEND = 16,
         /// The backend's rules, then ask for a server.
-        PROCESS_BACKEND = 16,
+        PROCESS_BACKEND = 32,
         /// Hold the request, then refuse it.
-        TARPIT = 32,
+        TARPIT = 64,
         /// Pass the request's head and body.
-        FORWARD_REQUEST = 64,
+        FORWARD_REQUEST = 128,
+        /// Inspect the server's first bytes (`tcp-response content`).
+        INSPECT_RESPONSE = 256,
         /// Wait for a whole response head.
-        WAIT_RESPONSE = 128,
+        WAIT_RESPONSE = 512,
         /// The backend's and the frontend's response rules.
-        PROCESS_RESPONSE = 256,
+        PROCESS_RESPONSE = 1024,
         /// Pass the response's body.
-        FORWARD_RESPONSE = 512,
+        FORWARD_RESPONSE = 2048,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::conn::proxy_header::Header;
 use crate::conn::{ConnId, Mux, NO_CONN, Transport};
 use crate::poller::{Peer, Sock};
 use crate::proxy::spec::{ListenerId, ProxyId, ServerId};
+use crate::sample::vars::Vars;
 use crate::tasks::TaskId;
 use crate::time::{Instant, Wall};
 
@@ -82,6 +83,8 @@ pub struct Client {
     pub transport: Transport,
     /// How sessions share it.
     pub mux: Mux,
+    /// `sess.` variables.
+    pub vars: Vars,
     /// What is true of it.
     pub flags: ClientFlags,
 }
@@ -117,6 +120,7 @@ impl Client {
             linger_left: 0,
             transport: Transport::Raw,
             mux,
+            vars: Vars::default(),
             flags: ClientFlags::NONE,
         }
     }

@@ -8,12 +8,15 @@
 //! ```
 
 use super::{Engine, Note};
+use crate::analyser;
 use crate::conn::client::ClientFlags;
 use crate::conn::{Client, Mux};
 use crate::fds::Owner;
-use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt};
+use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt, Which};
 use crate::proxy::shared::{Gauge, LimitId, Message};
-use crate::proxy::spec::{ListenerId, Mode, Options, Probes, Rule};
+use crate::proxy::spec::{ListenerId, Mode, Options, Probes};
+use crate::rule::Set;
+use crate::session::Cx;
 use crate::sometimes;
 use crate::tasks::{Chore, Woken, Work};
 use crate::time::Deadline;
@@ -153,22 +156,29 @@ impl Engine {
         let frontend_id = site.listener(listener).frontend;
         let frontend = site.proxy(frontend_id);
         self.shared.gauge_add(self.id, Gauge::Accepted(frontend_id), 1);
-        let rejected = frontend
-            .request_rules
-            .iter()
-            .take_while(|rule| **rule != Rule::Allow)
-            .any(|rule| *rule == Rule::RejectConnection);
-        if rejected {
-            net.close(sock, Close::Graceful);
-            self.release_limits(net, listener);
-            return;
-        }
         let place = self.clients.vacant_key() as u32;
         let task = self.tasks.insert(Work::Client(place));
         let mux = if frontend.mode == Mode::Tcp { Mux::Pass } else { Mux::H1 };
         let times = (self.now.mono, self.now.wall);
         let mut client = Client::new(sock, peer, listener, frontend_id, task, mux, times);
         client.flags.set(ClientFlags::COUNTED);
+        if site.listener(listener).accept_proxy {
+            client.flags.set(ClientFlags::EXPECTS_PROXY);
+        }
+        if site.wants.destination {
+            client.destination = net.address(sock, Which::Local);
+        }
+        let refused = self.refuses(&mut client, Set::Connection).or_else(|| {
+            let later = client.flags.has(ClientFlags::EXPECTS_PROXY);
+            if later { None } else { self.refuses(&mut client, Set::Session) }
+        });
+        let expects = client.flags.has(ClientFlags::EXPECTS_PROXY);
+        if let Some(how) = refused {
+            self.tasks.remove(task);
+            net.close(sock, how);
+            self.release_limits(net, listener);
+            return;
+        }
         self.clients.insert(client);
         self.fds.insert(sock, Owner::Client(place), Ready::READ.with(Ready::WRITE));
         if frontend.options.has(Options::CLIENT_KEEPALIVE) {
@@ -180,7 +190,7 @@ impl Engine {
         if self.watching {
             self.notes.push(Note::Accepted { client: place, listener });
         }
-        if site.listener(listener).accept_proxy || frontend.expect_proxy {
+        if expects {
             self.await_header(place);
             return;
         }
@@ -196,6 +206,21 @@ impl Engine {
                 self.tasks.wake(task, Woken::IO);
             }
         }
+    }
+
+    /// Whether the rules of a set, `tcp-request connection` or `session`, refuse a client, and how
+    /// it is closed then.
+    pub(super) fn refuses(&mut self, client: &mut Client, set: Set) -> Option<Close> {
+        let site = self.site.clone();
+        if site.proxy(client.frontend).rules.set(set).is_empty() {
+            return None;
+        }
+        let Engine { pools, scratch, now, desk, shared, id: engine, .. } = self;
+        let mut cx =
+            Cx { now: *now, site: &site, pools, client, scratch, desk, shared, engine: *engine };
+        let refused = analyser::refuses(set, &mut cx);
+        desk.clear();
+        refused.map(|silent| if silent { Close::Reset } else { Close::Graceful })
     }
 
     /// A client whose first request may take its time.

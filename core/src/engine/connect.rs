@@ -222,10 +222,16 @@ impl Engine {
     }
 
     fn give_up(&mut self, id: u32, cause: Cause, phase: Phase) {
-        let Engine { sessions, clients, pools, site, scratch, now, .. } = self;
+        let Engine {
+            sessions, clients, pools, site, scratch, desk, shared, id: engine, now, ..
+        } = self;
         let s = &mut sessions[id as usize];
         let client = &mut clients[s.client as usize];
-        s.gives_up(cause, phase, &mut Cx { now: *now, site, pools, client, scratch });
+        s.gives_up(
+            cause,
+            phase,
+            &mut Cx { now: *now, site, pools, client, scratch, desk, shared, engine: *engine },
+        );
     }
 
     /// Waits for a slot of `server`, or of any.

@@ -4,14 +4,14 @@ use std::io::IoSlice;
 
 use super::Engine;
 use crate::agent::log::Want;
-use crate::logfmt::line::{Broken, Connect, Counts, Record};
+use crate::logfmt::line::{Broken, Connect};
 use crate::logfmt::wire::Level;
 use crate::poller::{Close, Poller, Ready, Which};
-use crate::proxy::shared::{Gauge, LimitId};
 use crate::proxy::spec::{LogFormat, Mode, Options, ProxyId};
-use crate::session::{Session, SessionFlags};
+use crate::sample::Point;
+use crate::session::{SessionFlags, Surroundings, Witnesses};
 use crate::side::State;
-use crate::txn::TxnFlags;
+use crate::txn::{LogLevel, TxnFlags};
 
 /// Messages handed over in one call.
 const BATCH: usize = 64;
@@ -42,62 +42,49 @@ impl Engine {
         let client = &self.clients[s.client as usize];
         let frontend = site.proxy(s.frontend);
         s.flags.set(SessionFlags::LOGGED);
-        if frontend.logs.is_empty() || frontend.log_format == LogFormat::Connect {
+        let custom = frontend.format.clone();
+        if frontend.logs.is_empty() || frontend.log_format == LogFormat::Connect && custom.is_none()
+        {
             return;
         }
         // What counts is what the client said, as in HAProxy, not what a server did.
         if s.req.received == 0 && frontend.options.has(Options::DONT_LOG_NULL) {
             return;
         }
-        let backend = site.proxy(s.backend);
-        let mut timers = s.times.timers(self.now.mono);
-        if s.mode == Mode::Tcp {
-            timers.total = self.now.mono.as_millis().saturating_sub(s.times.accepted.as_millis());
+        if s.txn.log_level == LogLevel::Silent {
+            return;
         }
-        let server = s.has_server().then_some(s.back.server);
-        let request = request_line(s, &mut self.scratch);
-        let record = Record {
-            client: client.peer,
-            listener_id: site.listener(client.listener).id,
-            accepted: client.accepted_wall,
-            requested: s.began_wall,
-            frontend: &frontend.name,
-            backend: &backend.name,
-            server: server.map(|server| &*site.server(server).name),
-            timers,
-            status: s.logged_status(),
-            bytes: s.logged_bytes(),
-            end: s.outcome(),
-            cookies: *b"--",
-            request_cookie: None,
-            response_cookie: None,
-            counts: Counts {
-                actconn: self.shared.used(LimitId::Process),
-                feconn: self.shared.used(LimitId::Frontend(s.frontend)),
-                beconn: if s.backend == s.frontend && !frontend_serves(frontend) {
-                    0
-                } else {
-                    self.shared.gauge(Gauge::Backend(s.backend))
-                },
-                srvconn: server.map_or(0, |server| self.shared.gauge(Gauge::Served(server))),
-                retries: s.retries_done(),
-                redispatched: s.flags.has(SessionFlags::REDISPATCHED),
-                srv_queue: s.back.server_queue,
-                backend_queue: s.back.backend_queue,
-            },
-            request_captures: None,
-            response_captures: None,
-            request,
-            early,
-        };
+        let of = Witnesses { client, site: &site, shared: &self.shared, now: self.now.mono };
+        let record = s.record(&of, &mut self.scratch, early);
         let options = frontend.options;
         let error = record.is_error();
         if options.has(Options::DONT_LOG_NORMAL) && !error {
             return;
         }
         let separate = options.has(Options::LOG_SEPARATE_ERRORS) && error;
-        let level = if separate { Level::Error } else { Level::Info };
+        let usual = if separate { Level::Error } else { Level::Info };
+        let level = match s.txn.log_level {
+            LogLevel::Is(level) if !separate => level,
+            _ => usual,
+        };
         let tag = frontend.log_tag.as_deref().unwrap_or(&site.global.log_tag);
+        if let Some(format) = custom {
+            let surroundings = Surroundings {
+                client,
+                site: &site,
+                desk: &self.desk,
+                shared: &self.shared,
+                engine: self.id,
+                now: self.now,
+            };
+            let mut scene = s.scene_of(Point::Log, s.frontend, &surroundings);
+            scene.record = Some(&record);
+            self.logs.emit(&frontend.logs, tag, level, self.now.wall, |lines, out| {
+                let stop = out.len() + lines.line_max.saturating_sub(1);
+                format.write(&scene, stop, out);
+            });
+            return;
+        }
         self.logs.emit(&frontend.logs, tag, level, self.now.wall, |lines, out| {
             match frontend.log_format {
                 LogFormat::Http if s.mode == Mode::Http => lines.http(&record, out),
@@ -111,7 +98,10 @@ impl Engine {
     pub(super) fn log_connect<P: Poller>(&mut self, net: &mut P, client: u32) {
         let client = &self.clients[client as usize];
         let frontend = self.site.proxy(client.frontend);
-        if frontend.log_format != LogFormat::Connect || frontend.logs.is_empty() {
+        if frontend.log_format != LogFormat::Connect
+            || frontend.format.is_some()
+            || frontend.logs.is_empty()
+        {
             return;
         }
         let site = self.site.clone();
@@ -203,23 +193,4 @@ impl Engine {
         }
         self.logs.end_turn();
     }
-}
-
-fn frontend_serves(frontend: &crate::proxy::spec::Proxy) -> bool {
-    frontend.role.has(crate::proxy::spec::Role::BACKEND)
-}
-
-/// `METHOD URI VERSION` as the client sent it.
-fn request_line<'a>(s: &Session, out: &'a mut Vec<u8>) -> Option<&'a [u8]> {
-    if !s.has_request() {
-        return None;
-    }
-    let request = &s.txn.request;
-    out.clear();
-    out.extend_from_slice(request.method_bytes());
-    out.push(b' ');
-    out.extend_from_slice(request.target());
-    out.push(b' ');
-    out.extend_from_slice(request.version().as_bytes());
-    Some(out)
 }

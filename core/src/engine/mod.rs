@@ -45,6 +45,7 @@ use crate::pool::Pools;
 use crate::proxy::shared::{Door, Message, Shared, Witness};
 use crate::proxy::spec::{ListenerId, Site};
 use crate::rng::{Rng, Seed};
+use crate::sample::{Desk, Scene};
 use crate::session::Session;
 use crate::tasks::{Chore, TaskId, Tasks, Woken, Work};
 use crate::time::{Deadline, Instant, Now};
@@ -172,6 +173,7 @@ pub struct Engine {
     /// The PROXY header of the connection that is being sought; empty if it has none.
     preface: Vec<u8>,
     rng: Rng,
+    desk: Desk,
     serial: u64,
     /// What was counted.
     pub counters: Counters,
@@ -218,6 +220,7 @@ impl Engine {
             scratch: Vec::new(),
             preface: Vec::new(),
             rng: Rng::new(seed.split("engine").split(&id.to_string())),
+            desk: Desk::new(&site, Rng::new(seed.split("samples").split(&id.to_string())), pid),
             serial: 0,
             counters: Counters::default(),
             signals: VecDeque::new(),
@@ -234,6 +237,7 @@ impl Engine {
             shared: Door::new(shared),
         };
         engine.farms = engine.make_farms();
+        Scene::bare(&engine.desk, &engine.site, &engine.shared, id, engine.now).set_proc_vars();
         engine
     }
 

@@ -11,6 +11,7 @@ use std::io::IoSlice;
 
 use super::Engine;
 use super::io::discard_output;
+use crate::analyser;
 use crate::buf::Buf;
 use crate::channel::Facts;
 use crate::conn::NO_CONN;
@@ -20,6 +21,8 @@ use crate::invariant;
 use crate::poller::{Close, Io, More, Peer, Poller, Ready, Which};
 use crate::pool::Class;
 use crate::proxy::spec::{Mode, Options};
+use crate::rule::Set;
+use crate::session::Cx;
 use crate::sometimes;
 use crate::tasks::Woken;
 use crate::time::Deadline;
@@ -120,6 +123,21 @@ impl Engine {
         self.clients[id as usize].rest = Some(Box::new(piece));
     }
 
+    /// Whether `tcp-request session` rules refuse a client that has said who it is.
+    fn refuses_introduced(&mut self, id: u32) -> Option<Close> {
+        let site = self.site.clone();
+        let Engine { clients, pools, scratch, now, desk, shared, id: engine, .. } = self;
+        let client = &mut clients[id as usize];
+        if site.proxy(client.frontend).rules.session.is_empty() {
+            return None;
+        }
+        let mut cx =
+            Cx { now: *now, site: &site, pools, client, scratch, desk, shared, engine: *engine };
+        let refused = analyser::refuses(Set::Session, &mut cx);
+        desk.clear();
+        refused.map(|silent| if silent { Close::Reset } else { Close::Graceful })
+    }
+
     /// A client has said who it is, and what else is in `buf`: from here on it is like any other
     /// that was just accepted.
     fn introduced<P: Poller>(&mut self, net: &mut P, id: u32, buf: Buf) {
@@ -127,6 +145,11 @@ impl Engine {
             let client = &self.clients[id as usize];
             (client.frontend, client.sock)
         };
+        if let Some(how) = self.refuses_introduced(id) {
+            self.pools.give(buf);
+            self.release_client(net, id, how);
+            return;
+        }
         let buf = if buf.is_empty() {
             self.pools.give(buf);
             None

@@ -74,10 +74,16 @@ impl Engine {
 
     /// One step of the session itself.
     fn step(&mut self, id: u32, woken: Woken) -> Want {
-        let Engine { sessions, clients, pools, site, scratch, now, .. } = self;
+        let Engine {
+            sessions, clients, pools, site, scratch, now, desk, shared, id: engine, ..
+        } = self;
         let s = &mut sessions[id as usize];
         let client = &mut clients[s.client as usize];
-        let want = s.process(woken, &mut Cx { now: *now, site, pools, client, scratch });
+        let want = s.process(
+            woken,
+            &mut Cx { now: *now, site, pools, client, scratch, desk, shared, engine: *engine },
+        );
+        desk.clear();
         if s.refusal.is_some() {
             self.note_refusal(id);
         }
@@ -111,11 +117,7 @@ impl Engine {
             backend: s.has_request().then_some(s.backend),
             server,
             source: client.peer,
-            flags: [
-                u32::from(client.flags.bits()),
-                u32::from(s.flags.bits()),
-                u32::from(s.txn.flags.bits()),
-            ],
+            flags: [u32::from(client.flags.bits()), s.flags.bits(), u32::from(s.txn.flags.bits())],
             message,
         }));
     }
@@ -385,11 +387,16 @@ impl Engine {
     pub(super) fn attempt_failed(&mut self, id: u32, fault: crate::fault::Fault) {
         self.counters.connect_failures += 1;
         sometimes!(ResetWhileConnecting, fault == crate::fault::Fault::Reset);
-        let Engine { sessions, clients, pools, site, scratch, now, .. } = self;
+        let Engine {
+            sessions, clients, pools, site, scratch, desk, shared, id: engine, now, ..
+        } = self;
         let s = &mut sessions[id as usize];
         s.back.fault = Some(fault);
         let client = &mut clients[s.client as usize];
-        s.attempt_failed(false, &mut Cx { now: *now, site, pools, client, scratch });
+        s.attempt_failed(
+            false,
+            &mut Cx { now: *now, site, pools, client, scratch, desk, shared, engine: *engine },
+        );
     }
 }
 

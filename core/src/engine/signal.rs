@@ -135,11 +135,22 @@ impl Engine {
 
     /// Ends a session for a reason from outside; its task does the rest.
     fn kill_session(&mut self, id: u32, cause: Cause) {
-        let Engine { sessions, clients, pools, site, scratch, now, .. } = self;
+        let Engine {
+            sessions, clients, pools, site, scratch, desk, shared, id: engine, now, ..
+        } = self;
         let s = &mut sessions[id as usize];
         s.ends(cause);
         let client = &mut clients[s.client as usize];
-        let mut cx = crate::session::Cx { now: *now, site, pools, client, scratch };
+        let mut cx = crate::session::Cx {
+            now: *now,
+            site,
+            pools,
+            client,
+            scratch,
+            desk,
+            shared,
+            engine: *engine,
+        };
         s.abort(&mut cx);
         let task = s.task;
         self.tasks.wake(task, Woken::SIGNAL);

@@ -75,6 +75,22 @@ enum State {
     Failed(ChunkError),
 }
 
+/// Whether a chunked body that goes on as `decoder` says ends within `bytes`; so does one that is
+/// broken there, since nothing more of it will be understood.
+pub fn chunks_end(decoder: &mut ChunkDecoder, bytes: &[u8]) -> bool {
+    let mut at = 0;
+    loop {
+        match decoder.step(&bytes[at..]) {
+            Chunk::NeedMore => return false,
+            Chunk::Skip(n) | Chunk::Data(n) => at += n,
+            Chunk::End(_) | Chunk::Bad(_) => return true,
+        }
+        if at >= bytes.len() {
+            return false;
+        }
+    }
+}
+
 /// What the next input bytes are. The caller drops or keeps as many, and calls again with the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]

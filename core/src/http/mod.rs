@@ -50,7 +50,9 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use chunked::{CHUNK_HEAD_MAX, Chunk, ChunkDecoder, ChunkError, LAST_CHUNK, write_chunk_head};
+pub use chunked::{
+    CHUNK_HEAD_MAX, Chunk, ChunkDecoder, ChunkError, LAST_CHUNK, chunks_end, write_chunk_head,
+};
 pub use connection::{
     Connection, UpgradeField, connection, elements_of, keep_alive_wanted, strip_hop_by_hop,
 };

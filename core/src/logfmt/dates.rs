@@ -67,6 +67,29 @@ impl Dates {
         out.extend_from_slice(&text);
     }
 
+    /// Appends `DD/Mon/YYYY:HH:MM:SS.mmm`.
+    pub fn push_millis(&mut self, at: Wall, out: &mut Vec<u8>) {
+        let before = out.len();
+        self.push_log(at, out);
+        // Without its brackets.
+        out.remove(before);
+        out.pop();
+    }
+
+    /// Appends `DD/Mon/YYYY:HH:MM:SS +hhmm`.
+    pub fn push_zone(&mut self, at: Wall, out: &mut Vec<u8>) {
+        let second = self.second(at);
+        out.extend_from_slice(&second.log[1..21]);
+        out.push(b' ');
+        out.extend_from_slice(&second.iso[26..29]);
+        out.extend_from_slice(&second.iso[30..32]);
+    }
+
+    /// Appends `DD/Mon/YYYY:HH:MM:SS +0000`.
+    pub fn push_utc(&mut self, at: Wall, out: &mut Vec<u8>) {
+        Dates::utc().push_zone(at, out);
+    }
+
     /// Appends `Mon DD HH:MM:SS`, the day padded with a space (RFC 3164 section 4.1.2).
     pub fn push_bsd(&mut self, at: Wall, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.second(at).bsd);

@@ -35,6 +35,12 @@ pub struct Record<'a> {
     pub status: i32,
     /// Bytes sent to the client (`%B`).
     pub bytes: u64,
+    /// Bytes received of the client (`%U`).
+    pub bytes_in: u64,
+    /// The number of the request in the process (`%rt`).
+    pub counter: u32,
+    /// The number of the line at its frontend (`%lc`).
+    pub log_counter: u64,
     /// Why the session ended (`%ts`).
     pub end: End,
     /// The third and fourth letter of `%tsc`: the client's cookie, and what was done to the
@@ -47,9 +53,9 @@ pub struct Record<'a> {
     /// How busy everything was.
     pub counts: Counts,
     /// Captured request headers (`%hr`). None if nothing is declared or the request never parsed.
-    pub request_captures: Option<&'a [Option<&'a [u8]>]>,
+    pub request_captures: Option<&'a [Option<Box<[u8]>>]>,
     /// Captured response headers (`%hs`). None if nothing is declared or the request never parsed.
-    pub response_captures: Option<&'a [Option<&'a [u8]>]>,
+    pub response_captures: Option<&'a [Option<Box<[u8]>>]>,
     /// The request line, `METHOD URI VERSION` (`%r`). None is `<BADREQ>`.
     pub request: Option<&'a [u8]>,
     /// `option logasap`: the line is written before the end, the last timer and the bytes are only
@@ -60,6 +66,8 @@ pub struct Record<'a> {
 /// The stages of a session in milliseconds. None (logged as -1) if a stage was never completed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Timers {
+    /// `%Ti`: idle before the request's first byte.
+    pub idle: u64,
     /// `%TR`: the request's head, from its first byte.
     pub request: Option<u64>,
     /// `%Tw`: in queues.
@@ -68,6 +76,8 @@ pub struct Timers {
     pub connect: Option<u64>,
     /// `%Tr`: until the answer's head was complete.
     pub response: Option<u64>,
+    /// `%Td`: from the answer's head (TCP: the connection) to the end.
+    pub data: Option<u64>,
     /// `%Ta` in the HTTP line (from the request's first byte), `%Tt` in the TCP line (from accept).
     pub total: u64,
 }
@@ -318,13 +328,13 @@ fn push_counts(counts: &Counts, out: &mut Vec<u8>) {
 }
 
 /// ` {a||c}`: a header that was not there leaves its place empty.
-fn push_captures(captures: &[Option<&[u8]>], stop: usize, out: &mut Vec<u8>) {
+fn push_captures(captures: &[Option<Box<[u8]>>], stop: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b" {");
     for (i, capture) in captures.iter().enumerate() {
         if i > 0 {
             out.push(b'|');
         }
-        push_captured(capture.unwrap_or_default(), stop, out);
+        push_captured(capture.as_deref().unwrap_or_default(), stop, out);
     }
     out.push(b'}');
 }

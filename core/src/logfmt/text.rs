@@ -28,12 +28,17 @@ pub fn push_or_minus_one(n: Option<u64>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends `address:port`. An IPv6 address has no brackets.
-pub fn push_endpoint(at: SocketAddr, out: &mut Vec<u8>) {
-    match at.ip() {
+/// Appends an address.
+pub fn push_ip(ip: IpAddr, out: &mut Vec<u8>) {
+    match ip {
         IpAddr::V4(ip) => push_octets(ip.octets(), out),
         IpAddr::V6(ip) => push_v6(ip, out),
     }
+}
+
+/// Appends `address:port`. An IPv6 address has no brackets.
+pub fn push_endpoint(at: SocketAddr, out: &mut Vec<u8>) {
+    push_ip(at.ip(), out);
     out.push(b':');
     push_number(at.port().into(), out);
 }

@@ -40,6 +40,24 @@ pub enum Level {
     Debug = 7,
 }
 
+impl Level {
+    /// The level that the configuration calls so.
+    pub fn named(name: &str) -> Option<Level> {
+        use Level::*;
+        let known = [
+            ("emerg", Emergency),
+            ("alert", Alert),
+            ("crit", Critical),
+            ("err", Error),
+            ("warning", Warning),
+            ("notice", Notice),
+            ("info", Info),
+            ("debug", Debug),
+        ];
+        known.iter().find(|(word, _)| *word == name).map(|(_, level)| *level)
+    }
+}
+
 /// Who sends a message, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender<'a> {

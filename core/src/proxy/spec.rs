@@ -5,12 +5,16 @@
 //! listeners are named by their index.
 
 use core::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::acl::{Acl, Condition};
 use crate::balance::Policy;
 use crate::bit_set;
+use crate::logfmt::format::Format;
 use crate::poller::Address;
-use crate::sample::vars::Stored;
+use crate::proxy::userlist::Userlist;
+use crate::rule::{Reply, Rules, Switch, Value};
 use crate::sample::{PatternFile, Refs};
 use crate::time::Duration;
 
@@ -38,10 +42,29 @@ pub struct Site {
     pub sinks: Vec<Sink>,
     /// Pattern files, and lists of patterns that rules may change, each once.
     pub patterns: Vec<PatternFile>,
+    /// ACLs, by index: the lines of each.
+    pub acls: Vec<Vec<Acl>>,
+    /// Backends by name: what `use_backend` with a format looks in.
+    pub backends: BTreeMap<Box<[u8]>, ProxyId>,
+    /// What expressions want to know that costs a system call.
+    pub wants: Wants,
+    /// Some rule changes methods or targets: what was asked for is kept for the log.
+    pub rewrites: bool,
     /// What the names in expressions stand for.
     pub refs: Refs,
+    /// `userlist` sections, in the file's order.
+    pub userlists: Vec<Userlist>,
     /// `set-var` of the global section: names' numbers and values.
-    pub proc_vars: Vec<(u32, Stored)>,
+    pub proc_vars: Vec<(u32, Value)>,
+}
+
+/// What expressions want to know that costs a system call for each connection.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Wants {
+    /// Where clients connected to: `dst`, `%fi`, `option originalto`.
+    pub destination: bool,
+    /// Where our connections to servers come from: `bc_src`, `%bi`.
+    pub source: bool,
 }
 
 /// The `global` section, as far as it concerns the process.
@@ -252,6 +275,8 @@ bit_set! {
         ACCEPT_INVALID_REQUEST = 8388608,
         /// `option accept-invalid-http-response`.
         ACCEPT_INVALID_RESPONSE = 16777216,
+        /// `option http-buffer-request`.
+        BUFFER_REQUEST = 33554432,
     }
 }
 
@@ -356,12 +381,34 @@ pub struct Proxy {
     /// `errorfile` and kin: what is sent instead of our own page, as (status, whole answer). An
     /// empty answer sends nothing.
     pub error_files: Vec<(u16, Arc<[u8]>)>,
-    /// `tcp-request connection expect-proxy layer4`: every connection begins with a PROXY header.
-    pub expect_proxy: bool,
-    /// `tcp-request`/`http-request` rules that need no expression.
-    pub request_rules: Vec<Rule>,
-    /// `use_backend` lines, then `default_backend`: the first that applies is taken.
+    /// The rule sets.
+    pub rules: Rules,
+    /// `use_backend` lines: the first that applies is taken.
     pub switching: Vec<Switch>,
+    /// `default_backend`.
+    pub default_backend: Option<ProxyId>,
+    /// `use-server` lines: the first that applies is taken.
+    pub use_servers: Vec<Switch>,
+    /// What is captured of requests and of responses, by slot.
+    pub captures: [Vec<Capture>; 2],
+    /// `log-format`.
+    pub format: Option<Arc<Format>>,
+    /// `log-format-sd`.
+    pub format_sd: Option<Arc<Format>>,
+    /// `error-log-format`.
+    pub error_format: Option<Arc<Format>>,
+    /// `unique-id-format`.
+    pub unique_id_format: Option<Arc<Format>>,
+    /// `unique-id-header`, in lower case.
+    pub unique_id_header: Option<Arc<str>>,
+    /// `monitor-uri`.
+    pub monitor_uri: Option<Arc<str>>,
+    /// `monitor fail`: one of these must hold for the answer to be bad.
+    pub monitor_fail: Vec<Condition>,
+    /// `option originalto`.
+    pub original_to: Option<ForwardFor>,
+    /// `http-error`: answers that replace our pages.
+    pub http_errors: Vec<Arc<Reply>>,
     /// The proxy's own listeners, as a range of [`Site::listeners`].
     pub listeners: core::ops::Range<u32>,
     /// The backend's servers, as a range of [`Site::servers`].
@@ -407,34 +454,14 @@ impl RetryOn {
     }
 }
 
-/// A rule that needs no expression.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
-    /// `tcp-request connection reject`: the connection is closed at once.
-    RejectConnection,
-    /// `tcp-request content reject`.
-    RejectContent,
-    /// `http-request deny [deny_status N]`.
-    Deny {
-        /// The status of the answer.
-        status: u16,
-    },
-    /// `http-request reject`: closed without an answer.
-    Reject,
-    /// `http-request tarpit [deny_status N]`.
-    Tarpit {
-        /// The status of the answer when the time is over.
-        status: u16,
-    },
-    /// `allow`: the rules after it are not looked at.
-    Allow,
-}
-
-/// One way to a backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Switch {
-    /// Where to.
-    pub backend: ProxyId,
+/// A value that is kept for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capture {
+    /// `capture request header` and `response header`: of the last field of this name. None is for
+    /// rules to fill.
+    pub header: Option<Arc<str>>,
+    /// At most so many bytes.
+    pub len: u32,
 }
 
 /// Which line a proxy logs.

@@ -63,7 +63,7 @@ pub struct Arg {
 /// Reads the call that begins at `at`.
 pub fn call(text: &str, at: usize) -> Result<Call<'_>, Mistake> {
     let rest = &text[at..];
-    let len = rest.find(['(', ',', ')', ' ', '\t']).unwrap_or(rest.len());
+    let len = rest.find(['(', ',', ')', ']', ' ', '\t']).unwrap_or(rest.len());
     let name = &rest[..len];
     if !rest[len..].starts_with('(') {
         return Ok(Call { name, at, args: Vec::new(), end: at + len });

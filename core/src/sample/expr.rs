@@ -28,6 +28,8 @@ impl Expr {
         names: &mut Names<'_>,
     ) -> Result<(Expr, usize), Mistake> {
         let call = args::call(text, at)?;
+        names.wants.destination |= call.name.contains("dst");
+        names.wants.source |= call.name.starts_with("bc_src");
         let (fetch, kind) = fetch::make(&call, point, names)?;
         Self::with_convs(text, (at, call.end), fetch, kind, names)
     }

@@ -24,7 +24,7 @@ mod value;
 pub mod vars;
 
 pub use expr::Expr;
-pub use names::{NameRef, Names, Refs};
+pub use names::{NameRef, Named, Names, Refs, Target};
 pub use point::{Avail, Point};
 pub use scene::{Captures, Desk, Ends, PatternFile, Scene, Stream};
 pub(crate) use value::embedded_v4;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::args::Mistake;
 use super::scene::PatternFile;
 use super::vars::{Scope, VarId};
-use crate::acl::Patterns;
+use crate::acl::{Acl, Patterns};
 use crate::config::{Host, Span};
-use crate::proxy::spec::{ProxyId, Role, ServerId};
+use crate::proxy::spec::{ProxyId, Role, ServerId, Wants};
 
 /// A name of something that may stand further down: an index into [`Refs`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,6 +91,8 @@ pub struct Names<'p> {
     pub role: Role,
     /// Slots of `capture request header` and kin so far, in that proxy: request and response.
     pub captures: [u32; 2],
+    /// What costs a system call, and some expression wants to know.
+    pub wants: Wants,
     /// Variables by name.
     pub vars: Vec<String>,
     /// What else was named, and where first.
@@ -99,6 +101,10 @@ pub struct Names<'p> {
     pub patterns: Vec<PatternFile>,
     /// Where a pattern file is: by path and how it is read.
     pub files: BTreeMap<(String, String), u32>,
+    /// Compiled ACLs: the lines of each.
+    pub acls: Vec<Vec<Acl>>,
+    /// The ACLs that have names, in the proxy where the expression stands.
+    pub acl_names: BTreeMap<String, u32>,
     /// Numbers that lists of patterns were given (`-u`).
     pub list_ids: BTreeSet<u32>,
     /// What is odd and no error: sentences about the place.
@@ -115,10 +121,13 @@ impl<'p> Names<'p> {
             proxy: String::new(),
             role: Role::FRONTEND.with(Role::BACKEND),
             captures: [0; 2],
+            wants: Wants::default(),
             vars: Vec::new(),
             refs: Vec::new(),
             patterns: Vec::new(),
             files: BTreeMap::new(),
+            acls: Vec::new(),
+            acl_names: BTreeMap::new(),
             list_ids: BTreeSet::new(),
             warnings: Vec::new(),
         }
@@ -191,5 +200,27 @@ impl<'p> Names<'p> {
     pub fn add_list(&mut self, patterns: Patterns) -> u32 {
         let name: Arc<str> = format!("#{}", self.patterns.len()).into();
         self.add_patterns(None, PatternFile { name, patterns: Arc::new(patterns) })
+    }
+
+    /// Makes a name known that has no line yet, because its only one is wrong.
+    pub fn declare_acl(&mut self, name: &str) {
+        if !self.acl_names.contains_key(name) {
+            self.acls.push(Vec::new());
+            self.acl_names.insert(name.into(), self.acls.len() as u32 - 1);
+        }
+    }
+
+    /// Adds a line to the ACL of that name, or an ACL without one.
+    pub fn add_acl(&mut self, name: Option<&str>, line: Acl) -> u32 {
+        if let Some(index) = name.and_then(|name| self.acl_names.get(name)) {
+            self.acls[*index as usize].push(line);
+            return *index;
+        }
+        self.acls.push(vec![line]);
+        let index = self.acls.len() as u32 - 1;
+        if let Some(name) = name {
+            self.acl_names.insert(name.into(), index);
+        }
+        index
     }
 }

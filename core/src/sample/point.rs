@@ -23,6 +23,8 @@ pub enum Point {
     Log,
     /// The configuration itself: `set-var` in `global`.
     Config,
+    /// An ACL, which is checked where it is used.
+    Any,
 }
 
 impl Point {
@@ -38,10 +40,11 @@ impl Point {
             Point::HttpRes => "http-response rules",
             Point::Log => "logs",
             Point::Config => "the configuration itself",
+            Point::Any => "ACLs",
         }
     }
 
-    /// Every point.
+    /// Every point that has rules or the like of its own.
     pub const ALL: [Point; 9] = [
         Point::Connection,
         Point::Session,
@@ -87,6 +90,7 @@ impl Avail {
         use Point::*;
         let backend = role.has(Role::BACKEND);
         match self {
+            _ if matches!(point, Any) => true,
             Avail::Always => true,
             Avail::Running | Avail::Client => !matches!(point, Config),
             Avail::Handshake => !matches!(point, Connection | Config),
@@ -95,6 +99,7 @@ impl Avail {
                 ReqContent | HttpReq | Switch => backend,
                 ResContent | HttpRes | Log => true,
                 Connection | Session | Config => false,
+                Any => true,
             },
             Avail::Server => matches!(point, ResContent | HttpRes | Log),
             Avail::Request => matches!(point, ReqContent | HttpReq | Switch),

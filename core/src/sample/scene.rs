@@ -8,21 +8,24 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::vars::{Scope, VarId, Vars};
-use super::{Arena, Point, Value};
-use crate::acl::Patterns;
+use super::{Arena, Kind, Point, Value};
+use crate::acl::{Output, Patterns};
 use crate::http::Head;
+use crate::logfmt::dates::Dates;
 use crate::logfmt::line::Record;
 use crate::proxy::shared::{Door, Gauge};
 use crate::proxy::spec::{ListenerId, ProxyId, ServerId, Site};
 use crate::rng::Rng;
+use crate::rule::PatternChange;
 use crate::time::{Duration, Now, Wall};
 
 /// A direction of a session's data.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stream<'a> {
-    /// The head, once it is understood.
+    /// The head, once it is understood. Where TCP is proxied it is what the bytes were found to
+    /// begin with, if anything looks at it (HAProxy reads HTTP in `mode tcp`, too).
     pub head: Option<&'a Head>,
-    /// Bytes received and not yet passed on, without the head.
+    /// Bytes received and not yet passed on: without the head, but where TCP is proxied.
     pub bytes: &'a [u8],
     /// `bytes` are chunks with their framing.
     pub chunked: bool,
@@ -50,8 +53,8 @@ pub struct Desk {
     pub zone: TimeZone,
     /// The process id.
     pub pid: u32,
-    /// Requests seen, for `%rt`.
-    pub requests: u32,
+    /// Dates in formats.
+    pub dates: RefCell<Dates>,
 }
 
 impl Desk {
@@ -60,19 +63,48 @@ impl Desk {
         let name = site.global.timezone.as_deref();
         let zone =
             name.and_then(|name| TimeZone::get(name).or_else(|_| TimeZone::posix(name)).ok());
-        let vars = Vars::default();
-        for (name, value) in &site.proc_vars {
-            vars.set(*name, value.value(), 0);
-        }
         Desk {
             arena: Arena::new(),
             rng: RefCell::new(rng),
-            vars,
+            vars: Vars::default(),
             patterns: (0..site.patterns.len()).map(|_| None).collect(),
             zone: zone.unwrap_or(TimeZone::UTC),
             pid,
-            requests: 0,
+            dates: RefCell::new(Dates::named(name).unwrap_or_else(Dates::utc)),
         }
+    }
+
+    /// Changes a pattern file as a rule wants it, in this engine's own copy.
+    pub fn change(
+        &mut self,
+        site: &Site,
+        change: PatternChange,
+        file: u32,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) {
+        let own = self.patterns[file as usize].get_or_insert_with(|| {
+            Box::new(Patterns::clone(&site.patterns[file as usize].patterns))
+        });
+        // A pattern or a value that cannot be one changes nothing, as in HAProxy.
+        match change {
+            PatternChange::AddAcl => {
+                if !own.has(key) {
+                    let _ = own.add(key, None);
+                }
+            }
+            PatternChange::SetMap => {
+                let kind = own.output_kind().unwrap_or(Kind::Str);
+                let Ok(output) = Output::parse(value.unwrap_or_default(), kind) else { return };
+                if own.set(key, &output) == 0 {
+                    let _ = own.add(key, Some(output));
+                }
+            }
+            PatternChange::DelAcl | PatternChange::DelMap => {
+                own.remove(key);
+            }
+        }
+        own.finish();
     }
 
     /// Makes all room free that values took.
@@ -181,6 +213,69 @@ pub struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
+    /// The scene of nobody: what the process knows by itself.
+    pub(crate) fn bare(
+        desk: &'a Desk,
+        site: &'a Site,
+        shared: &'a Door,
+        engine: u32,
+        now: Now,
+    ) -> Scene<'a> {
+        Scene {
+            desk,
+            site,
+            shared,
+            engine,
+            now,
+            point: Point::Config,
+            proxy: 0,
+            frontend: 0,
+            backend: 0,
+            listener: 0,
+            server: None,
+            ends: Ends::default(),
+            accepted: now.wall,
+            began: now.wall,
+            requests: 0,
+            http: false,
+            req: Stream::default(),
+            res: Stream::default(),
+            sess: None,
+            txn: None,
+            pass: None,
+            captures: [&[], &[]],
+            record: None,
+            unique_id: None,
+            last_rule: None,
+            request_line: None,
+            last_look: true,
+            stopping: false,
+            priority: (0, 0),
+            server_timeout: None,
+            tunnel_timeout: None,
+            pp_authority: None,
+            pp_unique_id: None,
+        }
+    }
+
+    /// Gives the variables of the process the values that the configuration has for them.
+    pub(crate) fn set_proc_vars(&self) {
+        for (name, value) in &self.site.proc_vars {
+            match value {
+                crate::rule::Value::Expr(expr) => {
+                    if let Some(value) = expr.eval(self).value {
+                        self.desk.vars.set(*name, value, 0);
+                    }
+                }
+                crate::rule::Value::Format(format) => {
+                    let mut text = Vec::new();
+                    format.write(self, usize::from(u16::MAX), &mut text);
+                    self.desk.vars.set(*name, Value::Str(&text), 0);
+                }
+            }
+        }
+    }
+
     /// Where made values lie.
     pub fn arena(&self) -> &'a Arena {
         &self.desk.arena

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::names::{Named, Target};
 use super::vars::Vars;
 use super::{Desk, Ends, Expr, Names, Point, Sample, Scene, Stream, leading_int};
-use crate::config::MapHost;
+use crate::config::{MapHost, Span};
 use crate::http::{Head, HeadLimits, Known, parse_request, parse_response};
 use crate::proxy::shared::{Door, Shared};
-use crate::proxy::spec::{Proxy, Site};
+use crate::proxy::spec::{Proxy, Server, Site};
 use crate::rng::{Rng, Seed};
 use crate::time::{Instant, Now, Wall};
 
@@ -32,6 +33,7 @@ pub(crate) struct Stage {
     pub(crate) pass: Vars,
     pub(crate) point: Point,
     pub(crate) captures: [Vec<Option<Box<[u8]>>>; 2],
+    refs: Vec<(Named, Span)>,
 }
 
 impl Stage {
@@ -68,6 +70,7 @@ impl Stage {
             pass: Vars::default(),
             point: Point::HttpReq,
             captures: [Vec::new(), Vec::new()],
+            refs: Vec::new(),
         }
     }
 
@@ -107,6 +110,12 @@ impl Stage {
     pub(crate) fn raw(mut self, bytes: &[u8]) -> Stage {
         self.http = false;
         self.req_bytes = bytes.into();
+        let mut head = Head::new();
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n")
+            && parse_request(&bytes[..end + 4], &mut head, &HeadLimits::default()).is_ok()
+        {
+            self.req = Some(head);
+        }
         self.point = Point::ReqContent;
         self
     }
@@ -118,8 +127,13 @@ impl Stage {
         // Numbers of names are given anew for each expression: all of a test are in one list.
         names.vars = ["a", "b", "c"].map(String::from).to_vec();
         names.patterns = std::mem::take(&mut self.site.patterns);
+        names.refs = std::mem::take(&mut self.refs);
+        names.proxy = "p".into();
         let outcome = Expr::parse(text, 0, self.point, &mut names);
         self.site.patterns = names.patterns;
+        self.refs = names.refs;
+        self.site.refs.targets =
+            self.refs.iter().filter_map(|(named, _)| target(&self.site, named)).collect();
         self.desk.patterns.resize_with(self.site.patterns.len(), || None);
         match outcome {
             Ok((expr, end)) if end == text.len() => Ok(expr),
@@ -173,6 +187,24 @@ impl Stage {
             pp_unique_id: None,
         }
     }
+}
+
+/// What a name stands for; a test names nothing that is not there.
+fn target(site: &Site, named: &Named) -> Option<Target> {
+    let proxy = |name: &str| site.proxies.iter().position(|proxy| *proxy.name == *name);
+    let found = match named {
+        Named::Proxy(name) => Target::Proxy(proxy(name)? as u32),
+        Named::Server { backend, server, here } => {
+            let backend = proxy(backend.as_deref().unwrap_or(here))? as u32;
+            let fits = |known: &Server| known.backend == backend && *known.name == **server;
+            Target::Server(site.servers.iter().position(fits)? as u32)
+        }
+        Named::Userlist(name) => {
+            let list = site.userlists.iter().position(|list| *list.name == **name);
+            Target::Userlist(list? as u32)
+        }
+    };
+    Some(found)
 }
 
 fn split_head(bytes: &[u8]) -> (&[u8], &[u8]) {

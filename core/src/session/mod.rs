@@ -15,8 +15,11 @@
 
 mod close;
 mod record;
+mod scene;
 mod times;
 
+pub use record::Witnesses;
+pub use scene::{Surroundings, client_scene};
 pub use times::Times;
 
 use crate::analyser;
@@ -25,9 +28,11 @@ use crate::channel::{Analysers, Channel, FOREVER, Facts};
 use crate::conn::{Client, ConnId, NO_CONN};
 use crate::fault::{Cause, End, Fault, Phase};
 use crate::pool::Pools;
+use crate::proxy::shared::Door;
 use crate::proxy::shared::Ticket;
 use crate::proxy::shared::errors::{Direction, Message};
 use crate::proxy::spec::{Mode, Options, ProxyId, ServerId, Site};
+use crate::sample::Desk;
 use crate::side::{State, Step};
 use crate::tasks::{TaskId, Woken};
 use crate::time::{Deadline, Now, Wall};
@@ -38,7 +43,7 @@ pub const NO_SERVER: ServerId = ServerId::MAX;
 
 bit_set! {
     /// What is true of a session.
-    pub struct SessionFlags: u16 {
+    pub struct SessionFlags: u32 {
         /// A retry went to another server (`+` in the log).
         REDISPATCHED = 1,
         /// The server connection was used before.
@@ -69,6 +74,8 @@ bit_set! {
         ELSEWHERE = 8192,
         /// The server connection is this client's only, from now on.
         PRIVATE = 16384,
+        /// `disable-l7-retry`: nothing is sent a second time.
+        NO_RETRY = 32768,
     }
 }
 
@@ -138,6 +145,12 @@ pub struct Cx<'a> {
     pub client: &'a mut Client,
     /// For writing heads; empty between uses.
     pub scratch: &'a mut Vec<u8>,
+    /// What expressions use.
+    pub desk: &'a mut Desk,
+    /// The door to the other engines.
+    pub(crate) shared: &'a Door,
+    /// Which engine it is.
+    pub engine: u32,
 }
 
 /// One exchange.
@@ -169,6 +182,8 @@ pub struct Session {
     pub began_wall: Wall,
     /// When waiting for the request has taken too long.
     pub request_expiry: Deadline,
+    /// When rules have waited long enough for bytes.
+    pub rule_expiry: Deadline,
     /// Why it ended, once that is known. The first reason stays.
     pub end: Option<End>,
     /// A message that was just refused; the engine takes it after each step.
@@ -196,6 +211,7 @@ impl Session {
             times: Times::default(),
             began_wall: Wall::default(),
             request_expiry: Deadline::NEVER,
+            rule_expiry: Deadline::NEVER,
             end: None,
             refusal: None,
             retries: 0,
@@ -227,6 +243,7 @@ impl Session {
         self.times = Times::begin(client, now.mono);
         self.began_wall = now.wall;
         self.request_expiry = Deadline::NEVER;
+        self.rule_expiry = Deadline::NEVER;
         self.end = None;
         self.refusal = None;
         self.retries = 0;
@@ -283,7 +300,8 @@ impl Session {
 
     /// The next moment at which something of it is due.
     pub fn deadline(&self) -> Deadline {
-        self.req.deadline().min(self.res.deadline()).min(self.back.expiry).min(self.request_expiry)
+        let waits = self.back.expiry.min(self.request_expiry).min(self.rule_expiry);
+        self.req.deadline().min(self.res.deadline()).min(waits)
     }
 
     /// What it is doing, as the log's second letter says it.
@@ -343,8 +361,9 @@ impl Session {
         }
         self.flags.clear(SessionFlags::ANSWERED.with(SessionFlags::SENT));
         let backend = site.proxy(self.backend);
-        self.req.write_timeout = backend.timeouts.server;
-        self.res.read_timeout = backend.timeouts.server;
+        let server = self.txn.server_timeout.or(backend.timeouts.server);
+        self.req.write_timeout = server;
+        self.res.read_timeout = server;
         // A connection that takes a retry's place starts with clean ends.
         self.req.facts.clear(Facts::SHUTW.with(Facts::WRITE_ERROR).with(Facts::WRITE_TIMEOUT));
         self.res
@@ -352,10 +371,14 @@ impl Session {
             .clear(Facts::SHUTR.with(Facts::READ_ERROR).with(Facts::READ_TIMEOUT).with(Facts::EOF));
         match self.mode {
             Mode::Tcp => {
-                self.res.to_forward = FOREVER;
+                if backend.rules.response_content.is_empty() {
+                    self.res.to_forward = FOREVER;
+                } else {
+                    self.res.analysers.set(Analysers::INSPECT_RESPONSE);
+                }
                 self.req.to_forward = FOREVER;
                 self.req.forward();
-                if let Some(tunnel) = backend.timeouts.tunnel {
+                if let Some(tunnel) = self.txn.tunnel_timeout.or(backend.timeouts.tunnel) {
                     for channel in [&mut self.req, &mut self.res] {
                         channel.read_timeout = Some(tunnel);
                         channel.write_timeout = Some(tunnel);

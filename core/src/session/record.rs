@@ -1,11 +1,113 @@
 //! What the log says of a session.
 
-use super::{NO_SERVER, Session};
+use super::{Cx, NO_SERVER, Session};
+use crate::conn::Client;
 use crate::fault::{Cause, End, Phase};
+use crate::logfmt::line::{Counts, Record};
+use crate::proxy::shared::{Door, Gauge, LimitId};
 use crate::proxy::spec::Mode;
+use crate::proxy::spec::{Role, Site};
+use crate::time::Instant;
 use crate::txn::TxnFlags;
 
+/// Who else knows something of a session that is logged.
+#[derive(Clone, Copy)]
+pub struct Witnesses<'a> {
+    /// The client's connection.
+    pub client: &'a Client,
+    /// The configuration.
+    pub site: &'a Site,
+    /// Gauges.
+    pub(crate) shared: &'a Door,
+    /// The time.
+    pub now: Instant,
+}
+
+impl<'a> Witnesses<'a> {
+    /// Those of a step.
+    pub fn of(cx: &'a Cx<'_>) -> Self {
+        Witnesses { client: cx.client, site: cx.site, shared: cx.shared, now: cx.now.mono }
+    }
+}
+
 impl Session {
+    /// What the log says of it now. The request line is written to `line`.
+    pub fn record<'a>(
+        &'a self,
+        of: &Witnesses<'a>,
+        line: &'a mut Vec<u8>,
+        early: bool,
+    ) -> Record<'a> {
+        let Witnesses { client, site, shared, now } = *of;
+        let (frontend, backend) = (site.proxy(self.frontend), site.proxy(self.backend));
+        let mut timers = self.times.timers(now);
+        if self.mode == Mode::Tcp {
+            timers.total = now.as_millis().saturating_sub(self.times.accepted.as_millis());
+            timers.data = None;
+        }
+        let server = self.has_server().then_some(self.back.server);
+        let serves = self.backend != self.frontend || frontend.role.has(Role::BACKEND);
+        let captures = |index: usize| {
+            let declared = !frontend.captures[index].is_empty() && self.has_request();
+            declared.then(|| match &self.txn.captures[index][..] {
+                // None of them was there.
+                [] => NO_CAPTURES.get(..frontend.captures[index].len()).unwrap_or_default(),
+                some => some,
+            })
+        };
+        Record {
+            client: client.peer,
+            listener_id: site.listener(client.listener).id,
+            accepted: client.accepted_wall,
+            requested: self.began_wall,
+            frontend: &frontend.name,
+            backend: &backend.name,
+            server: server.map(|server| &*site.server(server).name),
+            timers,
+            status: self.logged_status(),
+            bytes: self.logged_bytes(),
+            bytes_in: self.req.received,
+            counter: 0,
+            log_counter: 0,
+            end: self.outcome(),
+            cookies: *b"--",
+            request_cookie: None,
+            response_cookie: None,
+            counts: Counts {
+                actconn: shared.used(LimitId::Process),
+                feconn: shared.used(LimitId::Frontend(self.frontend)),
+                beconn: if serves { shared.gauge(Gauge::Backend(self.backend)) } else { 0 },
+                srvconn: server.map_or(0, |server| shared.gauge(Gauge::Served(server))),
+                retries: self.retries_done(),
+                redispatched: self.flags.has(super::SessionFlags::REDISPATCHED),
+                srv_queue: self.back.server_queue,
+                backend_queue: self.back.backend_queue,
+            },
+            request_captures: captures(0),
+            response_captures: captures(1),
+            request: self.request_line(line),
+            early,
+        }
+    }
+
+    /// `METHOD URI VERSION` as the client sent it.
+    fn request_line<'a>(&'a self, out: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        if !self.has_request() {
+            return None;
+        }
+        if !self.txn.line.is_empty() {
+            return Some(&self.txn.line);
+        }
+        let request = &self.txn.request;
+        out.clear();
+        out.extend_from_slice(request.method_bytes());
+        out.push(b' ');
+        out.extend_from_slice(request.target());
+        out.push(b' ');
+        out.extend_from_slice(request.version().as_bytes());
+        Some(out)
+    }
+
     /// Why it ended: the reason that was noted, or that both sides finished.
     pub fn outcome(&self) -> End {
         self.end.unwrap_or(End::new(Cause::Normal, Phase::Done))
@@ -42,3 +144,6 @@ impl Session {
         self.back.server != NO_SERVER
     }
 }
+
+/// Captures of which none is there.
+static NO_CAPTURES: [Option<Box<[u8]>>; 64] = [const { None }; 64];

@@ -39,7 +39,10 @@ impl Times {
         let span = |from: Option<Instant>, to: Option<Instant>| {
             Some(to?.as_millis().saturating_sub(from?.as_millis()))
         };
+        let began = self.began.as_millis();
         Timers {
+            idle: began.saturating_sub(self.idle_since.as_millis()),
+            data: span(self.response, Some(now)),
             request: span(Some(self.began), self.request),
             queue: span(self.request.or(Some(self.began)), self.queued),
             connect: span(self.queued, self.connected),

@@ -3,7 +3,14 @@
 //! Not the rules (they are analysers) and not the bytes (they are in the channels).
 
 use crate::bit_set;
+use std::sync::Arc;
+
 use crate::http::{Body, ChunkDecoder, Head, HeadScan, Known};
+use crate::logfmt::wire::Level;
+use crate::proxy::spec::ProxyId;
+use crate::sample::Captures;
+use crate::sample::vars::Vars;
+use crate::time::Duration;
 
 bit_set! {
     /// What is true of a transaction.
@@ -82,6 +89,27 @@ impl Flow {
     }
 }
 
+/// How packets to the client are marked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Marks {
+    /// `set-tos`: `IP_TOS` or the traffic class.
+    pub tos: Option<u8>,
+    /// `set-mark`: `SO_MARK`.
+    pub mark: Option<u32>,
+}
+
+/// Whether and how loud a session is logged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LogLevel {
+    /// As its outcome has it.
+    #[default]
+    Usual,
+    /// With this level (`set-log-level`).
+    Is(Level),
+    /// Not at all.
+    Silent,
+}
+
 /// A request and its answer.
 #[derive(Debug, Default)]
 pub struct Txn {
@@ -109,6 +137,34 @@ pub struct Txn {
     pub body_bytes: u64,
     /// What is true of it.
     pub flags: TxnFlags,
+    /// The rule that waits, by its place in its set.
+    pub rule_at: u32,
+    /// `txn.` variables.
+    pub vars: Vars,
+    /// `req.` or `res.` variables.
+    pub pass: Vars,
+    /// What was captured of the request and of the response.
+    pub captures: [Captures; 2],
+    /// The request line as it came, where rules may change it.
+    pub line: Vec<u8>,
+    /// The unique id, once it was made.
+    pub unique_id: Option<Box<[u8]>>,
+    /// The rule that ended a set: file and line.
+    pub last_rule: Option<(Arc<str>, u32)>,
+    /// How it is logged.
+    pub log_level: LogLevel,
+    /// `timeout server`, as a rule set it.
+    pub server_timeout: Option<Duration>,
+    /// `timeout tunnel`, as a rule set it.
+    pub tunnel_timeout: Option<Duration>,
+    /// `set-priority-class` and `set-priority-offset`.
+    pub priority: (i32, i32),
+    /// What rules want of the client's socket; the engine takes it after each step.
+    pub marks: Marks,
+    /// The rule that holds it in the tarpit: its proxy, and its place among the rules.
+    pub tarpit: Option<(ProxyId, u32)>,
+    /// How many of the rule sets of the proxy at hand are done.
+    pub stage: u8,
 }
 
 impl Txn {
@@ -126,6 +182,20 @@ impl Txn {
         self.head_bytes = 0;
         self.body_bytes = 0;
         self.flags = TxnFlags::NONE;
+        self.rule_at = 0;
+        self.vars.clear();
+        self.pass.clear();
+        self.captures.iter_mut().for_each(Vec::clear);
+        self.line.clear();
+        self.unique_id = None;
+        self.last_rule = None;
+        self.log_level = LogLevel::Usual;
+        self.server_timeout = None;
+        self.tunnel_timeout = None;
+        self.priority = (0, 0);
+        self.marks = Marks::default();
+        self.tarpit = None;
+        self.stage = 0;
     }
 
     /// Counts a response head, as the server sent it, the way HAProxy's `%B` does: 20, the lengths

@@ -83,11 +83,11 @@ impl Masks<'_> {
 
     /// A log line.
     pub fn log(&self, line: &str) -> String {
-        let mut line = self.known(line);
+        let mut line = self.known(&rfc5424(line));
         for mask in self.named {
             line = keyed(&line, mask);
         }
-        common(&LogLine::parse(&line).shape())
+        common(&dates(&LogLine::parse(&line).shape()))
     }
 
     /// Addresses, the directory, and ports that stand alone.
@@ -107,12 +107,32 @@ impl Masks<'_> {
     }
 }
 
-/// A line in the common log format: its date, the milliseconds behind the port, and its timers.
+/// A line on the wire of RFC 5424: its date and its process.
+fn rfc5424(line: &str) -> String {
+    let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    if words.len() > 6 && words[0].ends_with(">1") {
+        words[1] = Mask { name: String::new(), kind: Kind::Date }.value(&words[1]);
+        words[4] = Mask { name: String::new(), kind: Kind::Number }.value(&words[4]);
+    }
+    words.join(" ")
+}
+
+/// Every `26/Nov/2026:10:59:20`, wherever it stands.
+fn dates(line: &str) -> String {
+    const SHAPE: &str = "99/aaa/9999:99:99:99";
+    let shape = Mask { name: String::new(), kind: Kind::Date }.value(line);
+    let mut out = line.to_owned();
+    for (at, _) in shape.match_indices(SHAPE).filter(|_| line.is_ascii()) {
+        out.replace_range(at..at + SHAPE.len(), SHAPE);
+    }
+    out
+}
+
+/// A line in the common log format: the milliseconds behind the port, and its timers.
 fn common(line: &str) -> String {
-    let (Some(start), Some(end)) = (line.find(" - - ["), line.find(" +0000] \"")) else {
+    let Some(end) = line.find(" +0000] \"").filter(|_| line.contains(" - - [")) else {
         return line.to_owned();
     };
-    let date = Mask { name: String::new(), kind: Kind::Date }.value(&line[start..end]);
     let mut words: Vec<String> = line[end..].split(' ').map(str::to_owned).collect();
     if let Some(port) = words.iter().position(|word| word == "PORT") {
         // Milliseconds, three names, five timers.
@@ -122,7 +142,7 @@ fn common(line: &str) -> String {
             }
         }
     }
-    format!("{}{date}{}", &line[..start], words.join(" "))
+    format!("{}{}", &line[..end], words.join(" "))
 }
 
 /// Masks each `name=value`; a value ends at a space, a bar, a semicolon or a closing bracket, or
@@ -161,7 +181,15 @@ mod tests {
             \"\" PORT 466 \"clf\" \"be\" \"s1\" 0 0 12 -1 5 ---- 1 1 0 0 0 0 0 \"\" \"\"";
         let masked = "<134> 127.0.0.1 - - [99/aaa/9999:99:99:99 +0000] \"GET /a HTTP/1.1\" 200 79 \
             \"\" \"\" PORT T \"clf\" \"be\" \"s1\" T T T -1 T ---- 1 1 0 0 0 0 0 \"\" \"\"";
-        assert_eq!(common(line), masked);
+        assert_eq!(common(&dates(line)), masked);
+    }
+
+    #[test]
+    fn the_date_of_the_newer_format_is_masked() {
+        let line = "<134>1 2026-11-26T11:19:12.639812+00:00 gateway site 14320 - [a b=\"1\"] x 5";
+        let masked = "<134>1 9999-99-99a99:99:99.999999+99:99 gateway site 9 - [a b=\"1\"] x 5";
+        assert_eq!(rfc5424(line), masked);
+        assert_eq!(rfc5424("<134>Nov 26 x"), "<134>Nov 26 x");
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn requests(name: &str, mut stream: TcpStream, state: &Mutex<State>) {
     loop {
         if first && let Some(len) = proxy_header(&held) {
             let header: Vec<u8> = held.drain(..len).collect();
-            lock(state).lines.push(format!("{name}> | {}", quoted_body(&header)));
+            lock(state).lines.push(format!("{name}> {}", proxy_line(&header)));
         }
         match reader::request(&held) {
             Message::Whole(len) => {
@@ -155,6 +155,26 @@ fn proxy_header(held: &[u8]) -> Option<usize> {
     let length = held.get(14..16)?;
     let len = 16 + (usize::from(length[0]) << 8) + usize::from(length[1]);
     (held.len() >= len).then_some(len)
+}
+
+/// A header of the PROXY protocol in one line, its addresses as text.
+fn proxy_line(header: &[u8]) -> String {
+    let port = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    let four = |at: usize| {
+        format!("{}.{}.{}.{}", header[at], header[at + 1], header[at + 2], header[at + 3])
+    };
+    match (header.first(), header.get(12..14)) {
+        (Some(b'P'), _) => quoted_body(header),
+        (_, Some([command, 0x11])) if header.len() >= 28 => format!(
+            "PROXY v2 {command:#x} {}:{} {}:{} {}",
+            four(16),
+            port(24),
+            four(20),
+            port(26),
+            quoted_body(&header[28..])
+        ),
+        _ => quoted_body(header),
+    }
 }
 
 /// Records a request and answers it. False if the connection is done with.
@@ -219,14 +239,17 @@ fn bytes(name: &str, banner: &[u8], mut stream: TcpStream, state: &Mutex<State>)
     if stream.write_all(banner).is_err() || stream.read_to_end(&mut all).is_err() {
         return;
     }
+    let header: Vec<u8> = all.drain(..proxy_header(&all).unwrap_or(0)).collect();
     let answer = {
         let mut state = lock(state);
-        let line = if state.names_only {
-            name.to_owned()
+        if state.names_only {
+            state.lines.push(name.to_owned());
         } else {
-            format!("{name}> | {}", quoted_body(&all))
-        };
-        state.lines.push(line);
+            if !header.is_empty() {
+                state.lines.push(format!("{name}> {}", proxy_line(&header)));
+            }
+            state.lines.push(format!("{name}> | {}", quoted_body(&all)));
+        }
         state.answers.pop_front()
     };
     let answer = match answer {

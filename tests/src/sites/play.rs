@@ -22,6 +22,9 @@ const WAIT_MAX: Duration = Duration::from_secs(3);
 /// How long to look for a log line too many, at the end.
 const LOG_QUIET: Duration = Duration::from_millis(30);
 
+/// A body up to here is recorded by its lines.
+const LINES_MAX: usize = 8192;
+
 /// What an exchange left, not masked yet.
 struct Raw<'a> {
     exchange: &'a Exchange,
@@ -87,6 +90,11 @@ fn client(
     let from = exchange.from.as_deref().unwrap_or("127.0.0.1");
     let mut conn = match connect(at, from, false) {
         Ok(stream) => Conn { stream, held: Vec::new(), ended: false },
+        // Refused so fast that it was over before we looked.
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
+            lines.push("c> end".to_owned());
+            return;
+        }
         Err(error) => {
             lines.push(format!("MISSING connection: {error}"));
             return;
@@ -141,7 +149,7 @@ fn client(
 
 fn with_key(bytes: &[u8], key: Option<usize>) -> Vec<u8> {
     let Some(key) = key else { return bytes.to_vec() };
-    String::from_utf8_lossy(bytes).replace("{n}", &key.to_string()).into_bytes()
+    String::from_utf8_lossy(bytes).replace("{n}", &format!("{key:03}")).into_bytes()
 }
 
 struct Conn {
@@ -295,6 +303,11 @@ pub fn head_lines(prefix: &str, message: &[u8]) -> Vec<String> {
             }
         }
         _ if body.is_empty() => {}
+        _ if body.len() < LINES_MAX => {
+            // By line, so that a difference shows which.
+            let parts = body.split_inclusive(|&byte| byte == b'\n');
+            lines.extend(parts.map(|part| format!("{prefix}| {}", quoted_body(part))));
+        }
         _ => lines.push(format!("{prefix}| {}", quoted_body(body))),
     }
     lines

@@ -26,8 +26,8 @@
 //! tcp                                     no HTTP: all is sent, ended, and read to the end
 //! hello: www.example.com h2,http/1.1      a TLS ClientHello for that name, with these protocols
 //! nothing: 300                            for so many milliseconds nothing comes back
-//! keys: 200                               the request again and again, `{n}` being 0, 1, …: only
-//!                                         who answered is recorded
+//! keys: 200                               the request again and again, `{n}` being 000, 001, …:
+//!                                         only who answered is recorded
 //! ```
 
 use std::collections::BTreeMap;
@@ -220,7 +220,8 @@ impl Reader {
 
     fn take(&mut self, line: &str) -> Result<(), String> {
         if let Some(raw) = line.strip_prefix(">| ") {
-            self.body.push(Send::Bytes(text::bytes(raw)?));
+            let raw = raw.replace("{n}", "\\x7bn\\x7d");
+            self.body.push(Send::Bytes(text::bytes(&raw)?));
             return Ok(());
         }
         if let Some(raw) = line.strip_prefix("<| ") {
@@ -305,6 +306,9 @@ impl Reader {
     fn end_answer(&mut self) {
         let answer = std::mem::take(&mut self.answer);
         if answer.head.is_empty() {
+            if !answer.body.is_empty() {
+                self.turn.answers.push(Answer::Bytes(answer.body));
+            }
             return;
         }
         let mut bytes = Vec::new();

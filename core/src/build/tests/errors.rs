@@ -88,7 +88,7 @@ fn faults() {
         ),
         (
             "tcp-request connection expect-proxy layer4 x\n",
-            "'tcp-request connection expect-proxy' expects 'if' or 'unless'",
+            "'tcp-request connection expect-proxy' expects 'if' or 'unless' here (got 'x')",
         ),
         ("bind :1 id 1\nbind :2 id 1\n", "custom id 1 already used"),
         (
@@ -138,24 +138,21 @@ fn faults() {
         ),
         ("default-server id 3\n", "'id' is not allowed on a 'default-server' line"),
         ("use_backend nope\n", "proxy 'l': unable to find required use_backend: 'nope'"),
-        (
-            "use_backend l if { path /x }\n",
-            "conditions are not evaluated yet, and traffic would go \
-          to the wrong backend",
-        ),
         ("http-request foo\n", "unknown action 'foo' for 'http-request'"),
-        (
-            "http-request set-header a b\n",
-            "'http-request set-header' is not supported yet: \
-          without it traffic would pass or go where it should not",
-        ),
+        ("http-request set-header a:b c\n", "'a:b' is no header name"),
         ("http-request deny deny_status 418\n", "'http-request deny' : invalid status '418'"),
-        ("http-request deny x\n", "'http-request deny' : 'x' is not supported yet"),
-        ("http-request allow x\n", "'http-request allow' expects 'if' or 'unless'"),
         (
-            "tcp-request content reject if { src 192.0.2.1 }\n",
-            "conditions are not evaluated yet, \
-          and 'tcp-request content reject' would let through or refuse the wrong traffic",
+            "http-request deny x\n",
+            "'http-request deny' : unexpected 'x'; an answer has 'status', 'content-type', a body \
+             ('string', 'lf-string', 'file', 'lf-file', 'errorfile', 'errorfiles', \
+             'default-errorfiles') and 'hdr'",
+        ),
+        ("http-request allow x\n", "'http-request allow' expects 'if' or 'unless' here (got 'x')"),
+        ("http-request deny if a\n", "'http-request deny' : no such ACL : 'a'"),
+        (
+            "http-request deny if { }\n",
+            "'http-request deny' : an anonymous ACL is '{ <criterion> \
+          [flags] [patterns] }'",
         ),
         (
             "tcp-request foo\n",
@@ -241,6 +238,21 @@ fn faults() {
           value is 2147483647 ms or ~24.8 days)",
         ),
         ("id 5\nlisten m\nid 5\nbind :9\n", "proxy 'm' reuses the custom id 5"),
+        ("userlist u\nuser\n", "'user' expects the name of a user"),
+        (
+            "userlist u\nuser a passwd x\n",
+            "'user' only supports 'password', 'insecure-password', 'groups' (got 'passwd')",
+        ),
+        ("userlist u\ngroup g user a\n", "'group' only supports 'users' (got 'user')"),
+        (
+            "userlist u\ngroup g users a,b\nuser a\n",
+            "userlist 'u': no such user 'b' specified in group 'g'; did you mean 'a' maybe ?",
+        ),
+        (
+            "userlist u\nuser a groups admins\ngroup admin\n",
+            "userlist 'u': no such group 'admins' specified in user 'a'; did you mean 'admin' \
+          maybe ?",
+        ),
         (
             "default_backend t\nbackend t\nmode tcp\n",
             "http proxy 'l' tries to use incompatible tcp \
@@ -282,7 +294,7 @@ fn misplaced() {
     let named =
         format!("{TIMEOUTS}defaults d\nmode http\nhttp-request deny\nlisten l from d\nbind :1\n");
     let (site, _) = build_with(&named, &CliOverrides::default()).unwrap();
-    assert_eq!(site.proxy(0).request_rules, [Rule::Deny { status: 403 }]);
+    assert_eq!(rules_of(&site), ["http-request deny 403"]);
 }
 
 #[test]
@@ -339,20 +351,24 @@ fn warnings() {
             ],
         ),
         (
-            "userlist u\nuser x insecure-password y\n",
-            &["6: 'user' has no effect: conditions are not evaluated yet; rules that depend on \
-             one are refused"],
+            "userlist u\nuser x insecure-password y\nuser x\ngroup g\ngroup g\nuser z password y\n\
+          userlist u\n",
+            &[
+                "7: ignoring duplicated user 'x' in userlist 'u'",
+                "9: ignoring duplicated group 'g' in userlist 'u'",
+                "10: the password of user 'z' is no hash of a known form: no password will fit it",
+                "11: ignoring duplicated userlist 'u'",
+            ],
         ),
         (
-            "listen l\nbind :1 thread 1-4\nstats enable\nstats uri /s\nhttp-request set-var(txn.x) \
-          src if { src 192.0.2.1 }\ntcp-request connection track-sc0 src\n",
+            "listen l\nbind :1 thread 1-4\nstats enable\nstats uri /s\n\
+             tcp-request connection track-sc0 src\n",
             &[
                 "6: 'bind ... thread' has no effect: threads are not bound to CPUs, listeners or \
              niceness yet",
                 "7: 'stats enable' has no effect: there is no statistics page yet",
                 "8: 'stats uri' has no effect: there is no statistics page yet",
-                "9: 'http-request set-var' has no effect: there are no variables yet",
-                "10: 'tcp-request connection track-sc0' has no effect: there are no stick tables \
+                "9: 'tcp-request connection track-sc0' has no effect: there are no stick tables \
              and counters yet",
             ],
         ),

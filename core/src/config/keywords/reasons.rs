@@ -27,7 +27,6 @@ pub(super) const LOG_FORMAT: &str =
     "custom log formats do not exist yet; the line of 'option httplog' or 'tcplog' is written";
 pub(super) const LUA: &str = "Lua is not built in";
 pub(super) const MASTER: &str = "there is no master process yet";
-pub(super) const MONITOR: &str = "the monitoring request would reach the servers";
 pub(super) const NAMESPACE: &str =
     "network namespaces are not supported, and another network would be used";
 pub(super) const NETSCALER: &str =
@@ -51,7 +50,6 @@ pub(super) const TLS_SERVER: &str =
     "TLS is not built in: the server would be spoken to in plain text";
 pub(super) const TRANSPARENT: &str =
     "not supported yet, and connections would go to or come from other addresses";
-pub(super) const UNIQUE_ID: &str = "requests have no unique id yet";
 pub(super) const VARIABLES: &str = "there are no variables yet";
 pub(super) const CACHE: &str = "there is no cache yet";
 pub(super) const COUNTERS: &str = "there are no stick tables and counters yet";

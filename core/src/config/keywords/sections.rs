@@ -7,7 +7,7 @@ const fn kw(name: &'static str, status: Status) -> Keyword {
     Keyword { name, sections: super::Sections::NONE, args: 0, status }
 }
 
-pub(super) const USERLIST: &[Keyword] = &[kw("group", no(ACL)), kw("user", no(ACL))];
+pub(super) const USERLIST: &[Keyword] = &[kw("group", WORKS), kw("user", WORKS)];
 
 pub(super) const PEERS: &[Keyword] = &[
     kw("bind", no(STATE)),

@@ -22,6 +22,8 @@ fn record() -> Record<'static> {
         backend: "ok",
         server: Some("s1"),
         timers: Timers {
+            idle: 0,
+            data: None,
             request: Some(0),
             queue: Some(0),
             connect: Some(0),
@@ -30,6 +32,9 @@ fn record() -> Record<'static> {
         },
         status: 200,
         bytes: 51,
+        bytes_in: 0,
+        counter: 0,
+        log_counter: 0,
         end: End::default(),
         cookies: *b"NI",
         request_cookie: None,
@@ -49,6 +54,9 @@ fn refused(cause: Cause, status: i32) -> Record<'static> {
         timers: Timers::default(),
         status,
         bytes: 0,
+        bytes_in: 0,
+        counter: 0,
+        log_counter: 0,
         end: End::new(cause, Phase::Request),
         cookies: *b"--",
         request: None,
@@ -68,9 +76,15 @@ fn the_http_line() {
         srv_queue: 4,
         backend_queue: 56,
     };
+    let captured = |texts: &[Option<&[u8]>]| -> Vec<Option<Box<[u8]>>> {
+        texts.iter().map(|text| text.map(Box::from)).collect()
+    };
+    let curl = captured(&[Some(b"curl/7.88.1")]);
+    let odd = captured(&[Some(b"q\"#{|}\\\x80\tz"), None]);
+    let controls = captured(&[Some(b"a\"b|c{d}\x01\xff")]);
     let table: &[(Record<'_>, &str)] = &[
         (
-            Record { request_captures: Some(&[Some(b"curl/7.88.1")]), ..record() },
+            Record { request_captures: Some(&curl), ..record() },
             "127.0.0.1:40360 [22/Nov/2026:12:21:14.079] fe ok/s1 0/0/0/0/0 200 51 - - --NI \
              1/1/0/0/0 0/0 {curl/7.88.1} \"GET /ok HTTP/1.1\"",
         ),
@@ -106,6 +120,8 @@ fn the_http_line() {
         (
             Record {
                 timers: Timers {
+                    idle: 0,
+                    data: None,
                     request: Some(1),
                     queue: Some(22),
                     connect: Some(333),
@@ -115,8 +131,8 @@ fn the_http_line() {
                 counts: busy,
                 request_cookie: Some(b"SID=a\"#{|}b\x80"),
                 response_cookie: Some(b"SID=x y"),
-                request_captures: Some(&[Some(b"q\"#{|}\\\x80\tz"), None]),
-                response_captures: Some(&[Some(b"a\"b|c{d}\x01\xff")]),
+                request_captures: Some(&odd),
+                response_captures: Some(&controls),
                 request: Some(b"GET /\"#{|}\x80 HTTP/1.1"),
                 ..record()
             },
@@ -147,6 +163,9 @@ fn the_tcp_line() {
     let aborted = Record {
         timers: Timers { connect: None, total: 202, ..served.timers },
         bytes: 0,
+        bytes_in: 0,
+        counter: 0,
+        log_counter: 0,
         end: End::new(Cause::Server, Phase::Connect),
         counts: Counts { retries: 1, ..served.counts },
         ..served

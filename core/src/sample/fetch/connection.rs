@@ -164,7 +164,7 @@ impl Fact {
             }
             Fact::ClientTimeout => milliseconds(frontend.timeouts.client),
             Fact::DefaultBackend => {
-                let default = frontend.switching.last()?.backend;
+                let default = frontend.default_backend?;
                 Value::Str(site.proxy(default).name.as_bytes())
             }
             Fact::FrontendId => number(frontend.uuid),

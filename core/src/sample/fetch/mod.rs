@@ -1,10 +1,12 @@
 //! Fetches: where values come from. One family a file; each has a table of its names, their types,
 //! and where they may stand, and an enum of what is left of them when they are compiled.
 
+mod auth;
 mod body;
 mod connection;
 mod cookie;
 mod header;
+mod hello;
 mod http;
 mod internal;
 mod param;
@@ -42,6 +44,8 @@ pub enum Fetch {
     Param(param::Fetch),
     /// Bodies.
     Body(body::Fetch),
+    /// Credentials.
+    Auth(auth::Fetch),
     /// TLS.
     Tls(tls::Fetch),
 }
@@ -59,6 +63,7 @@ impl Fetch {
             Fetch::Cookie(fetch) => fetch.get(scene),
             Fetch::Param(fetch) => fetch.get(scene),
             Fetch::Body(fetch) => fetch.get(scene),
+            Fetch::Auth(fetch) => fetch.get(scene),
             Fetch::Tls(fetch) => fetch.get(),
         }
     }
@@ -70,6 +75,7 @@ impl Fetch {
             Fetch::Header(fetch) => fetch.each(scene, take),
             Fetch::Cookie(fetch) => fetch.each(scene, take),
             Fetch::Param(fetch) => fetch.each(scene, take),
+            Fetch::Auth(fetch) => fetch.each(scene, take),
             _ => None,
         };
         if let Some(may_change) = several {
@@ -165,6 +171,7 @@ pub fn specs() -> impl Iterator<Item = &'static Spec> {
         cookie::TABLE,
         param::TABLE,
         body::TABLE,
+        auth::TABLE,
         tls::TABLE,
     ];
     tables.into_iter().chain(refused::TABLES_OF_REASONS).flatten()

@@ -1,0 +1,431 @@
+//! Carries out rules: the first that applies, what it does, and on behind it until one decides.
+//!
+//! - `headers`: fields · `target`: method, target · `answers`: pages, redirects, authentication
+//! - here: the order, variables, and what concerns the session itself
+
+mod answers;
+mod client;
+mod headers;
+mod target;
+
+use super::{Verdict, answer, tarpit};
+use crate::acl::Truth;
+use crate::channel::Facts;
+use crate::fault::{Cause, Phase};
+use crate::logfmt::format::Format;
+use crate::poller::Peer;
+use crate::proxy::spec::ProxyId;
+use crate::rule::{Action, End, Only, Rule, Set, TimeoutValue, Value, Which};
+use crate::sample::vars::VarId;
+use crate::sample::{Point, Value as Sampled};
+use crate::session::{Cx, Session, SessionFlags, Witnesses};
+use crate::time::{Deadline, Duration};
+use crate::txn::{Flow, LogLevel};
+
+pub(super) use answers::{after_response, monitor, reply};
+pub(super) use client::run as client;
+
+/// What became of one rule.
+enum Step {
+    /// The next one.
+    Next,
+    /// The set is done.
+    Last,
+    /// Wait here.
+    Wait,
+    /// The exchange has taken another turn.
+    Stop,
+}
+
+/// The point at which a set's expressions stand.
+pub(super) const fn point(set: Set) -> Point {
+    match set {
+        Set::Connection => Point::Connection,
+        Set::Session => Point::Session,
+        Set::Content => Point::ReqContent,
+        Set::HttpRequest | Set::Redirect => Point::HttpReq,
+        Set::ResponseContent => Point::ResContent,
+        Set::HttpResponse | Set::AfterResponse => Point::HttpRes,
+    }
+}
+
+/// Runs one set of a proxy's rules, from where it waited. `last` says that nothing more will come
+/// of what has not come yet.
+pub(super) fn run(
+    s: &mut Session,
+    set: Set,
+    proxy: ProxyId,
+    last: bool,
+    cx: &mut Cx<'_>,
+) -> Verdict {
+    let site = cx.site;
+    let rules = site.proxy(proxy).rules.set(set);
+    while let Some(rule) = rules.get(s.txn.rule_at as usize) {
+        let truth = match &rule.condition {
+            None => Truth::Yes,
+            Some(condition) => condition.test(&s.scene(point(set), proxy, cx)),
+        };
+        if truth == Truth::Maybe && !last {
+            return Verdict::Wait;
+        }
+        let step = if truth.holds() { apply(s, rule, (set, proxy), cx) } else { Step::Next };
+        match step {
+            Step::Next => s.txn.rule_at += 1,
+            Step::Last => break,
+            Step::Wait => return Verdict::Wait,
+            Step::Stop => {
+                s.txn.rule_at = 0;
+                return Verdict::Stop;
+            }
+        }
+    }
+    s.txn.rule_at = 0;
+    Verdict::Done
+}
+
+fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx<'_>) -> Step {
+    let response = matches!(set, Set::HttpResponse | Set::AfterResponse | Set::ResponseContent);
+    let phase = if response { Phase::Headers } else { Phase::Request };
+    let at = (point(set), proxy);
+    match &rule.action {
+        Action::Allow => {
+            ended_by(s, rule);
+            Step::Last
+        }
+        Action::Deny(reply) => {
+            ended_by(s, rule);
+            s.ends_in(Cause::Proxy, phase);
+            answers::reply(s, reply, at, cx);
+            Step::Stop
+        }
+        Action::Tarpit(reply) => {
+            ended_by(s, rule);
+            tarpit::hold(s, reply.status, proxy, cx);
+            Step::Stop
+        }
+        Action::Return(reply) => {
+            ended_by(s, rule);
+            s.ends_in(Cause::Local, phase);
+            answers::reply(s, reply, at, cx);
+            Step::Stop
+        }
+        Action::Redirect(redirect) => {
+            if !answers::redirect(s, redirect, at, cx) {
+                return Step::Next;
+            }
+            ended_by(s, rule);
+            s.ends_in(Cause::Local, phase);
+            Step::Stop
+        }
+        Action::Auth { realm } => {
+            ended_by(s, rule);
+            answers::auth(s, realm.as_deref(), at, cx);
+            Step::Stop
+        }
+        Action::Reject => {
+            ended_by(s, rule);
+            s.ends_in(Cause::Proxy, phase);
+            s.times.request = None;
+            s.abort(cx);
+            Step::Stop
+        }
+        Action::SilentDrop => {
+            ended_by(s, rule);
+            s.ends_in(Cause::Proxy, phase);
+            s.times.request = None;
+            s.flags.set(SessionFlags::SILENT);
+            s.abort(cx);
+            Step::Stop
+        }
+        Action::Close => {
+            ended_by(s, rule);
+            s.ends_in(Cause::Proxy, Phase::Data);
+            s.abort(cx);
+            Step::Stop
+        }
+        Action::SetHeader(..)
+        | Action::AddHeader(..)
+        | Action::DelHeader(_)
+        | Action::ReplaceHeader(..)
+        | Action::ReplaceValue(..)
+        | Action::SetStatus { .. } => {
+            headers::apply(s, &rule.action, response, at, cx);
+            Step::Next
+        }
+        Action::EarlyHint(name, value) => {
+            answers::early_hint(s, (name, value), at, cx);
+            Step::Next
+        }
+        Action::SetMethod(_)
+        | Action::SetPath(_)
+        | Action::SetPathq(_)
+        | Action::SetQuery(_)
+        | Action::SetUri(_)
+        | Action::ReplacePath(..)
+        | Action::ReplacePathq(..)
+        | Action::ReplaceUri(..)
+        | Action::Normalize(_) => match target::apply(s, &rule.action, at, cx) {
+            Ok(()) => Step::Next,
+            Err(status) => {
+                ended_by(s, rule);
+                let cause = if status == 400 { Cause::Proxy } else { Cause::Internal };
+                s.ends_in(cause, phase);
+                answer(s, status, cx);
+                Step::Stop
+            }
+        },
+        Action::SetVar { var, value, when } => {
+            set_var(s, *var, value, when, at, cx);
+            Step::Next
+        }
+        Action::UnsetVar(var) => {
+            s.scene(at.0, at.1, cx).unset_var(*var);
+            Step::Next
+        }
+        Action::SetAddress(end, expr) => {
+            let ip = {
+                let scene = s.scene(at.0, at.1, cx);
+                expr.eval(&scene).value.and_then(Sampled::to_ip)
+            };
+            if let Some(ip) = ip {
+                let place = end_of(cx, *end);
+                if let Some(Peer::Inet(address)) = place {
+                    address.set_ip(ip);
+                }
+            }
+            Step::Next
+        }
+        Action::SetPort(end, expr) => {
+            let port = {
+                let scene = s.scene(at.0, at.1, cx);
+                expr.eval(&scene).value.and_then(Sampled::to_int)
+            };
+            if let (Some(port), Some(Peer::Inet(address))) = (port, end_of(cx, *end)) {
+                address.set_port(port as u16);
+            }
+            Step::Next
+        }
+        Action::SetLogLevel(level) => {
+            s.txn.log_level = match level {
+                Some(level) => LogLevel::Is(*level),
+                None => LogLevel::Silent,
+            };
+            Step::Next
+        }
+        Action::Capture { slot, len, expr } => {
+            let text: Option<Box<[u8]>> = {
+                let scene = s.scene(at.0, at.1, cx);
+                expr.text(&scene).map(|text| text[..text.len().min(*len as usize)].into())
+            };
+            keep(s, response, *slot, text, cx);
+            Step::Next
+        }
+        Action::DisableL7Retry => {
+            s.flags.set(SessionFlags::NO_RETRY);
+            Step::Next
+        }
+        Action::WaitForBody { time, at_least } => {
+            wait_for_body(s, response, (*time, *at_least), cx)
+        }
+        Action::SetTimeout(which, value) => {
+            let time = match &**value {
+                TimeoutValue::Fixed(time) => Some(*time),
+                TimeoutValue::Expr(expr) => {
+                    let scene = s.scene(at.0, at.1, cx);
+                    let millis = expr.eval(&scene).value.and_then(Sampled::to_int);
+                    millis.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis)
+                }
+            };
+            if let Some(time) = time.filter(|time| *time > Duration::ZERO) {
+                match which {
+                    Which::Server => s.txn.server_timeout = Some(time),
+                    Which::Tunnel => s.txn.tunnel_timeout = Some(time),
+                }
+            }
+            Step::Next
+        }
+        Action::Patterns { change, file, key, value } => {
+            let key = text_of(s, key, at, cx);
+            let value = value.as_ref().map(|value| text_of(s, value, at, cx));
+            cx.desk.change(cx.site, *change, *file, &key, value.as_deref());
+            Step::Next
+        }
+        Action::SetPriorityClass(expr) | Action::SetPriorityOffset(expr) => {
+            let n = {
+                let scene = s.scene(at.0, at.1, cx);
+                expr.eval(&scene).value.and_then(Sampled::to_int)
+            };
+            if let Some(n) = n {
+                let class = matches!(rule.action, Action::SetPriorityClass(_));
+                let (low, high) = if class { (-2047, 2047) } else { (-524_287, 524_287) };
+                let n = n.clamp(low, high) as i32;
+                let (of_class, of_offset) = &mut s.txn.priority;
+                *(if class { of_class } else { of_offset }) = n;
+            }
+            Step::Next
+        }
+        Action::SetTos(tos) => {
+            s.txn.marks.tos = Some(*tos);
+            Step::Next
+        }
+        Action::SetMark(mark) => {
+            s.txn.marks.mark = Some(*mark);
+            Step::Next
+        }
+        Action::SwitchHttp
+        | Action::ExpectProxy
+        | Action::SetNice(_)
+        | Action::StrictMode(_)
+        | Action::Nothing => Step::Next,
+    }
+}
+
+/// Notes the rule that ended a set (`last_rule_file`, `last_rule_line`).
+fn ended_by(s: &mut Session, rule: &Rule) {
+    s.txn.last_rule = Some((rule.file.clone(), rule.line));
+}
+
+/// Which end of the client's connection a rule changes.
+fn end_of<'c>(cx: &'c mut Cx<'_>, end: End) -> Option<&'c mut Peer> {
+    match end {
+        End::Source => Some(&mut cx.client.peer),
+        End::Destination => cx.client.destination.as_mut(),
+    }
+}
+
+/// The text of a format.
+pub(super) fn text_of(
+    s: &Session,
+    format: &Format,
+    (point, proxy): (Point, ProxyId),
+    cx: &Cx<'_>,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_format(s, format, (point, proxy), cx, &mut out);
+    out
+}
+
+/// Appends the text of a format to `out`.
+pub(super) fn write_format(
+    s: &Session,
+    format: &Format,
+    (point, proxy): (Point, ProxyId),
+    cx: &Cx<'_>,
+    out: &mut Vec<u8>,
+) {
+    /// As long as HAProxy's buffers are.
+    const MAX: usize = 16_384;
+    if let Some(text) = format.constant() {
+        out.extend_from_slice(text);
+        return;
+    }
+    let mut scene = s.scene(point, proxy, cx);
+    if format.needs_record() {
+        let mut line = Vec::new();
+        let record = s.record(&Witnesses::of(cx), &mut line, false);
+        scene.record = Some(&record);
+        format.write(&scene, out.len() + MAX, out);
+    } else {
+        format.write(&scene, out.len() + MAX, out);
+    }
+}
+
+fn set_var(
+    s: &mut Session,
+    var: VarId,
+    value: &Value,
+    when: &[Only],
+    at: (Point, ProxyId),
+    cx: &Cx<'_>,
+) {
+    let made;
+    let scene = s.scene(at.0, at.1, cx);
+    let new = match value {
+        Value::Expr(expr) => expr.eval(&scene).value,
+        Value::Format(format) => {
+            made = text_of(s, format, at, cx);
+            Some(Sampled::Str(&made))
+        }
+    };
+    let Some(new) = new else { return };
+    let old = scene.var(var);
+    let empty = |value: Sampled<'_>| match value {
+        Sampled::Str(text) | Sampled::Bin(text) | Sampled::Method(text) => text.is_empty(),
+        _ => false,
+    };
+    let set = |value: Sampled<'_>| !matches!(value, Sampled::Bool(false) | Sampled::Int(0));
+    let number = |value: Option<Sampled<'_>>| value.and_then(Sampled::to_int).unwrap_or(0);
+    let holds = when.iter().all(|only| match only {
+        Only::IfExists => old.is_some(),
+        Only::IfNotExists => old.is_none(),
+        Only::IfEmpty => empty(new),
+        Only::IfNotEmpty => !empty(new),
+        Only::IfSet => set(new),
+        Only::IfNotSet => !set(new),
+        Only::IfGreater => old.is_some() && number(Some(new)) > number(old),
+        Only::IfLess => old.is_some() && number(Some(new)) < number(old),
+    });
+    if holds {
+        scene.set_var(var, new);
+    }
+}
+
+/// Keeps a value for the log.
+pub(super) fn keep(
+    s: &mut Session,
+    response: bool,
+    slot: u32,
+    text: Option<Box<[u8]>>,
+    cx: &Cx<'_>,
+) {
+    let declared = &cx.site.proxy(s.frontend).captures[usize::from(response)];
+    let Some(capture) = declared.get(slot as usize) else { return };
+    let slots = &mut s.txn.captures[usize::from(response)];
+    slots.resize(declared.len(), None);
+    let len = capture.len as usize;
+    slots[slot as usize] =
+        text.map(|text| if text.len() > len { text[..len].into() } else { text });
+}
+
+/// Waits until enough of the body is there.
+fn wait_for_body(
+    s: &mut Session,
+    response: bool,
+    (time, at_least): (Duration, u32),
+    cx: &mut Cx<'_>,
+) -> Step {
+    let (channel, flow, head) = if response {
+        (&s.res, s.txn.response_flow, s.txn.head_len as usize)
+    } else {
+        (&s.req, s.txn.request_flow, 0)
+    };
+    let here = channel.input().len().saturating_sub(head) as u64;
+    let room = cx.site.tunables.bufsize as usize - cx.site.tunables.maxrewrite as usize;
+    let complete = match flow {
+        Flow::Head | Flow::Done => true,
+        Flow::Length(n) => here >= n,
+        Flow::Chunked(recoder) => {
+            let mut decoder = recoder.decoder;
+            let bytes = &channel.input()[head.min(channel.input().len())..];
+            crate::http::chunks_end(&mut decoder, bytes)
+        }
+        Flow::UntilClose => false,
+    };
+    let enough = at_least > 0 && here >= u64::from(at_least);
+    let over = channel.is(Facts::SHUTR) || here as usize >= room;
+    if complete || enough || over {
+        s.rule_expiry = Deadline::NEVER;
+        return Step::Next;
+    }
+    if !s.rule_expiry.is_set() {
+        s.rule_expiry = Deadline::after(cx.now.mono, Some(time));
+    } else if s.rule_expiry.is_due(cx.now.mono) {
+        s.rule_expiry = Deadline::NEVER;
+        let (cause, status) =
+            if response { (Cause::ServerTimeout, 504) } else { (Cause::ClientTimeout, 408) };
+        s.ends_in(cause, Phase::Request);
+        answer(s, status, cx);
+        return Step::Stop;
+    }
+    Step::Wait
+}

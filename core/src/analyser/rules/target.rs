@@ -1,0 +1,100 @@
+//! Rules that change the method and the target.
+
+use super::{text_of, write_format};
+use crate::acl::expand;
+use crate::http::Head;
+use crate::proxy::spec::ProxyId;
+use crate::rule::{Action, Pattern, Template, path_start};
+use crate::sample::Point;
+use crate::session::{Cx, Session};
+
+/// Carries one out; the error is the status of the refusal.
+pub(super) fn apply(
+    s: &mut Session,
+    action: &Action,
+    at: (Point, ProxyId),
+    cx: &mut Cx<'_>,
+) -> Result<(), u16> {
+    /// What makes no request any more is an error of ours.
+    const FAILED: u16 = 500;
+    let made = match action {
+        Action::SetMethod(format) => {
+            let method = text_of(s, format, at, cx);
+            return s.txn.request.set_method(&method).map_err(|_| FAILED);
+        }
+        Action::SetUri(format) => Some(text_of(s, format, at, cx)),
+        Action::SetPath(format) => {
+            let target = Parts::of(&s.txn.request);
+            let path = text_of(s, format, at, cx);
+            Some([target.before, &path, target.query].concat())
+        }
+        Action::SetPathq(format) => {
+            let target = Parts::of(&s.txn.request);
+            let pathq = text_of(s, format, at, cx);
+            Some([target.before, &pathq].concat())
+        }
+        Action::SetQuery(format) => {
+            let target = Parts::of(&s.txn.request);
+            let query = text_of(s, format, at, cx);
+            let mark: &[u8] = if query.is_empty() { b"" } else { b"?" };
+            Some([target.before, target.path, mark, &query].concat())
+        }
+        Action::ReplacePath(pattern, template) => {
+            let target = Parts::of(&s.txn.request);
+            replaced(target.path, pattern, template, at, s, cx)
+                .map(|path| [target.before, &path, target.query].concat())
+        }
+        Action::ReplacePathq(pattern, template) => {
+            let target = Parts::of(&s.txn.request);
+            let pathq = &s.txn.request.target()[target.before.len()..];
+            replaced(pathq, pattern, template, at, s, cx)
+                .map(|pathq| [target.before, &pathq].concat())
+        }
+        Action::ReplaceUri(pattern, template) => {
+            replaced(s.txn.request.target(), pattern, template, at, s, cx)
+        }
+        Action::Normalize(normalizer) => {
+            normalizer.apply(s.txn.request.target()).map_err(|_| 400_u16)?
+        }
+        _ => None,
+    };
+    match made {
+        Some(target) => s.txn.request.set_target(&target).map_err(|_| FAILED),
+        None => Ok(()),
+    }
+}
+
+/// A target in parts.
+struct Parts<'a> {
+    /// Scheme and authority, in absolute form.
+    before: &'a [u8],
+    /// The path.
+    path: &'a [u8],
+    /// The query with its question mark.
+    query: &'a [u8],
+}
+
+impl Parts<'_> {
+    fn of(head: &Head) -> Parts<'_> {
+        let target = head.target();
+        let start = path_start(target).min(target.len());
+        let rest = &target[start..];
+        let end = rest.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(rest.len());
+        Parts { before: &target[..start], path: &rest[..end], query: &rest[end..] }
+    }
+}
+
+/// A text with the template in the place of the whole, if the pattern matches.
+fn replaced(
+    text: &[u8],
+    pattern: &Pattern,
+    template: &Template,
+    at: (Point, ProxyId),
+    s: &Session,
+    cx: &Cx<'_>,
+) -> Option<Vec<u8>> {
+    let groups = pattern.groups(text)?;
+    let mut with = Vec::new();
+    write_format(s, &template.0, at, cx, &mut with);
+    Some(expand(&with, text, &groups, &cx.desk.arena).to_vec())
+}
