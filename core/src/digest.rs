@@ -8,7 +8,7 @@ use core::hash::Hasher;
 pub struct Digest(u64);
 
 /// Long runs of bytes are hashed in so many lanes.
-const LANES: usize = 4;
+const LANES: usize = 8;
 
 impl Default for Digest {
     fn default() -> Self {
@@ -126,7 +126,7 @@ mod tests {
             digest.value()
         };
         assert_eq!(of(&[b"some bytes", b"more"]), 8_281_495_816_263_800_195);
-        assert_eq!(of(&[&[b'x'; 100]]), 10_238_243_027_082_230_293);
+        assert_eq!(of(&[&[b'x'; 100]]), 1_068_056_650_980_413_732);
         let all =
             [of(&[b"ab"]), of(&[b"a", b"b"]), of(&[b"b", b"a"]), of(&[b"ab\0"]), of(&[b"ba"])];
         for (i, one) in all.iter().enumerate() {

@@ -139,11 +139,17 @@ impl<P: Poller> Poller for Traced<P> {
 
     fn send(&mut self, sock: Sock, from: &[IoSlice<'_>], more: More) -> Io {
         self.call(7, sock);
-        {
-            let _hashing = self.watch.within(Part::Digest);
-            from.iter().for_each(|slice| self.digest.bytes(slice));
-        }
+        self.digest.number(from.iter().map(|slice| slice.len() as u64).sum());
         let io = self.inner.send(sock, from, more);
+        if let Io::Done(mut n) = io {
+            // What is offered in vain will be offered again.
+            let _hashing = self.watch.within(Part::Digest);
+            for slice in from {
+                let taken = n.min(slice.len());
+                self.digest.bytes(&slice[..taken]);
+                n -= taken;
+            }
+        }
         self.io(io)
     }
 
