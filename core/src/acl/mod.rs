@@ -1,10 +1,14 @@
 //! Conditions: patterns that values are matched against, named ACLs, and what `if` and `unless`
 //! make of them.
 
+#[cfg(test)]
+mod cases;
 mod condition;
 pub mod file;
 mod index;
 mod keyword;
+#[cfg(test)]
+mod laws;
 mod network;
 mod pattern;
 mod pcre;

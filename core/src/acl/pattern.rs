@@ -165,6 +165,10 @@ impl Output {
     }
 }
 
+/// Patterns that one list may have while the proxy runs, so that rules which add what peers send
+/// come to an end.
+const RUNNING_MAX: usize = 1 << 20;
+
 /// Numbers that stand for nothing any more are borne up to this many, or as many as there are
 /// patterns.
 const DEAD_MAX: usize = 64;
@@ -175,7 +179,7 @@ pub struct Patterns {
     how: Match,
     ignore_case: bool,
     /// The type of what a map says; none if it is no map.
-    pub(super) output: Option<Kind>,
+    output: Option<Kind>,
     texts: Texts,
     index: Index,
     /// Patterns that mean the same as one before them, and are in no index.
@@ -256,7 +260,9 @@ impl Patterns {
         output: Option<Output>,
         resolve: Option<Resolve<'_>>,
     ) -> Result<(), String> {
-        let id = self.texts.push(text, output).ok_or("there are too many patterns")?;
+        let full = self.finished && self.texts.len() >= RUNNING_MAX;
+        let id = if full { None } else { self.texts.push(text, output) };
+        let id = id.ok_or("there are too many patterns")?;
         match self.index.insert(id, &self.texts, resolve, self.finished) {
             Ok(true) => {}
             Ok(false) => self.shadowed += 1,

@@ -359,11 +359,17 @@ impl Pcre<'_> {
         }
         // The byte before, if a dash behind it makes a range.
         let mut low: Option<u8> = None;
+        // A class is before.
+        let mut class = false;
         let mut first = true;
         loop {
             let byte = self.peek().ok_or(open)?;
             self.at += 1;
+            let behind_class = core::mem::take(&mut class);
             let item = match byte {
+                b'-' if behind_class && self.peek() != Some(b']') => {
+                    return Err("a range in brackets begins with a class".into());
+                }
                 b']' if !first => break,
                 b'[' if matches!(self.peek(), Some(b':')) => {
                     let len = self.rest().windows(2).position(|pair| pair == b":]");
@@ -377,6 +383,7 @@ impl Pcre<'_> {
                             self.out.push_str(&format!("[:{name}:]"));
                             first = false;
                             low = None;
+                            class = true;
                             continue;
                         }
                         None => b'[',
@@ -384,10 +391,11 @@ impl Pcre<'_> {
                 }
                 b'\\' => match self.escape(true)? {
                     Escape::Byte(byte) => byte,
-                    Escape::Class(class) => {
-                        self.out.push_str(class);
+                    Escape::Class(items) => {
+                        self.out.push_str(items);
                         first = false;
                         low = None;
+                        class = true;
                         continue;
                     }
                     Escape::Other(_) | Escape::Nothing => continue,
@@ -449,7 +457,7 @@ mod tests {
             (r"^[^]a]$", "b", "]"),
             (r"^[a&&b]$", "&", "c"),
             (r"^[a~~b-]$", "-", "c"),
-            (r"^[\w-.]$", "-", "+"),
+            (r"^[\w-]$", "-", "+"),
             (r"^[a-z-9]$", "-", "8"),
             (r"^[[:digit:]x]+$", "5x", "a"),
             (r"^\<a\>$", "<a>", "a"),
@@ -499,6 +507,7 @@ mod tests {
             (r"\y", "unknown"),
             ("a\\", "backslash"),
             ("[z-a]", "out of order"),
+            (r"[\w-.]", "begins with a class"),
             ("[[:nope:]]", "class"),
             ("(a{1000}){1000}", "large"),
         ] {

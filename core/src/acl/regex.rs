@@ -5,7 +5,7 @@
 use regex_automata::meta;
 use regex_automata::util::pool::Pool;
 use regex_automata::util::primitives::NonMaxUsize;
-use regex_automata::{Input, PatternSet};
+use regex_automata::{Input, MatchKind, PatternSet};
 use regex_syntax::hir::Hir;
 
 use super::pcre;
@@ -141,7 +141,9 @@ impl RegexList {
         let hirs: Result<Vec<Hir>, String> =
             texts.map(|text| parse(text, ignore_case, pcre::End::Loose)).collect();
         let hirs = hirs?;
-        let inner = build(&hirs, LIST_SIZE_MAX, meta::Config::new())?;
+        // All of them, not the first one at each place.
+        let config = meta::Config::new().match_kind(MatchKind::All);
+        let inner = build(&hirs, LIST_SIZE_MAX, config)?;
         Ok(RegexList::of(inner, hirs.len()))
     }
 

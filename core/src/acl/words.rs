@@ -260,3 +260,82 @@ impl Reader<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::lexer::{self, Place};
+    use crate::config::{Environment, MapHost};
+
+    fn words(line: &str, host: &MapHost) -> Vec<Word> {
+        let place = Place { file: "", file_index: 0, line: 1, section: "" };
+        lexer::words(line.as_bytes(), place, &Environment::new(host)).expect(line)
+    }
+
+    #[test]
+    fn mistakes_are_at_their_word() {
+        let host = MapHost::default().with_file("list", "a\n").with_file("map", "a b\n");
+        for (line, kind, word, part) in [
+            ("-m nope a", Kind::Str, 1, "unknown matching method 'nope'"),
+            ("-m", Kind::Str, 0, "needs a word behind it"),
+            ("-x a", Kind::Str, 0, "not an option"),
+            ("-i -f none", Kind::Str, 2, "cannot be read"),
+            ("-f list -m beg a", Kind::Str, 2, "must stand before"),
+            ("-u x", Kind::Str, 1, "needs a number"),
+            ("-m ip 1.2.3.4", Kind::Bool, 1, "needs a value of type 'addr'"),
+            ("a b", Kind::Bin, 0, "must be said with '-m'"),
+            ("-i -n", Kind::Any, 2, "must be said with '-m'"),
+            ("1 2 x", Kind::Int, 2, "is not a number"),
+            ("1 gt x", Kind::Int, 2, "neither a number"),
+            ("10.0.0.0/8 nowhere", Kind::Addr, 1, "not a valid IPv4 or IPv6 address"),
+            ("-m reg ok [a", Kind::Str, 3, "closing bracket"),
+            ("-m bin 00 0", Kind::Bin, 3, "even number"),
+        ] {
+            let mut names = Names::new(&host);
+            let wrong = parse_patterns(&words(line, &host), None, kind, &mut names);
+            let wrong = wrong.expect_err(line);
+            assert_eq!(wrong.word, word, "{line}: {wrong:?}");
+            assert!(wrong.mistake.message.contains(part), "{line}: {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_odd_is_warned_about() {
+        let host = MapHost::default();
+        for (line, kind, part) in [
+            ("", Kind::Str, "never matches"),
+            ("a \"\" b", Kind::Str, "ends the list"),
+            ("5 gt", Kind::Int, "no number behind it"),
+            ("gt -5", Kind::Int, "is a range"),
+        ] {
+            let mut names = Names::new(&host);
+            let read = parse_patterns(&words(line, &host), None, kind, &mut names);
+            read.expect("only odd");
+            assert!(names.warnings[0].1.contains(part), "{line}: {:?}", names.warnings);
+        }
+        let mut names = Names::new(&host);
+        for line in ["--", "-m found", "-m bool"] {
+            parse_patterns(&words(line, &host), None, Kind::Int, &mut names).expect(line);
+        }
+        parse_patterns(&[], None, Kind::Bool, &mut names).expect("a bool");
+        assert!(names.warnings.is_empty());
+    }
+
+    #[test]
+    fn files_come_first_and_ids_are_given_once() {
+        let host = MapHost::default().with_file("list", "a\n").with_file("map", "a b\n");
+        let mut names = Names::new(&host);
+        let line = "-m beg -i -f list -M -f map -u 7 -- -x y";
+        let read = parse_patterns(&words(line, &host), None, Kind::Str, &mut names).expect(line);
+        assert_eq!(read.how, Match::Beg);
+        let lens = read.lists.iter().map(|list| {
+            let file = &names.patterns[*list as usize];
+            (file.name.to_string(), file.patterns.len(), file.patterns.ignores_case())
+        });
+        let expected = [("list", 1), ("map", 1), ("#7", 2)];
+        let expected = expected.map(|(name, len)| (name.to_owned(), len, true));
+        assert_eq!(lens.collect::<Vec<_>>(), expected);
+        let again = parse_patterns(&words("-u 7 a", &host), None, Kind::Str, &mut names);
+        assert_eq!(again.expect_err("twice").word, 1);
+    }
+}
