@@ -442,11 +442,11 @@ impl Engine {
     }
 
     /// Takes the whole state into a hash: what two engines have in common that go on in the same
-    /// way if they are told the same.
+    /// way if they are told the same. Notices that the host has not taken yet are not part of it.
     pub fn digest<H: Hasher>(&self, into: &mut H) {
         audit::digest(&self.view(), into);
         (&self.listeners, &self.farms, &self.signals, &self.mail, &self.pipes).hash(into);
-        (self.pipes_open, self.lingering, self.serial, self.notices.len()).hash(into);
+        (self.pipes_open, self.lingering, self.serial).hash(into);
         self.counters.hash(into);
         (self.stopping, self.paused, self.shortage, self.purge, self.hard_stop).hash(into);
         self.rng.clone().draw().hash(into);
