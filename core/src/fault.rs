@@ -45,7 +45,7 @@ impl Fault {
             Fault::Unreachable => "no route to the peer",
             Fault::NoDescriptors => "out of file descriptors",
             Fault::NoMemory => "the kernel is out of memory",
-            Fault::NoPorts => "out of local ports",
+            Fault::NoPorts => "no free ports",
             Fault::AddressInUse => "the address is already in use",
             Fault::Denied => "not permitted",
             Fault::Other(_) => "system error",

@@ -155,7 +155,7 @@ pub struct Event {
 /// Whether more bytes follow at once (`MSG_MORE`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum More {
-    /// These are the last for now: send them.
+    /// Nothing follows at once: send them.
     No,
     /// More come in the same turn: they may wait for each other.
     Yes,

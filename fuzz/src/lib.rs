@@ -17,6 +17,7 @@ pub mod framing;
 pub mod head_model;
 pub mod heads;
 pub mod peer;
+pub mod proxy_header;
 pub mod reference;
 pub mod reuse;
 pub mod session;
@@ -50,6 +51,7 @@ pub const TARGETS: &[Target] = &[
     config::LEXER,
     config::CONFIG,
     config::CONDITION,
+    proxy_header::TARGET,
     session::TARGET,
     reuse::TARGET,
     world::TARGET,

@@ -29,8 +29,6 @@ pub struct Meant {
     pub body: u64,
     /// The body comes in chunks.
     pub chunked: bool,
-    /// Who asks, if that can be said.
-    pub source: Option<SocketAddr>,
     /// It asks for a tunnel, through which so many bytes go.
     pub tunnel: Option<u64>,
     /// Asked once everything is calm again: it must be answered.
@@ -87,6 +85,9 @@ pub struct Violation {
 pub struct Ledger {
     /// By number.
     pub entries: BTreeMap<u64, Entry>,
+    /// Who asks each request, as servers and the log are told: the PROXY header's word, else the
+    /// socket's. None has no address.
+    pub sources: BTreeMap<u64, Option<SocketAddr>>,
     /// What was found to be wrong, in order.
     pub violations: Vec<Violation>,
     /// What happened, to be read by a person.

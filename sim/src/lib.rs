@@ -6,7 +6,7 @@
 //!   hashes what passes through one.
 //! - [`world`]: one run, of several engines among [`actor`]s; [`sweep`]: many.
 //! - [`ledger`]: what was meant and what became of it; [`auditor`]: what must hold of it;
-//!   [`strict`]: a reader of HTTP that shares nothing with the core's.
+//!   [`strict`] and [`preface`]: readers that share nothing with the core's.
 //! - [`stopwatch`]: where the time of a run goes, for who has a clock.
 //! - [`record`]: recordings of an engine, of the daemon too, and their replay.
 
@@ -17,6 +17,7 @@ pub mod auditor;
 pub mod chaos;
 pub mod ledger;
 pub mod memnet;
+pub mod preface;
 pub mod record;
 pub mod scenario;
 pub mod site;

@@ -120,10 +120,6 @@ knobs! {
     /// Listens on one socket, which the engines share, instead of one each: a unix socket where 1,
     /// an inherited one where 2.
     unix: Shape, 0, [0, 0, 0, 1, 2];
-    /// Clients say in a PROXY header who they are.
-    accept_proxy: Shape, 0, [0, 0, 0, 1];
-    /// Servers are told so, in a header of that version; 0 is none.
-    send_proxy: Shape, 0, [0, 0, 0, 1, 2];
     /// Many clients wait for one place, and give up all the time.
     crowd: Shape, 0, [0, 0, 0, 0, 0, 0, 0, 1];
     /// Soft stop in the middle.
@@ -218,6 +214,11 @@ knobs! {
 
     descriptors: Shortage, 0, [0, 8, 20];
     ports: Shortage, 0, [0, 2, 6];
+
+    /// Clients begin with a PROXY header.
+    accept_proxy: Shape, 0, [0, 0, 1];
+    /// Servers get one: in version 1, or 2 with all options.
+    send_proxy: Shape, 0, [0, 0, 0, 1, 2];
 }
 
 /// One run.

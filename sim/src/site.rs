@@ -113,6 +113,11 @@ pub fn config(knobs: &Knobs) -> String {
     if http {
         lines.push(format!(" http-reuse {}", REUSE[k.reuse as usize % 4]));
     }
+    lines.push(match k.send_proxy {
+        0 => " default-server no-send-proxy".to_owned(),
+        1 => " default-server send-proxy".to_owned(),
+        _ => " default-server send-proxy-v2-ssl proxy-v2-options crc32c,authority,unique-id".into(),
+    });
     for n in 1..=k.servers {
         let mut options = String::new();
         if k.server_maxconn > 0 {

@@ -1,8 +1,6 @@
 //! An independent reading of HTTP/1.1, as strict as can be: what an actor understands of the bytes
 //! it gets. It shares no code with the core, so that the two do not agree by mistake.
 
-use core::net::{IpAddr, SocketAddr};
-
 /// The head of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
@@ -187,45 +185,6 @@ impl Body {
     }
 }
 
-/// Who a PROXY header, version 1 or 2, says is connected, and how long it is: none if it is not
-/// whole; nobody if it says that it does not know.
-pub fn proxy_header(input: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, String> {
-    const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-    if input.first() == Some(&b'\r') {
-        let known = input.len().min(SIGNATURE.len());
-        if input[..known] != SIGNATURE[..known] {
-            return Err(format!("no signature: {}", excerpt(input)));
-        }
-        let Some((head, rest)) = input.split_at_checked(16) else { return Ok(None) };
-        let len = usize::from(u16::from_be_bytes([head[14], head[15]]));
-        let Some(block) = rest.get(..len) else { return Ok(None) };
-        let source = match (head[12], head[13], block) {
-            (0x20, ..) | (0x21, 0, _) => None,
-            (0x21, 0x11, [a, b, c, d, _, _, _, _, high, low, ..]) => {
-                let ip = IpAddr::from([*a, *b, *c, *d]);
-                Some(SocketAddr::new(ip, u16::from_be_bytes([*high, *low])))
-            }
-            _ => return Err(format!("a header of another kind: {}", excerpt(input))),
-        };
-        return Ok(Some((source, 16 + len)));
-    }
-    let Some(end) = input.windows(2).position(|w| w == b"\r\n") else {
-        let long = input.len() > 107 || !b"PROXY "[..].starts_with(&input[..input.len().min(6)]);
-        return if long { Err(format!("no header: {}", excerpt(input))) } else { Ok(None) };
-    };
-    let bad = || format!("a bad header: {}", excerpt(input));
-    let line = core::str::from_utf8(&input[..end]).map_err(|_| bad())?;
-    let source = match line.split(' ').collect::<Vec<_>>()[..] {
-        ["PROXY", "UNKNOWN", ..] => None,
-        ["PROXY", "TCP4", source, _, port, _] => {
-            let ip = source.parse().map_err(|_| bad())?;
-            Some(SocketAddr::new(ip, port.parse().map_err(|_| bad())?))
-        }
-        _ => return Err(bad()),
-    };
-    Ok(Some((source, end + 2)))
-}
-
 /// The beginning of some bytes, to be shown.
 pub fn excerpt(bytes: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(80)]))
@@ -253,25 +212,6 @@ mod tests {
         ] {
             let head = Head::read(format!("G\r\n{bad}\r\n\r\n").as_bytes()).unwrap().unwrap().0;
             assert!(head.framing().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn proxy_headers_whole_and_cut_anywhere() {
-        let v1 = b"PROXY TCP4 192.0.2.7 10.0.0.1 1234 80\r\n";
-        let mut v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
-        v2.extend([192, 0, 2, 7, 10, 0, 0, 1, 4, 210, 0, 80]);
-        let source = Some("192.0.2.7:1234".parse().unwrap());
-        for header in [&v1[..], &v2] {
-            let with_rest = [header, b"GET"].concat();
-            assert_eq!(proxy_header(&with_rest), Ok(Some((source, header.len()))));
-            for cut in 0..header.len() {
-                assert_eq!(proxy_header(&header[..cut]), Ok(None), "{cut}");
-            }
-        }
-        assert_eq!(proxy_header(b"PROXY UNKNOWN\r\n"), Ok(Some((None, 15))));
-        for bad in ["GET / HTTP/1.1\r\n", "PROXY TCP4 a b c d\r\n", "\r\nGET", "PROXY\r\n"] {
-            assert!(proxy_header(bad.as_bytes()).is_err(), "{bad:?}");
         }
     }
 

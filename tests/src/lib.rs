@@ -7,5 +7,6 @@ pub mod contract;
 pub mod daemon;
 pub mod differential;
 pub mod exchanges;
+pub mod fetches;
 pub mod policy;
 pub mod sites;

@@ -97,6 +97,12 @@ fn note_fault(
 #[inline]
 fn queue_head(s: &mut Session, cx: &mut Cx<'_>) -> bool {
     cx.scratch.clear();
+    if let Some(name) = &cx.site.proxy(s.backend).send_name_header
+        && s.has_server()
+    {
+        let server = &cx.site.server(s.back.server).name;
+        s.txn.request.set(name.as_bytes(), server.as_bytes());
+    }
     write_request(&s.txn.request, cx.scratch);
     let mut buf = match s.req.buf.take() {
         Some(buf) => buf,

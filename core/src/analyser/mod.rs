@@ -17,6 +17,8 @@ mod tcp_inspect;
 mod wait_request;
 mod wait_response;
 
+pub use process_backend::make_unique_id;
+
 use crate::channel::{Analysers, Facts};
 use crate::http::{
     Body, HeadLimits, HeadScan, Known, Scan, UpgradeField, Version, parse_response, settle,
@@ -213,11 +215,7 @@ fn queue_answer(s: &mut Session, cx: &mut Cx<'_>) -> bool {
 
 /// Puts the interim answer in `cx.scratch` on its way to the client. False if it does not fit.
 fn queue_interim(s: &mut Session, cx: &mut Cx<'_>) -> bool {
-    let fits = queue_answer(s, cx);
-    if fits {
-        s.txn.head_bytes += cx.scratch.len() as u64;
-    }
-    fits
+    queue_answer(s, cx)
 }
 
 /// Drops a request's body that is here whole, so that the next request can be read behind it.

@@ -13,6 +13,13 @@ use crate::txn::{Flow, TxnFlags};
 
 /// Runs the backend's rules and makes the head ready to be sent.
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    let buffers = cx.site.proxy(s.backend).options.has(Options::BUFFER_REQUEST);
+    if s.txn.stage == 0 && s.txn.rule_at == 0 && buffers {
+        match rules::buffer_request(s, s.backend, cx) {
+            Verdict::Done => {}
+            other => return other,
+        }
+    }
     if s.backend != s.frontend {
         match process_frontend::sets(s, s.backend, cx) {
             Verdict::Done => {}
@@ -48,11 +55,11 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
     let forward_for = |p| cx.site.proxy(p).forward_for.as_ref();
     // The backend's parameters win; `if-none` holds if either says so.
     if let Some(rule) = forward_for(s.backend).or(forward_for(s.frontend)) {
-        add_forwarded(head, rule, cx.client.peer);
+        add_forwarded(head, rule, s.txn.ends[0].unwrap_or(cx.client.peer));
     }
     let original_to = |p| cx.site.proxy(p).original_to.as_ref();
     if let Some(rule) = original_to(s.backend).or(original_to(s.frontend))
-        && let Some(destination) = cx.client.destination
+        && let Some(destination) = s.txn.ends[1].or(cx.client.destination)
     {
         add_forwarded(head, rule, destination);
     }
@@ -72,19 +79,22 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
     }
 }
 
-/// `unique-id-format` and `unique-id-header`.
+/// `unique-id-header`.
 fn unique_id(s: &mut Session, cx: &Cx<'_>) {
     let frontend = cx.site.proxy(s.frontend);
-    let (Some(format), Some(name)) = (&frontend.unique_id_format, &frontend.unique_id_header)
-    else {
-        return;
-    };
-    if s.txn.unique_id.is_none() {
-        let id = rules::text_of(s, format, (Point::HttpReq, s.frontend), cx);
-        s.txn.unique_id = Some(id.into());
-    }
+    let Some(name) = &frontend.unique_id_header else { return };
     if let Some(id) = &s.txn.unique_id {
         s.txn.request.push(name.as_bytes(), id);
+    }
+}
+
+/// `unique-id-format`: the id is made when it is first asked for, and stays.
+pub fn make_unique_id(s: &mut Session, cx: &Cx<'_>) {
+    if let Some(format) = &cx.site.proxy(s.frontend).unique_id_format
+        && s.txn.unique_id.is_none()
+    {
+        let id = rules::text_of(s, format, (Point::HttpReq, s.frontend), cx);
+        s.txn.unique_id = Some(id.into());
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the frontend does with a request before it chooses a backend: captures, `monitor-uri`, and
 //! its rules.
 
-use super::{Verdict, rules};
+use super::{Verdict, make_unique_id, rules};
 use crate::proxy::spec::{Capture, Options, ProxyId};
 use crate::rule::Set;
 use crate::session::{Cx, Session};
@@ -17,8 +17,15 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         if !frontend.captures[0].is_empty() {
             capture(s, 0, &frontend.captures[0]);
         }
+        make_unique_id(s, cx);
         if frontend.monitor_uri.is_some() && rules::monitor(s, cx) {
             return Verdict::Stop;
+        }
+    }
+    if frontend.options.has(Options::BUFFER_REQUEST) {
+        match rules::buffer_request(s, s.frontend, cx) {
+            Verdict::Done => {}
+            other => return other,
         }
     }
     sets(s, s.frontend, cx)

@@ -23,6 +23,9 @@ use crate::txn::{Flow, TxnFlags};
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     loop {
         let input = s.res.buf.as_ref().map_or(&[][..], |b| b.input());
+        if input.is_empty() {
+            return incomplete(s, cx);
+        }
         let options = cx.site.proxy(s.backend).options;
         let mut limits = HeadLimits::of(cx.site.tunables.maxhdr);
         limits.lenient = options.has(Options::ACCEPT_INVALID_RESPONSE);
@@ -54,7 +57,9 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         if s.txn.response.status() == 101 && lacks_accept(s) {
             return junk(s, Why::Upgrade, len, cx);
         }
-        s.txn.count_head(body);
+        if s.is_logged(cx.site) {
+            s.txn.count_head(body);
+        }
         match s.txn.response.status() {
             101 if s.txn.is(TxnFlags::UPGRADE) && switches_as_asked(s) => {
                 return tunnel(s, len, cx);
@@ -243,7 +248,6 @@ fn junk(s: &mut Session, why: Why, at: usize, cx: &mut Cx<'_>) -> Verdict {
 /// Passes an interim answer on (not to HTTP/1.0, which knows none), without what is for this hop
 /// and without a word of a body, which it can't have. False if it does not fit.
 fn interim(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
-    s.txn.response_scan = HeadScan::response();
     cx.scratch.clear();
     // It has no body, and what it says of the connection is for us.
     if strip_hop_by_hop(&mut s.txn.response, UpgradeField::Strip).close {
@@ -255,6 +259,8 @@ fn interim(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
         settle(&mut s.txn.response, Body::None);
         write_response(&s.txn.response, s.txn.response.version(), cx.scratch);
     }
+    s.txn.response_scan = HeadScan::response();
+    s.txn.response.clear();
     put_head(s, len, cx)
 }
 

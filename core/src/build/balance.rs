@@ -2,6 +2,8 @@
 
 use crate::balance::{Algorithm, Function, HashType, Method, UriOptions};
 use crate::config::Statement;
+use crate::proxy::spec::Options;
+use crate::sample::{Expr, Point};
 
 use super::Builder;
 use super::args::Args;
@@ -55,11 +57,8 @@ impl Builder<'_> {
                     return;
                 }
             },
-            ("url_param", None) | ("hdr" | "rdp-cookie", _) | ("hash", None) => {
-                let message = format!(
-                    "'balance {name}' is not supported yet, and clients would move between servers"
-                );
-                args.alert(word.span, message, "'uri' and 'source' are the hashes for now");
+            ("url_param", None) | ("hdr", Some(_)) | ("rdp-cookie", _) | ("hash", None) => {
+                self.keyed(draft, statement, name, argument);
                 return;
             }
             _ => {
@@ -72,6 +71,75 @@ impl Builder<'_> {
         if args.end() {
             draft.proxy.balance.algorithm = algorithm;
         }
+    }
+
+    /// `balance` by something that an expression finds.
+    fn keyed(
+        &mut self,
+        draft: &mut Draft,
+        statement: &Statement,
+        name: &str,
+        argument: Option<&str>,
+    ) {
+        let place = statement.place(1);
+        let title = format!("balance {name}");
+        let mut phrase = self.phrase(statement, (2, &title), Point::Switch);
+        let mut domain = false;
+        let texts = match name {
+            "hash" => {
+                let Some(expr) = phrase.expr() else { return };
+                if phrase.args.end() {
+                    draft.proxy.balance.algorithm = Algorithm::Keyed;
+                    draft.proxy.balance_keys = vec![expr];
+                }
+                return;
+            }
+            "hdr" => {
+                let header = argument.unwrap_or_default();
+                if header.is_empty() {
+                    phrase.args.alert(place, "'balance hdr' expects a header's name", "hdr(name)");
+                    return;
+                }
+                domain = phrase.args.takes("use_domain_only");
+                vec![format!("req.hdr({header},1)")]
+            }
+            "url_param" => {
+                let Some(param) = phrase.args.need("a parameter's name") else { return };
+                let in_query = format!("url_param({})", param.as_str());
+                if phrase.args.takes("check_post") {
+                    // A number that HAProxy takes, and has ignored for long.
+                    if phrase.args.peek().is_some_and(|word| word.as_str().parse::<u32>().is_ok()) {
+                        phrase.args.next();
+                    }
+                    vec![in_query, format!("req.body_param({})", param.as_str())]
+                } else {
+                    vec![in_query]
+                }
+            }
+            _ => vec![format!("req.rdp_cookie({})", argument.unwrap_or("msts"))],
+        };
+        if !phrase.args.end() {
+            return;
+        }
+        let mut keys = Vec::new();
+        for text in texts {
+            match Expr::parse(&text, 0, Point::Switch, phrase.names) {
+                Ok((expr, _)) => keys.push(expr),
+                Err(mistake) => {
+                    phrase.args.alert(place, format!("'{title}' : {}", mistake.message), "");
+                    return;
+                }
+            }
+        }
+        if matches!(name, "hdr" | "url_param") {
+            draft.http_only.push(("balance by HTTP", place));
+        }
+        if keys.len() > 1 {
+            draft.proxy.options.set(Options::BUFFER_REQUEST);
+        }
+        draft.proxy.balance.algorithm = Algorithm::Keyed;
+        draft.proxy.balance_keys = keys;
+        draft.proxy.balance_domain = domain;
     }
 
     /// `hash-type <method> [<function> [avalanche]]`.

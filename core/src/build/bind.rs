@@ -147,7 +147,11 @@ impl Builder<'_> {
                     let protocol = args.next().map_or("", Word::as_str);
                     if !matches!(protocol, "h1" | "none") {
                         let message = format!("'proto {protocol}' is not supported yet");
-                        args.alert(statement.place(first), message, "only h1 is, for now");
+                        args.alert(
+                            statement.place(first),
+                            message,
+                            "HTTP/1 is spoken without being named",
+                        );
                     }
                 }
                 name => debug_assert!(false, "'{name}' is said to work and is not compiled"),

@@ -105,7 +105,9 @@ impl Builder<'_> {
         self.check_servers(draft);
         let timeouts = &mut draft.proxy.timeouts;
         timeouts.queue = timeouts.queue.or(timeouts.connect);
-        timeouts.tarpit = timeouts.tarpit.or(timeouts.connect);
+        // A frontend has no time for connecting.
+        let connect = timeouts.connect.filter(|_| draft.proxy.role.has(Role::BACKEND));
+        timeouts.tarpit = timeouts.tarpit.or(connect);
         draft.proxy.balance.all_backups = draft.proxy.options.has(Options::ALL_BACKUPS);
         if !draft.is_http() {
             let mut told = BTreeSet::new();
@@ -116,6 +118,7 @@ impl Builder<'_> {
                             format!("'{what}' rules")
                         }
                         "balance uri" => "'balance uri'".to_string(),
+                        "balance by HTTP" => "'balance' by HTTP messages".to_string(),
                         option => format!("'option {option}'"),
                     };
                     let message = format!("{what} ignored for {title} (needs 'mode http')");
@@ -313,7 +316,17 @@ impl Builder<'_> {
                     }
                 }
             }
-            Named::Userlist(name) => Err((format!("unable to find the userlist '{name}'"), None)),
+            Named::Userlist(name) => {
+                let lists = &site.userlists;
+                match lists.iter().position(|list| *list.name == **name) {
+                    Some(index) => Ok(Target::Userlist(index as u32)),
+                    None => {
+                        let near = similar::nearest(name, lists.iter().map(|list| &*list.name));
+                        let near = near.map(str::to_owned);
+                        Err((format!("unable to find the userlist '{name}'"), near))
+                    }
+                }
+            }
         }
     }
 

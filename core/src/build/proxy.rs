@@ -163,6 +163,11 @@ impl Builder<'_> {
                 Ok(source) => proxy.source = source,
                 Err(()) => return,
             },
+            "http-send-name-header" => {
+                if let Some(word) = args.need("a header's name") {
+                    proxy.send_name_header = Some(word.as_str().to_ascii_lowercase().into());
+                }
+            }
             "unique-id-header" => {
                 if let Some(word) = args.need("a header's name") {
                     proxy.unique_id_header = Some(word.as_str().to_ascii_lowercase().into());
@@ -291,7 +296,11 @@ pub(super) fn source(
         PortPart::None => 0,
         PortPart::Range(first, last) if first == last => first,
         PortPart::Range(..) | PortPart::Offset(_) => {
-            args.alert(word.span, "'source' takes at most one port for now", "leave the port out");
+            args.alert(
+                word.span,
+                "a range of ports in 'source' is not supported",
+                "leave the port out",
+            );
             return Err(());
         }
     };

@@ -295,7 +295,11 @@ impl Builder<'_> {
                     let protocol = args.next().map_or("", Word::as_str);
                     if !matches!(protocol, "h1" | "none") {
                         let message = format!("'proto {protocol}' is not supported yet");
-                        args.alert(statement.place(first), message, "only h1 is, for now");
+                        args.alert(
+                            statement.place(first),
+                            message,
+                            "HTTP/1 is spoken without being named",
+                        );
                     }
                 }
                 "proxy-v2-options" => match proxy_options(&mut args) {

@@ -173,6 +173,7 @@ fn names(list: &Word) -> impl Iterator<Item = &str> {
 mod tests {
     use crate::build::{CliOverrides, build};
     use crate::config::{MapHost, Source};
+    use crate::sample::Target;
 
     #[test]
     fn groups_and_users_name_each_other() {
@@ -198,5 +199,19 @@ mod tests {
         assert_eq!(groups("a", "x").as_deref(), Some("g h"));
         assert_eq!(groups("b", "y").as_deref(), Some("g h"));
         assert_eq!(groups("c", ""), None);
+    }
+
+    #[test]
+    fn an_expression_finds_its_list() {
+        let rule = "defaults\ntimeout client 1s\nfrontend f\nbind :1\nmode http\n\
+                    http-request deny if { http_auth(l) }\n";
+        let build_with = |lists: &str| {
+            let sources = [Source::new("t.cfg", format!("{rule}{lists}"))];
+            build(&sources, &CliOverrides::default(), &MapHost::default())
+        };
+        let (site, _) = build_with("userlist k\nuserlist l\n").expect("a site");
+        assert_eq!(site.refs.targets, [Target::Userlist(1)]);
+        let errors = build_with("userlist k\n").unwrap_err();
+        assert!(errors[0].message.contains("unable to find the userlist 'l'"), "{errors:?}");
     }
 }

@@ -9,18 +9,37 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     if length == 0 || length > WORD_MAX {
         return None;
     }
+    let letters = Letters::of(word);
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
-        if candidate.len().abs_diff(length) > length {
+        let limit = (length.max(candidate.len()) / 3).max(1);
+        // Most are told apart by this, so that a file that is none is soon read.
+        let least = candidate.len().abs_diff(length).max(letters.apart(Letters::of(candidate)));
+        if least > limit {
             continue;
         }
-        let limit = (length.max(candidate.len()) / 3).max(1);
         let found = distance(word, candidate);
         if found <= limit && best.is_none_or(|(least, _)| found < least) {
             best = Some((found, candidate));
         }
     }
     best.map(|(_, candidate)| candidate)
+}
+
+/// The letters of a word, whatever their order and number; 64 kinds of them.
+#[derive(Clone, Copy)]
+struct Letters(u64);
+
+impl Letters {
+    fn of(word: &str) -> Letters {
+        Letters(word.chars().fold(0, |set, letter| set | 1 << (letter as u32 % 64)))
+    }
+
+    /// How many letters have to change at least to make one word of the other: one change brings
+    /// one new kind in, and takes one out.
+    fn apart(self, other: Letters) -> usize {
+        (self.0 & !other.0).count_ones().max((other.0 & !self.0).count_ones()) as usize
+    }
 }
 
 /// The least number of letters inserted, removed, replaced or swapped with their neighbour that
@@ -67,9 +86,12 @@ mod tests {
 
     #[test]
     fn distances() {
-        for (a, b, n) in [("", "", 0), ("a", "", 1), ("ab", "ba", 1), ("kitten", "sitting", 3)] {
+        for (a, b, n) in
+            [("", "", 0), ("a", "", 1), ("ab", "ba", 1), ("kitten", "sitting", 3), ("a", "bc", 2)]
+        {
             assert_eq!(distance(a, b), n, "{a} {b}");
             assert_eq!(distance(b, a), n, "{b} {a}");
+            assert!(Letters::of(a).apart(Letters::of(b)) <= n, "{a} {b}");
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Server choice, queues, and connections new or idle.
 
 use super::{Engine, Farm, Note};
-use crate::balance::{Algorithm, Balancer, Pick, Servers};
+use crate::balance::{Algorithm, Balancer, Pick, Servers, domain};
 use crate::conn::{ClientFlags, NO_CONN, ServerConn};
 use crate::fault::{Cause, Fault, Phase};
 use crate::fds::Owner;
+use crate::logfmt::wire::Level;
 use crate::poller::{Address, Close, ConnectSpec, Peer, Poller, Ready, SockOpt, Which};
 use crate::proxy::shared::{Door, Gauge, Queued, Slot, Waiter};
 use crate::proxy::spec::{Mode, Options, Proxy, Reuse, ServerId, Site};
-use crate::session::{Cx, NO_SERVER, SessionFlags};
+use crate::rule::{Destination, Switch};
+use crate::sample::Point;
+use crate::session::{Cx, NO_SERVER, SessionFlags, Surroundings};
 use crate::side::{State, Step};
 use crate::sometimes;
 use crate::time::Deadline;
@@ -149,7 +152,16 @@ impl Engine {
                 slot => return self.assign(id, server, slot == Slot::Granted),
             }
         }
+        if avoid.is_none()
+            && let Some(server) = self.told(id)
+        {
+            return match self.shared.slot(server) {
+                Slot::Full => self.queue(id, Some(server)),
+                slot => self.assign(id, server, slot == Slot::Granted),
+            };
+        }
         let key = self.key(id);
+        self.desk.clear();
         let view = View { site: &site, backend, shared: &self.shared };
         let rng = &mut self.rng;
         let Some(balancer) = &mut self.farms[backend_id as usize].balancer else {
@@ -196,14 +208,61 @@ impl Engine {
         let s = &self.sessions[id as usize];
         let balance = &self.site.proxy(s.backend).balance;
         match balance.algorithm {
-            Algorithm::Source => match self.clients[s.client as usize].peer {
+            Algorithm::Source => match s.source(&self.clients[s.client as usize]) {
                 Peer::Inet(address) => Some(balance.hash_type.source(&address.ip())),
                 Peer::Unix => None,
             },
             Algorithm::Uri(options) if s.has_request() => {
                 Some(balance.hash_type.uri(s.txn.request.target(), &options))
             }
+            Algorithm::Keyed => {
+                let backend = self.site.proxy(s.backend);
+                let scene = s.scene_of(Point::Switch, s.backend, &self.surroundings(s.client));
+                let mut values = backend.balance_keys.iter().filter_map(|expr| {
+                    expr.eval(&scene).value.and_then(|value| value.bytes(scene.arena()))
+                });
+                // Where nothing is found, the servers take turns.
+                let found = values.next()?;
+                let found = if backend.balance_domain { domain(found) } else { found };
+                Some(balance.hash_type.bytes(found))
+            }
             _ => None,
+        }
+    }
+
+    /// The server of the first `use-server` that applies, if it can be used.
+    fn told(&self, id: u32) -> Option<ServerId> {
+        let s = &self.sessions[id as usize];
+        let backend = self.site.proxy(s.backend);
+        if backend.use_servers.is_empty() {
+            return None;
+        }
+        let scene = s.scene_of(Point::Switch, s.backend, &self.surroundings(s.client));
+        let holds = |way: &&Switch| {
+            way.condition.as_ref().is_none_or(|condition| condition.test(&scene).holds())
+        };
+        let way = backend.use_servers.iter().find(holds)?;
+        let server = match &way.to {
+            Destination::Name(name) => self.site.refs.server(*name),
+            Destination::Format(format) => {
+                let mut name = Vec::new();
+                format.write(&scene, usize::from(u16::MAX), &mut name);
+                let called = |id: &ServerId| self.site.server(*id).name.as_bytes() == name;
+                backend.servers.clone().find(called)
+            }
+        };
+        server.filter(|server| self.is_usable(*server))
+    }
+
+    /// What expressions may look at around a client's session.
+    fn surroundings(&self, client: u32) -> Surroundings<'_> {
+        Surroundings {
+            client: &self.clients[client as usize],
+            site: &self.site,
+            desk: &self.desk,
+            shared: &self.shared,
+            engine: self.id,
+            now: self.now,
         }
     }
 
@@ -295,11 +354,22 @@ impl Engine {
                 let timeout = self.site.proxy(s.backend).timeouts.connect;
                 s.back.expiry = Deadline::after(now, timeout);
             }
-            Err(fault) if fault.is_shortage() => {
-                self.give_up(id, Cause::Resource, Phase::Connect);
+            Err(fault) => {
+                if fault.is_shortage() {
+                    self.say_shortage(id, fault);
+                }
+                self.attempt_failed(id, fault);
             }
-            Err(fault) => self.attempt_failed(id, fault),
         }
+    }
+
+    /// Tells the operator that a connection could not be made for want of something.
+    #[cold]
+    fn say_shortage(&mut self, id: u32, fault: Fault) {
+        let backend = self.sessions[id as usize].backend;
+        let name = &self.site.proxy(backend).name;
+        let text = format!("Connect() failed for backend {name}: {}.", fault.explain());
+        self.log_text(backend, Level::Error, &text);
     }
 
     /// An idle connection that this session may use.

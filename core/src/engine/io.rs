@@ -7,6 +7,7 @@
 use std::io::IoSlice;
 
 use super::Engine;
+use crate::analyser::tarpit;
 use crate::channel::{Analysers, Channel, Facts};
 use crate::conn::NO_CONN;
 use crate::fds::Fds;
@@ -59,10 +60,12 @@ impl Engine {
             }
         } else if !s.req.is(Facts::SHUTR) {
             let ready = rx.fds.ready(client_sock);
-            // Who left is not looked for, unless `option abortonclose` says so or in the tarpit.
+            // Who left is not looked for, unless `option abortonclose` says so.
             if ready.any(Ready::HUP.with(Ready::ERR))
-                && (s.req.analysers.any(Analysers::TARPIT)
-                    || self.site.proxy(s.backend).options.has(Options::ABORT_ON_CLOSE))
+                && match s.req.analysers.any(Analysers::TARPIT) {
+                    true => tarpit::notices_end(s, &self.site),
+                    false => self.site.proxy(s.backend).options.has(Options::ABORT_ON_CLOSE),
+                }
             {
                 let reset = ready.has(Ready::ERR);
                 s.req.shut_read(if reset { Facts::READ_ERROR } else { Facts::EOF });
@@ -366,8 +369,9 @@ pub(super) fn wants_request(s: &Session) -> bool {
         Mode::Http => {
             s.txn.is(TxnFlags::TUNNEL)
                 || s.req.analysers.any(Analysers::WAIT_REQUEST.with(Analysers::FORWARD_REQUEST))
-                // A body is read while there is no server yet, to see whether its client stays.
-                || (s.is_looking() && !s.txn.request_flow.is_done())
+                // A body is read while rules wait for it, and while there is no server yet, to see
+                // whether its client stays.
+                || ((s.is_looking() || s.rule_expiry.is_set()) && !s.txn.request_flow.is_done())
         }
     }
 }

@@ -37,14 +37,16 @@ impl Engine {
     /// The line of a session that has ended, and is no longer counted at its server and backend; or
     /// of one that is logged `early`, and is.
     pub(super) fn log_session(&mut self, id: u32, early: bool) {
-        let site = self.site.clone();
         let s = &mut self.sessions[id as usize];
+        s.flags.set(SessionFlags::LOGGED);
+        if !s.is_logged(&self.site) {
+            return;
+        }
+        let site = self.site.clone();
         let client = &self.clients[s.client as usize];
         let frontend = site.proxy(s.frontend);
-        s.flags.set(SessionFlags::LOGGED);
         let custom = frontend.format.clone();
-        if frontend.logs.is_empty() || frontend.log_format == LogFormat::Connect && custom.is_none()
-        {
+        if frontend.log_format == LogFormat::Connect && custom.is_none() {
             return;
         }
         // What counts is what the client said, as in HAProxy, not what a server did.

@@ -20,7 +20,7 @@ use crate::conn::proxy_header::{self, Found, Header, HeaderFault, ends_between};
 use crate::invariant;
 use crate::poller::{Close, Io, More, Peer, Poller, Ready, Which};
 use crate::pool::Class;
-use crate::proxy::spec::{Mode, Options};
+use crate::proxy::spec::{Mode, Options, SendProxy};
 use crate::rule::Set;
 use crate::session::Cx;
 use crate::sometimes;
@@ -184,20 +184,28 @@ impl Engine {
     /// server gets none.
     pub(super) fn write_preface<P: Poller>(&mut self, net: &mut P, id: u32) {
         self.preface.clear();
-        let s = &self.sessions[id as usize];
-        let how = self.site.server(s.back.server).send_proxy;
+        let how = self.site.server(self.sessions[id as usize].back.server).send_proxy;
         if how.is_empty() {
             return;
         }
-        let client = &mut self.clients[s.client as usize];
+        let Engine { sessions, clients, pools, site, scratch, now, desk, shared, .. } = self;
+        let s = &mut sessions[id as usize];
+        let client = &mut clients[s.client as usize];
         if client.destination.is_none() {
             client.destination = net.address(client.sock, Which::Local);
         }
+        if how.has(SendProxy::UNIQUE_ID) {
+            let engine = self.id;
+            let cx = Cx { now: *now, site, pools, client, scratch, desk, shared, engine };
+            analyser::make_unique_id(s, &cx);
+            desk.clear();
+        }
+        let client = &clients[s.client as usize];
         let relayed = client.relayed.as_deref();
         let header = Header {
-            ends: ends_between(client.peer, client.destination),
+            ends: ends_between(s.source(client), s.txn.ends[1].or(client.destination)),
             authority: relayed.and_then(|relayed| relayed.authority.as_deref()),
-            unique_id: None,
+            unique_id: s.txn.unique_id.as_deref(),
         };
         proxy_header::write(how, &header, &mut self.preface);
     }

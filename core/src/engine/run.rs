@@ -25,11 +25,14 @@ impl Engine {
     /// Runs a session as far as it goes.
     pub(super) fn run_session<P: Poller>(&mut self, net: &mut P, id: u32, woken: Woken) {
         let mut woken = woken;
+        let mut received = false;
         for _ in 0..ROUNDS_MAX {
             if self.sessions[id as usize].back.state == State::Connecting {
                 self.look_at_connecting(net, id);
             }
-            let mut moved = self.receive(net, id);
+            // What is here is sent before more is looked for.
+            let mut moved = !received && self.receive(net, id);
+            received = false;
             let want = self.step(id, woken);
             self.log_early(id);
             match want {
@@ -47,6 +50,7 @@ impl Engine {
                     if !matches!(s.back.state, State::Connecting | State::Queued) {
                         // There is something to decide before there is something to send.
                         woken = Woken::IO;
+                        received = true;
                         continue;
                     }
                     // A body may be read meanwhile.

@@ -28,16 +28,18 @@ pub(super) fn find_name_end(text: &[u8]) -> Option<usize> {
 
 /// [`find_name_end`] for the first bytes of a line.
 #[inline(always)]
-pub(super) fn name_end(text: &[u8; WIDTH]) -> Option<usize> {
-    let word = u8x16::new(*text);
+pub(super) fn name_end<const N: usize>(line: &[u8; N]) -> Option<usize> {
+    let word = u8x16::new(*line.first_chunk()?);
     let marks = (below(word, b' ' + 1) | equal(word, b':')).to_bitmask();
     (marks != 0).then(|| marks.trailing_zeros() as usize)
 }
 
-/// [`find_control`] for a text that goes on for a whole word behind what matters.
+/// [`find_control`] in one word.
 #[inline(always)]
-pub(super) fn padded_control(text: &[u8]) -> Option<usize> {
-    find_padded(text, |word| below(word, b' ') | equal(word, DEL))
+pub(super) fn control(text: &[u8; WIDTH]) -> Option<usize> {
+    let word = u8x16::new(*text);
+    let marks = (below(word, b' ') | equal(word, DEL)).to_bitmask();
+    (marks != 0).then(|| marks.trailing_zeros() as usize)
 }
 
 /// Where a request target ends: at the first byte that is not visible ASCII, or starts a fragment.
@@ -88,20 +90,14 @@ fn find(
         }
         rest = after;
     }
-    let at = text.len() - rest.len();
-    rest.iter().position(|byte| matches(*byte)).map(|found| at + found)
-}
-
-#[inline(always)]
-fn find_padded(text: &[u8], marks: impl Fn(u8x16) -> u8x16) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        let word = text.get(at..)?.first_chunk()?;
-        let marks = marks(u8x16::new(*word)).to_bitmask();
-        if marks != 0 {
-            return Some(at + marks.trailing_zeros() as usize);
+    match text.last_chunk::<WIDTH>() {
+        // What is left, with some of what was looked at before.
+        Some(word) if !rest.is_empty() => {
+            let marks = marks(u8x16::new(*word)).to_bitmask();
+            (marks != 0).then(|| text.len() - WIDTH + marks.trailing_zeros() as usize)
         }
-        at += WIDTH;
+        Some(_) => None,
+        None => text.iter().position(|byte| matches(*byte)),
     }
 }
 
@@ -137,12 +133,12 @@ mod tests {
                         let control = (byte < 0x20 || byte == 0x7f).then_some(at);
                         assert_eq!(find_control(&text), control, "{byte:#x} in {fill:#x}");
                         let name_end = (byte <= b' ' || byte == b':').then_some(at);
-                        if let Some(word) = text.first_chunk() {
+                        if let Some(word) = text.first_chunk::<WIDTH>() {
                             let found = super::name_end(word);
                             assert_eq!(found, name_end.filter(|at| *at < WIDTH), "{byte:#x}");
+                            let found = super::control(word);
+                            assert_eq!(found, control.filter(|at| *at < WIDTH), "{byte:#x}");
                         }
-                        let padded = [&text[..], &[b'x'; WIDTH]].concat();
-                        assert_eq!(padded_control(&padded), control, "{byte:#x} in {fill:#x}");
                         assert_eq!(find_name_end(&text), name_end, "{byte:#x} in {fill:#x}");
                         let target_end = (!is_target_byte(byte)).then_some(at);
                         assert!(!ascii || find_target_end(&text) == target_end, "{byte:#x}");

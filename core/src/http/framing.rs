@@ -121,7 +121,9 @@ pub fn settle(head: &mut Head, body: Body) {
         Body::Length(length) => settle_length(head, length),
         Body::Chunked => {
             head.remove(Known::ContentLength);
-            settle_value(head, Known::TransferEncoding, b"chunked");
+            if head.lone_value(Known::TransferEncoding) != Some(b"chunked") {
+                head.settle_known(Known::TransferEncoding, b"chunked");
+            }
         }
         Body::UntilClose | Body::Tunnel => {
             head.remove_all(FRAMING);
@@ -143,15 +145,12 @@ pub fn settle(head: &mut Head, body: Body) {
 #[inline]
 fn settle_length(head: &mut Head, length: u64) {
     head.remove(Known::TransferEncoding);
-    settle_value(head, Known::ContentLength, Buffer::new().format(length).as_bytes());
-}
-
-/// Leaves one field of that name, with that value.
-#[inline]
-fn settle_value(head: &mut Head, known: Known, value: &[u8]) {
-    let settled = head.lone_value(known) == Some(value);
+    // Mostly it says just that already.
+    let settled = head.lone_value(Known::ContentLength).is_some_and(|value| {
+        plain_length(value) == Some(length) && (value[0] != b'0' || value.len() == 1)
+    });
     if !settled {
-        head.settle_known(known, value);
+        head.settle_known(Known::ContentLength, Buffer::new().format(length).as_bytes());
     }
 }
 

@@ -66,10 +66,9 @@ impl Index {
         debug_assert!(name_len <= NAME_MAX);
         let (at, name_len, value_len) = (at as u32, name_len as u16, value_len as u32);
         self.fields.push(Field { at, value_len, name_len, known });
-        if self.present.contains(known) {
-            self.repeated.insert(known);
-        }
-        self.present.insert(known);
+        let name = KnownSet::of(&[known]);
+        self.repeated.insert_all(self.present.both(name));
+        self.present.insert_all(name);
     }
 
     pub(super) fn clear(&mut self) {
@@ -94,6 +93,11 @@ impl Index {
             }
             kept
         });
+    }
+
+    /// Whether more than one field had that name.
+    pub(super) fn repeats(&self, known: Known) -> bool {
+        self.repeated.contains(known)
     }
 
     /// The field of a known name, if there is one and it is told at once that there is no other.

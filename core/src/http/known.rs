@@ -1,5 +1,9 @@
 //! Names with a meaning to a proxy: methods, versions and header fields, recognised once.
 
+use wide::u8x16;
+
+use super::find::WIDTH;
+
 /// A request method. Methods are case-sensitive (RFC 9110 section 9.1): `get` is [`Other`].
 ///
 /// [`Other`]: Method::Other
@@ -161,21 +165,22 @@ known! {
 }
 
 impl Known {
-    /// Recognises the name of at most 16 bytes that is the first `len` of `line`, in any case, and
-    /// lowers it where it stands if it is known. It holds no control characters.
+    /// Recognises the name that is the first `len` bytes of `line`, less than a word, in any case,
+    /// and lowers it where it stands if it is known. It holds no control characters.
     #[inline(always)]
-    pub(super) fn recognise_short(line: &mut [u8; SHORT_MAX], len: usize) -> Known {
-        let Some(mask) = SHORT_MASKS.get(len) else { return Known::Other };
-        let word = u128::from_le_bytes(*line);
-        let lowered = (word | SPACES) & mask;
-        let slot = SLOTS[short_hash(lowered)];
-        match SHORTS.get(usize::from(slot)) {
-            Some((name, known)) if *name == lowered => {
-                *line = (word & !mask | lowered).to_le_bytes();
-                *known
-            }
-            _ => Known::Other,
+    pub(super) fn recognise_short<const N: usize>(line: &mut [u8; N], len: usize) -> Option<Known> {
+        let line = line.first_chunk_mut()?;
+        let word = u8x16::new(*line);
+        let mask = u8x16::new(SHORT_MASKS[len % WIDTH]);
+        let spaces = mask & u8x16::splat(b' ');
+        let lowered = (word & mask) | spaces;
+        let slot = SLOTS[short_hash(u128::from_le_bytes(lowered.to_array()))];
+        let (name, known) = SHORTS[usize::from(slot) % SHORTS.len()];
+        if !lowered.simd_eq(u8x16::new(name.to_le_bytes())).all() {
+            return None;
         }
+        *line = (word | spaces).to_array();
+        Some(known)
     }
 }
 
@@ -184,46 +189,48 @@ impl Known {
 // a name of letters, digits and `-` differs in nothing but case, if it held no control characters.
 
 /// The longest short name.
-const SHORT_MAX: usize = 16;
-
-const SPACES: u128 = u128::from_ne_bytes([b' '; SHORT_MAX]);
+const SHORT_MAX: usize = WIDTH - 1;
 
 /// By length: the bytes of a name.
-static SHORT_MASKS: [u128; SHORT_MAX + 1] = {
-    let mut masks = [0; SHORT_MAX + 1];
+static SHORT_MASKS: [[u8; WIDTH]; WIDTH] = {
+    let mut masks = [[0; WIDTH]; WIDTH];
     let mut len = 1;
     while len <= SHORT_MAX {
-        masks[len] = u128::MAX >> (128 - 8 * len);
+        masks[len] = (u128::MAX >> (128 - 8 * len)).to_le_bytes();
         len += 1;
     }
     masks
 };
 
-/// The short names by their place in [`Known::ALL`], which begins with them.
-static SHORTS: [(u128, Known); SHORT_COUNT] = SHORT_NAMES;
-
-const SHORT_NAMES: [(u128, Known); SHORT_COUNT] = {
-    let mut shorts = [(0, Known::Other); SHORT_COUNT];
+/// The short names by their place in [`Known::ALL`], which begins with them, and behind them what
+/// equals no name.
+static SHORTS: [(u128, Known); 64] = {
+    let mut shorts = [(u128::MAX, Known::Other); 64];
     let mut at = 0;
     while at < SHORT_COUNT {
-        let known = Known::ALL[at];
-        let name = known.name().as_bytes();
-        let mut i = name.len();
-        while i > 0 {
-            i -= 1;
-            shorts[at].0 = shorts[at].0 << 8 | name[i] as u128;
-        }
-        shorts[at].1 = known;
+        shorts[at] = (short_name(Known::ALL[at]), Known::ALL[at]);
         at += 1;
     }
     shorts
 };
+
+const fn short_name(known: Known) -> u128 {
+    let name = known.name().as_bytes();
+    let mut word = 0;
+    let mut i = name.len();
+    while i > 0 {
+        i -= 1;
+        word = word << 8 | name[i] as u128;
+    }
+    word
+}
 
 const SHORT_COUNT: usize = {
     let mut count = 0;
     while count < Known::ALL.len() && Known::ALL[count].name().len() <= SHORT_MAX {
         count += 1;
     }
+    assert!(count < 64, "a slot of SHORTS is left for what is no name");
     count
 };
 
@@ -243,7 +250,7 @@ const fn is_perfect(factor: u64) -> bool {
     let mut seen = [false; 256];
     let mut at = 0;
     while at < SHORT_COUNT {
-        let hash = hash_with(factor, SHORT_NAMES[at].0);
+        let hash = hash_with(factor, short_name(Known::ALL[at]));
         if seen[hash] {
             return false;
         }
@@ -257,7 +264,7 @@ const fn slots(factor: u64) -> [u8; 256] {
     let mut slots = [u8::MAX; 256];
     let mut at = 0;
     while at < SHORT_COUNT {
-        slots[hash_with(factor, SHORT_NAMES[at].0)] = at as u8;
+        slots[hash_with(factor, short_name(Known::ALL[at]))] = at as u8;
         at += 1;
     }
     slots
@@ -300,6 +307,16 @@ impl KnownSet {
         self.0 |= KnownSet::bit(known);
     }
 
+    /// Adds all of `names`.
+    pub(super) fn insert_all(&mut self, names: KnownSet) {
+        self.0 |= names.0;
+    }
+
+    /// The names that are in both.
+    pub(super) const fn both(self, other: KnownSet) -> KnownSet {
+        KnownSet(self.0 & other.0)
+    }
+
     /// Removes all of `names`.
     pub fn remove_all(&mut self, names: KnownSet) {
         self.0 &= !names.0;
@@ -338,13 +355,13 @@ mod tests {
             assert_eq!(Known::recognise(&name.to_ascii_uppercase()), Known::Other);
             let upper = name.to_ascii_uppercase();
             let line = |name: &[u8]| {
-                let mut line = [b'X'; SHORT_MAX];
+                let mut line = [b'X'; WIDTH];
                 line[..name.len()].copy_from_slice(name);
                 line
             };
             if name.len() <= SHORT_MAX {
                 let mut upper = line(&upper);
-                assert_eq!(Known::recognise_short(&mut upper, name.len()), known);
+                assert_eq!(Known::recognise_short(&mut upper, name.len()), Some(known));
                 assert_eq!(upper, line(name));
             }
             for at in 0..name.len() {
@@ -354,7 +371,8 @@ mod tests {
                     assert_ne!(Known::recognise(&near), known);
                     if name.len() <= SHORT_MAX && !byte.eq_ignore_ascii_case(&name[at]) {
                         let found = Known::recognise_short(&mut line(&near), near.len());
-                        assert_eq!(found, Known::recognise(&near), "{near:?}");
+                        let known = Some(Known::recognise(&near)).filter(|k| *k != Known::Other);
+                        assert_eq!(found, known, "{near:?}");
                     }
                 }
             }

@@ -23,6 +23,7 @@ use super::HeadError;
 use super::find::{WIDTH, find_control};
 use super::index::{COLON, CRLF, Field, Index, NAME_MAX, recognise};
 use super::known::{Known, KnownSet, Method, VERSION_LEN, Version};
+use super::regular::WINDOW;
 use super::token::{elements, is_target_byte, is_token, is_value_byte};
 
 /// The longest block, in bytes, live lines and dead ones. Far beyond any buffer: what arrives is
@@ -32,8 +33,8 @@ pub(super) const BLOCK_MAX: usize = 1 << 26;
 /// A cleared head keeps at most so many bytes.
 const BLOCK_KEPT: usize = 32 << 10;
 
-/// What stands behind loaded bytes, so that a search ends within a whole word of them.
-const PADDING: &[u8; WIDTH] = &[0; WIDTH];
+/// What stands behind loaded bytes, so that there is a whole window wherever a line starts.
+const PADDING: &[u8; WINDOW] = &[0; WINDOW];
 
 /// A block of more bytes is tidied when most of them are dead.
 const TIDY_MIN: usize = 64 << 10;
@@ -176,7 +177,9 @@ impl Head {
         self.block.extend_from_slice(start);
         self.block.extend_from_slice(value);
         self.block.extend_from_slice(CRLF);
-        mend(&mut self.block[at + start.len()..at + start.len() + value.len()]);
+        // A word or more, with the name, which needs no mending: quicker to look at than a value
+        // of a few bytes.
+        mend(&mut self.block[at..at + start.len() + value.len()]);
         self.index.push(at, start.len() - COLON.len(), value.len(), known);
     }
 

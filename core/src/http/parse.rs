@@ -176,11 +176,15 @@ pub(super) fn parse_irregular(
 }
 
 /// Whether what the lines say goes together, and the host is one. `input` begins with the head.
-#[inline]
+#[inline(always)]
 fn check(kind: Kind, input: &[u8], head: &Head, limits: &HeadLimits) -> Result<(), BadHead> {
-    if kind == Kind::Response {
-        return Ok(());
+    match kind {
+        Kind::Request => check_request(input, head, limits),
+        Kind::Response => Ok(()),
     }
+}
+
+fn check_request(input: &[u8], head: &Head, limits: &HeadLimits) -> Result<(), BadHead> {
     if !limits.lenient {
         check_host_value(head).map_err(|why| BadHead { at: host_at(input), why })?;
     }

@@ -3,12 +3,15 @@
 //! a head that it does not take is not bad, but left to httparse, and one that it takes becomes
 //! what httparse would have made of it, for a third of the instructions. Both are tests.
 
-use super::find::{WIDTH, find_control, find_name_end, find_target_end, name_end, padded_control};
+use super::find::{WIDTH, control, find_control, find_name_end, find_target_end, name_end};
 use super::index::{COLON, CRLF, Index, NAME_MAX, recognise};
 use super::known::{Known, Version};
 use super::model::Head;
 use super::scan::Kind;
 use super::token::{is_token_byte, lower_token};
+
+/// So much of the lines is looked at together: a short name, and a value that is not too long.
+pub(super) const WINDOW: usize = 64;
 
 /// Makes a model of the head that starts what `head` was loaded with, and says how long it is. If
 /// that says `None`, `head` is in no particular state.
@@ -18,18 +21,26 @@ pub(super) fn take_regular(kind: Kind, head: &mut Head, fields_max: usize) -> Op
         Kind::Response => take_status_line(head)?,
     };
     let (lines, index) = head.loaded();
-    let all = lines.len();
-    let mut rest = lines.get_mut(start..)?;
-    while !rest.starts_with(b"\r\n") {
-        if index.fields.len() == fields_max {
-            return None;
-        }
-        let len = take_field(rest, all - rest.len(), index)?;
-        rest = rest.get_mut(len..)?;
+    let mut at = start;
+    loop {
+        let window = lines.get_mut(at..at + WINDOW)?.first_chunk_mut()?;
+        let len = match name_end(window) {
+            Some(0) => break,
+            Some(name_len) => take_field(window, name_len, at, index),
+            None => None,
+        };
+        at += match len {
+            Some(len) => len,
+            None => take_long_field(lines, at, index)?,
+        };
     }
-    let at = all - rest.len();
+    // The lines end where no name begins.
+    lines.get(at..)?.strip_prefix(b"\r\n")?;
+    if index.fields.len() > fields_max || index.repeats(Known::Host) {
+        return None;
+    }
     head.unload(at);
-    Some(at + 2)
+    Some(at + CRLF.len())
 }
 
 /// Says how long the line is.
@@ -66,49 +77,67 @@ fn take_status_line(head: &mut Head) -> Option<usize> {
     Some(len)
 }
 
-/// Takes the line that starts `lines`, which are at `at` in the head, and says how long it is.
+/// Takes the line that starts the window, which is at `at`, and says how long it is. None if it is
+/// not regular, or too long to tell.
 #[inline(always)]
-fn take_field(lines: &mut [u8], at: usize, index: &mut Index) -> Option<usize> {
-    let start = lines.first_chunk_mut()?;
-    let Some(name_len) = name_end(start) else { return take_long_field(lines, at, index) };
-    let known = match Known::recognise_short(start, name_len) {
-        Known::Other => recognise_unknown(start, name_len)?,
-        known => known,
+fn take_field(
+    window: &mut [u8; WINDOW],
+    name_len: usize,
+    at: usize,
+    index: &mut Index,
+) -> Option<usize> {
+    // What it is anyway; it shows that all below is within the window.
+    let name_len = name_len % WIDTH;
+    let known = match Known::recognise_short(window, name_len) {
+        Some(known) => known,
+        None => recognise_unknown(window, name_len)?,
     };
-    take_value(lines, at, name_len, known, index)
+    let value = name_len + COLON.len();
+    let end = match control(word_at(window, value)) {
+        Some(len) => value + len % WIDTH,
+        None => value + WIDTH + control(word_at(window, value + WIDTH))? % WIDTH,
+    };
+    if !is_regular(window, name_len, end) {
+        return None;
+    }
+    index.push(at, name_len, end - value, known);
+    Some(end + CRLF.len())
 }
 
 /// A short name that is not known, if it is a token.
 #[inline(never)]
-fn recognise_unknown(start: &mut [u8; WIDTH], name_len: usize) -> Option<Known> {
-    lower_token(start.get_mut(..name_len)?).then_some(Known::Other)
+fn recognise_unknown(window: &mut [u8; WINDOW], name_len: usize) -> Option<Known> {
+    lower_token(&mut window[..name_len]).then_some(Known::Other)
 }
 
-/// A line whose name may be a long one.
-#[cold]
+/// Takes the line at `at`, whose name or value may be a long one, and says how long it is. A name
+/// that was looked at before may be in lower case by now.
+#[inline(never)]
 fn take_long_field(lines: &mut [u8], at: usize, index: &mut Index) -> Option<usize> {
-    let name_len = find_name_end(lines)?;
-    let known = recognise(lines.get_mut(..name_len)?)?;
-    take_value(lines, at, name_len, known, index)
-}
-
-/// Takes the rest of the line, behind a name that is taken.
-#[inline(always)]
-fn take_value(
-    lines: &[u8],
-    at: usize,
-    name_len: usize,
-    known: Known,
-    index: &mut Index,
-) -> Option<usize> {
-    let [b':', b' ', rest @ ..] = lines.get(name_len..)? else { return None };
-    let value_len = padded_control(rest)?;
-    let (value, [b'\r', b'\n', ..]) = rest.split_at_checked(value_len)? else { return None };
-    // HTAB is a control, so only SP is left of the blanks.
-    if value.first() == Some(&b' ') || value.last() == Some(&b' ') || name_len > NAME_MAX {
+    let line = &mut lines[at..];
+    let name_len = find_name_end(line)?;
+    let known = recognise(&mut line[..name_len])?;
+    let value = name_len + COLON.len();
+    let end = value + find_control(line.get(value..)?)?;
+    if name_len > NAME_MAX || !is_regular(line, name_len, end) {
         return None;
     }
-    let twice = known == Known::Host && index.present.contains(Known::Host);
-    index.push(at, name_len, value_len, known);
-    (!twice).then_some(name_len + COLON.len() + value_len + CRLF.len())
+    index.push(at, name_len, end - value, known);
+    Some(end + CRLF.len())
+}
+
+/// Whether in a line whose value has no control characters up to `end` nothing is but the name, a
+/// colon, one space, a value with no space around it, and CRLF.
+#[inline(always)]
+fn is_regular(line: &[u8], name_len: usize, end: usize) -> bool {
+    let value = name_len + COLON.len();
+    line.get(name_len..value) == Some(COLON)
+        && line.get(end..end + CRLF.len()) == Some(CRLF)
+        && line[value] != b' '
+        && (line[end - 1] != b' ' || end == value)
+}
+
+#[inline(always)]
+fn word_at(window: &[u8; WINDOW], at: usize) -> &[u8; WIDTH] {
+    window[at..].first_chunk().expect("the window is wide enough")
 }

@@ -28,7 +28,8 @@ pub enum Level {
     Alert = 1,
     /// `crit`.
     Critical = 2,
-    /// `err`: a session that failed, with `option log-separate-errors`.
+    /// `err`: a session that failed, with `option log-separate-errors`; no port or descriptor is
+    /// left to reach a server.
     Error = 3,
     /// `warning`: a proxy was stopped.
     Warning = 4,

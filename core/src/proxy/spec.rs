@@ -15,7 +15,7 @@ use crate::logfmt::format::Format;
 use crate::poller::Address;
 use crate::proxy::userlist::Userlist;
 use crate::rule::{Reply, Rules, Switch, Value};
-use crate::sample::{PatternFile, Refs};
+use crate::sample::{Expr, PatternFile, Refs};
 use crate::time::Duration;
 
 /// The index of a proxy in [`Site::proxies`].
@@ -315,7 +315,7 @@ pub struct Timeouts {
     pub http_request: Option<Duration>,
     /// `timeout http-keep-alive`.
     pub http_keep_alive: Option<Duration>,
-    /// `timeout tarpit`; falls back to `timeout connect`.
+    /// `timeout tarpit`; falls back to a backend's `timeout connect`.
     pub tarpit: Option<Duration>,
 }
 
@@ -415,6 +415,12 @@ pub struct Proxy {
     pub servers: core::ops::Range<u32>,
     /// `balance` with `hash-type`.
     pub balance: Policy,
+    /// `balance` by what expressions find: the first that has a value.
+    pub balance_keys: Vec<Expr>,
+    /// `use_domain_only`: of a host name only the name of the domain counts.
+    pub balance_domain: bool,
+    /// `http-send-name-header`, in lower case.
+    pub send_name_header: Option<Arc<str>>,
     /// `retries`. 3.
     pub retries: u32,
     /// `option redispatch N`: redispatch on every Nth retry; negative counts from the end. -1: on
@@ -582,7 +588,7 @@ pub struct BindOptions {
 }
 
 /// A server of a backend.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default, Clone)]
 pub struct Server {
     /// Its name.
     pub name: Arc<str>,

@@ -4,7 +4,7 @@ use super::{Cx, NO_SERVER, Session, SessionFlags};
 use crate::analyser;
 use crate::balance::Algorithm;
 use crate::channel::{Analysers, Facts};
-use crate::fault::{Cause, Phase};
+use crate::fault::{Cause, Fault, Phase};
 use crate::proxy::spec::{Mode, Options, Proxy, RetryOn, ServerId, Site};
 use crate::side::{State, Step};
 use crate::sometimes;
@@ -63,8 +63,10 @@ impl Session {
         if elsewhere {
             self.flags.set(SessionFlags::ELSEWHERE);
         }
-        // An attempt that timed out was a pause in itself, and another server has not refused yet.
-        if timed_out || (elsewhere && has_several(cx.site, backend)) {
+        // An attempt that timed out was a pause in itself, another server has not refused yet, and
+        // neither did this one if it was us who lacked something.
+        let lacking = self.back.fault.is_some_and(Fault::is_shortage);
+        if timed_out || lacking || (elsewhere && has_several(cx.site, backend)) {
             self.tries_again();
             return;
         }

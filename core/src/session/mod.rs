@@ -336,6 +336,11 @@ impl Session {
         site.proxy(self.frontend).options.with(site.proxy(self.backend).options)
     }
 
+    /// Whether its end may be logged.
+    pub fn is_logged(&self, site: &Site) -> bool {
+        !site.proxy(self.frontend).logs.is_empty()
+    }
+
     /// Whether it waits for an output to drain before it can go on.
     pub fn waits_for_drain(&self) -> bool {
         match self.mode {

@@ -4,6 +4,7 @@ use super::{Cx, NO_SERVER, Session};
 use crate::conn::Client;
 use crate::fault::{Cause, End, Phase};
 use crate::logfmt::line::{Counts, Record};
+use crate::poller::Peer;
 use crate::proxy::shared::{Door, Gauge, LimitId};
 use crate::proxy::spec::Mode;
 use crate::proxy::spec::{Role, Site};
@@ -48,7 +49,8 @@ impl Session {
         let server = self.has_server().then_some(self.back.server);
         let serves = self.backend != self.frontend || frontend.role.has(Role::BACKEND);
         let captures = |index: usize| {
-            let declared = !frontend.captures[index].is_empty() && self.has_request();
+            let understood = self.mode == Mode::Tcp || self.has_request();
+            let declared = !frontend.captures[index].is_empty() && understood;
             declared.then(|| match &self.txn.captures[index][..] {
                 // None of them was there.
                 [] => NO_CAPTURES.get(..frontend.captures[index].len()).unwrap_or_default(),
@@ -56,7 +58,7 @@ impl Session {
             })
         };
         Record {
-            client: client.peer,
+            client: self.source(client),
             listener_id: site.listener(client.listener).id,
             accepted: client.accepted_wall,
             requested: self.began_wall,
@@ -88,6 +90,11 @@ impl Session {
             request: self.request_line(line),
             early,
         }
+    }
+
+    /// Where the client comes from, as rules have it.
+    pub fn source(&self, client: &Client) -> Peer {
+        self.txn.ends[0].unwrap_or(client.peer)
     }
 
     /// `METHOD URI VERSION` as the client sent it.

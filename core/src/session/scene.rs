@@ -59,6 +59,12 @@ impl Session {
         let mut scene = client_scene((point, proxy), of);
         scene.backend = self.backend;
         scene.server = (self.back.server != NO_SERVER).then_some(self.back.server);
+        let own = |index: usize, usual| match txn.ends[index] {
+            Some(Peer::Inet(at)) => Some(at),
+            _ => usual,
+        };
+        scene.ends.src = own(0, scene.ends.src);
+        scene.ends.dst = own(1, scene.ends.dst);
         scene.began = self.began_wall;
         scene.http = self.mode == Mode::Http;
         scene.req = stream(&self.req, request, &txn.request_flow, 0, of.site);

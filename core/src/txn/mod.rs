@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::http::{Body, ChunkDecoder, Head, HeadScan, Known};
 use crate::logfmt::wire::Level;
+use crate::poller::Peer;
 use crate::proxy::spec::ProxyId;
 use crate::sample::Captures;
 use crate::sample::vars::Vars;
@@ -131,7 +132,8 @@ pub struct Txn {
     pub body_start: u64,
     /// The status that the client got; 0 if none.
     pub status: u16,
-    /// What the log counts for the response's heads (see [`Txn::count_head`]).
+    /// What the log counts for the response's heads (see [`Txn::count_head`]); of heads that came
+    /// from a server only if something is logged.
     pub head_bytes: u64,
     /// Bytes of the response's body without framing.
     pub body_bytes: u64,
@@ -151,6 +153,8 @@ pub struct Txn {
     pub unique_id: Option<Box<[u8]>>,
     /// The rule that ended a set: file and line.
     pub last_rule: Option<(Arc<str>, u32)>,
+    /// Where the client comes from and went to, as rules of this exchange have it.
+    pub ends: [Option<Peer>; 2],
     /// How it is logged.
     pub log_level: LogLevel,
     /// `timeout server`, as a rule set it.
@@ -189,6 +193,7 @@ impl Txn {
         self.line.clear();
         self.unique_id = None;
         self.last_rule = None;
+        self.ends = [None; 2];
         self.log_level = LogLevel::Usual;
         self.server_timeout = None;
         self.tunnel_timeout = None;

@@ -452,6 +452,38 @@ fn what_came_in_a_header_goes_on_in_one() {
     rig.finish();
 }
 
+/// The id is the request's, so that the next one needs a connection of its own.
+#[test]
+fn each_request_has_its_unique_id() {
+    let server = "unique-id-format id-%rc-%[rand(1)]-%cp\n server s1 10.0.0.1:80 send-proxy-v2 \
+                  proxy-v2-options unique-id";
+    for mode in ["tcp", "http"] {
+        let mut rig = Rig::new(&config(mode, "", &format!(" {server}\n")));
+        let c = rig.ask(GET);
+        let o = rig.server("s1");
+        let sent = rig.net.sent(o);
+        let told = b"\x05\0\x0cid-0-0-40001";
+        assert!(sent[28..].starts_with(told), "{}", sent.escape_ascii());
+        rig.send(o, OK);
+        assert!(rig.text(c).ends_with("ok"));
+        rig.finish();
+    }
+    let lines = " unique-id-format %[rand(1000000000)]\n server s1 10.0.0.1:80 send-proxy-v2 \
+                 proxy-v2-options unique-id\n";
+    let mut rig = Rig::new(&config("http", "", lines));
+    let c = rig.ask(GET);
+    let first = rig.server("s1");
+    let one = rig.net.sent(first);
+    rig.send(first, OK);
+    rig.advance(1);
+    rig.send(c, GET);
+    let second = rig.server("s1");
+    let other = rig.net.sent(second);
+    assert_ne!(one, other);
+    assert!(other.starts_with(&BLOCK[..12]), "{}", other.escape_ascii());
+    rig.finish();
+}
+
 #[test]
 fn a_slow_server_gets_it_in_pieces() {
     let line = "PROXY TCP4 127.0.0.1 127.0.0.1 40001 80\r\n";

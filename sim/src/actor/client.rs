@@ -1,7 +1,7 @@
 //! A client: one connection after the other, some requests on each, in the manner that is drawn for
 //! it. It knows what every answer must be.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::SocketAddr;
 use std::collections::VecDeque;
 
 use tidegate_core::poller::{
@@ -13,6 +13,7 @@ use tidegate_core::time::{Duration, Instant};
 use super::{Heard, Outbox, receive};
 use crate::ledger::{self, Fate, Meant, Shared, Way};
 use crate::memnet::Port;
+use crate::preface;
 use crate::scenario::Knobs;
 use crate::strict::{Body, Framing, Head};
 
@@ -216,17 +217,13 @@ impl Client {
         let most = if self.knobs.tcp == 1 { 1 } else { 1 + u64::from(self.rng.below(4)) };
         let count = if self.finale || manner.tunnels { 1 } else { most.min(self.left) };
         self.left = self.left.saturating_sub(count);
-        let source = self.source(sock);
-        let ahead = (0..count).map(|_| self.mean(manner, source)).collect();
-        let mut out = Outbox::default();
-        if self.knobs.accept_proxy == 1 {
-            out.push(match source {
-                Some(at) => {
-                    format!("PROXY TCP4 {} 10.0.0.1 {} 8080\r\n", at.ip(), at.port())
-                }
-                None => "PROXY UNKNOWN\r\n".to_owned(),
-            });
+        let ahead: VecDeque<u64> = (0..count).map(|_| self.mean(manner)).collect();
+        let (source, header) = self.introduction(sock, manner);
+        for id in &ahead {
+            self.ledger.borrow_mut().sources.insert(*id, source);
         }
+        let mut out = Outbox::default();
+        out.push(header);
         State::Dialling(Talk {
             sock,
             manner,
@@ -246,14 +243,28 @@ impl Client {
         })
     }
 
-    /// Who the servers are to think that this connection is from: its own address, or another where
-    /// clients may say so.
-    fn source(&mut self, sock: Sock) -> Option<SocketAddr> {
-        let Some(Peer::Inet(own)) = self.port.address(sock, Which::Local) else { return None };
-        let IpAddr::V4(ip) = own.ip() else { return Some(own) };
-        let told = Ipv4Addr::new(192, 0, 2, ip.octets()[3]);
-        let says = self.knobs.accept_proxy == 1;
-        Some(if says { SocketAddr::new(told.into(), own.port()) } else { own })
+    /// Who it is on a connection, and the header that says so, if there is to be one.
+    fn introduction(&mut self, sock: Sock, manner: Manner) -> (Option<SocketAddr>, Vec<u8>) {
+        let own = match self.port.address(sock, Which::Local) {
+            Some(Peer::Inet(own)) => Some(own),
+            Some(Peer::Unix) | None => None,
+        };
+        if self.knobs.accept_proxy == 0 {
+            return (own, Vec::new());
+        }
+        let somebody = preface::somebody(u64::from(self.rng.below(1 << 20)));
+        if manner.garbage && self.rng.below(2) == 0 {
+            let wrong = *b"PROXY TCP4 192.0.2.1 192.0.2.256 1 70000\r\n";
+            return (own, wrong[self.rng.below(wrong.len() as u32) as usize..].to_vec());
+        }
+        let (how, source) = match self.rng.below(8) {
+            0 => (preface::Manner::Nobody(false), own),
+            1 => (preface::Manner::Nobody(true), own),
+            2..=4 => (preface::Manner::Line, Some(somebody)),
+            5 | 6 => (preface::Manner::Block, Some(somebody)),
+            _ => (preface::Manner::Long(self.rng.below(1_500) as u16), Some(somebody)),
+        };
+        (source, preface::header(how, somebody))
     }
 
     fn manner(&mut self) -> Manner {
@@ -285,14 +296,14 @@ impl Client {
     }
 
     /// Decides what the next request is.
-    fn mean(&mut self, manner: Manner, source: Option<SocketAddr>) -> u64 {
+    fn mean(&mut self, manner: Manner) -> u64 {
         let finale = self.finale;
         if manner.tunnels {
             let method = ["GET", "CONNECT"][self.rng.below(2) as usize];
             let tunnel = Some(u64::from(self.rng.below(self.knobs.body as u32 + 1)));
             let spoilt = manner.is_spoilt();
             let (body, chunked, finale) = (0, false, false);
-            let meant = Meant { method, body, chunked, source, tunnel, finale, spoilt };
+            let meant = Meant { method, body, chunked, tunnel, finale, spoilt };
             return self.ledger.borrow_mut().enter(meant);
         }
         let method = match self.rng.below(6) {
@@ -305,7 +316,7 @@ impl Client {
         let body = if posts { u64::from(self.rng.below(most + 1)) } else { 0 };
         let chunked = posts && !manner.http10 && self.rng.below(3) == 0;
         let (spoilt, tunnel, finale) = (manner.is_spoilt(), None, finale && !self.stopped);
-        let meant = Meant { method, body, chunked, source, tunnel, finale, spoilt };
+        let meant = Meant { method, body, chunked, tunnel, finale, spoilt };
         self.ledger.borrow_mut().enter(meant)
     }
 

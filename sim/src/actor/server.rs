@@ -11,14 +11,17 @@ use tidegate_core::time::{Duration, Instant};
 use super::{Heard, Outbox, receive};
 use crate::ledger::{self, Shared, Way};
 use crate::memnet::Port;
+use crate::preface;
 use crate::scenario::Knobs;
-use crate::strict::{Body, Framing, Head, proxy_header};
+use crate::strict::{Body, Framing, Head};
 
 /// One connection.
 #[derive(Debug)]
 struct Talk {
     sock: Sock,
     inbox: Vec<u8>,
+    /// Whose it is, as its PROXY header says, once that is here.
+    told: Option<Option<SocketAddr>>,
     request: Option<Request>,
     out: Outbox,
     /// It does nothing until then.
@@ -30,8 +33,6 @@ struct Talk {
     open: bool,
     /// It said that its answer is the last.
     last: bool,
-    /// Whom the PROXY header said to be connected, once it came.
-    from: Option<Option<SocketAddr>>,
     /// It is ended so when something comes.
     slams: Option<Close>,
     /// What passes from here on is the stream of this request.
@@ -153,6 +154,7 @@ impl Server {
             self.talks.insert(Talk {
                 sock,
                 inbox: Vec::new(),
+                told: None,
                 request: None,
                 out: Outbox::default(),
                 asleep: Instant::START,
@@ -161,7 +163,6 @@ impl Server {
                 checked: 0,
                 open: true,
                 last: false,
-                from: None,
                 slams,
                 tunnel: None,
             });
@@ -211,11 +212,11 @@ impl Server {
                 return Some(how);
             }
             let before = (talk.inbox.len(), talk.out.left(), talk.checked);
-            let understood = self.read_header(talk).and_then(|awaited| match self.knobs.tcp {
-                _ if awaited => Ok(()),
-                1 => self.read_stream(talk),
-                _ => self.read_request(talk, now),
-            });
+            let understood = match (self.hear_header(talk), self.knobs.tcp) {
+                (Ok(true), 1) => self.read_stream(talk),
+                (Ok(true), _) => self.read_request(talk, now),
+                (other, _) => other.map(|_| ()),
+            };
             if let Err(detail) = understood {
                 let excerpt = crate::strict::excerpt(&talk.inbox);
                 let text = format!("server {}: {detail}; unread: {excerpt}", self.number);
@@ -233,14 +234,35 @@ impl Server {
         }
     }
 
-    /// The PROXY header in front of everything else. Says whether it is still awaited.
-    fn read_header(&self, talk: &mut Talk) -> Result<bool, String> {
-        if self.knobs.send_proxy > 0 && talk.from.is_none() {
-            let Some((from, len)) = proxy_header(&talk.inbox)? else { return Ok(true) };
-            talk.inbox.drain(..len);
-            talk.from = Some(from);
+    /// Reads the PROXY header in front of everything else. False while it is not whole.
+    fn hear_header(&self, talk: &mut Talk) -> Result<bool, String> {
+        if self.knobs.send_proxy == 0 || talk.told.is_some() {
+            return Ok(true);
         }
-        Ok(false)
+        match preface::read(&talk.inbox, self.knobs.send_proxy == 2)? {
+            Some((len, source)) => {
+                talk.inbox.drain(..len);
+                talk.told = Some(source);
+                Ok(true)
+            }
+            None if talk.open => Ok(false),
+            None => {
+                // It will never be whole.
+                talk.inbox.clear();
+                Ok(false)
+            }
+        }
+    }
+
+    /// Whether request `id` is that of whom the connection's header names.
+    fn is_told(&self, talk: &Talk, id: u64) -> Result<(), String> {
+        let source = self.ledger.borrow().sources.get(&id).copied().flatten();
+        match talk.told {
+            Some(told) if told != source => {
+                Err(format!("request {id} of {source:?} came behind the header of {told:?}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// TCP mode: a number, a length, and so many bytes.
@@ -252,15 +274,11 @@ impl Server {
             talk.inbox[at..at + 8].iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
         };
         let (id, len) = (word(0), word(8));
-        let meant = self.ledger.borrow_mut().entry(id).map(|entry| entry.meant);
-        if meant.map(|meant| meant.body) != Some(len) {
+        let meant = self.ledger.borrow_mut().entry(id).map(|entry| entry.meant.body);
+        if meant != Some(len) {
             return Err(format!("stream {id} of {len} bytes was never sent"));
         }
-        if let (Some(from), Some(meant)) = (talk.from, meant)
-            && from != meant.source
-        {
-            return Err(format!("stream {id} of {:?} is said to be from {from:?}", meant.source));
-        }
+        self.is_told(talk, id)?;
         super::check_stream(id, Way::Request, &mut talk.checked, len, &talk.inbox[16..])?;
         talk.inbox.truncate(16);
         if talk.checked < len {
@@ -292,7 +310,8 @@ impl Server {
                     return Ok(());
                 };
                 talk.inbox.drain(..len);
-                let request = self.begin(&head, talk.from)?;
+                let request = self.begin(&head)?;
+                self.is_told(talk, request.id)?;
                 if talk.last {
                     return Err(format!("request {} came behind the last answer", request.id));
                 }
@@ -365,7 +384,7 @@ impl Server {
     }
 
     /// Looks at a request's head: is it what its client meant?
-    fn begin(&mut self, head: &Head, from: Option<Option<SocketAddr>>) -> Result<Request, String> {
+    fn begin(&mut self, head: &Head) -> Result<Request, String> {
         let mut ledger = self.ledger.borrow_mut();
         let id = head.only("x-id")?.ok_or(format!("a request of nobody's: {head:?}"))?;
         let id: u64 = id.parse().map_err(|_| format!("a bad number: {head:?}"))?;
@@ -374,9 +393,6 @@ impl Server {
             return Err(format!("request {id} came again, and part of its body had been sent"));
         }
         let meant = entry.meant;
-        if let Some(from) = from.filter(|from| *from != meant.source) {
-            return Err(format!("request {id} of {:?} came as {from:?}'s", meant.source));
-        }
         let (mut target, mut host) = (format!("/r/{id}"), "sim".to_owned());
         if meant.method == "CONNECT" {
             host = format!("r{id}.sim:80");
@@ -393,6 +409,12 @@ impl Server {
         };
         if let Some((name, _)) = head.fields.iter().find(|(name, _)| !known(name)) {
             return Err(format!("request {id} has a field {name} that nobody sent"));
+        }
+        let source = ledger.sources.get(&id).copied().flatten();
+        let source = source.map(|source| source.ip().to_string());
+        let named = head.only("x-forwarded-for")?;
+        if named.is_some() && named.map(str::to_owned) != source {
+            return Err(format!("request {id} of {source:?} is said to be another's: {head:?}"));
         }
         let framing = head.framing()?.unwrap_or(Framing::Length(0));
         let body = Body::new(framing);

@@ -10,12 +10,16 @@ use rustix::process::Signal;
 use super::campaign::Sample;
 use super::case::{Case, Load, Row};
 use super::generator::Command;
+use super::peer::Peer;
 use super::rig::{Lab, Rig};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn measure(lab: &Lab<'_>, case: &Case, row: &Row) -> Result<Sample, String> {
     let [few, many] = case.callgrind.ok_or("this case is not counted with callgrind")?;
+    if row.peer == Peer::Nginx && row.threads > 1 {
+        return Err("its workers are processes of their own, which are not counted".into());
+    }
     let less = instructions(lab, row, case.load, few)?;
     let more = instructions(lab, row, case.load, many)?;
     let each = more.checked_sub(less).ok_or("fewer instructions for more requests")?;

@@ -228,7 +228,7 @@ pub const ALL: &[Case] = &[
         load: P1,
         rows: &one_and_two_threads("http-keepalive"),
         strace: None,
-        callgrind: None,
+        callgrind: Some([4_000, 20_000]),
     },
 ];
 

@@ -44,7 +44,7 @@ OPTIONS
   --quick             3 rounds of 500 ms, warm-up 200 ms, quiet 2000 ms; other options still count
   --strace            count system calls per request (or MB) instead, with strace; one round
   --callgrind         count user-space instructions per request instead, with valgrind; one round
-                      (cases p1, p2, p7, p7chunked; default p1)
+                      (cases p1, p2, p7, p7chunked, p9; default p1)
   --json FILE         write every sample and summary
   --md FILE           write the tables
   --tidegate PATH, --haproxy PATH, --nginx PATH

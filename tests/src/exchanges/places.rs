@@ -6,6 +6,7 @@
 //! | `{bind6.x}` | the same on `::1` |
 //! | `{origin.x}` | a listening socket of the origin |
 //! | `{refused.x}` | a bound socket that does not listen: connections are refused |
+//! | `{source.x}` | an address to connect from; the port is held by a bound socket |
 //! | `{blackhole.x}` | a listening socket whose backlog is full: connections hang |
 //! | `{log}` | the log sink, UDP |
 //! | `{log.unix}` | the log sink, a unix datagram socket |
@@ -28,8 +29,17 @@ use super::sink::Sink;
 pub const NO_FILES: &[(&str, &str)] = &[];
 
 /// What places begin with.
-const PLACES: [&str; 8] =
-    ["bind.", "bind6.", "origin.", "refused.", "blackhole.", "log}", "log.unix}", "dir}"];
+const PLACES: [&str; 9] = [
+    "bind.",
+    "bind6.",
+    "origin.",
+    "refused.",
+    "source.",
+    "blackhole.",
+    "log}",
+    "log.unix}",
+    "dir}",
+];
 
 /// The places of one run of one scenario. Dropping it gives everything back.
 #[derive(Debug)]
@@ -109,7 +119,7 @@ impl Places {
             _ => (Domain::IPV4, IpAddr::V4(Ipv4Addr::LOCALHOST)),
         };
         let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-        if kind.starts_with("bind") {
+        if kind.starts_with("bind") || kind == "source" {
             // As the proxy does, so that it can bind what is held here.
             socket.set_reuse_address(true)?;
             socket.set_reuse_port(true)?;
@@ -127,7 +137,7 @@ impl Places {
                 socket.listen(128)?;
                 self.origins.insert(short, socket.into());
             }
-            "refused" => self._held.push(socket),
+            "refused" | "source" => self._held.push(socket),
             "blackhole" => {
                 socket.listen(0)?;
                 self._held.push(socket);

@@ -126,13 +126,10 @@ pub(super) fn redirect(
             }
             let end = if redirect.drop_query { query(path) } else { path.len() };
             let path = &path[..end];
-            let stop = query(path);
-            if redirect.append_slash && !path[..stop].ends_with(b"/") {
-                location.extend_from_slice(&path[..stop]);
+            location.extend_from_slice(path);
+            // As in HAProxy: behind the query, if it was not dropped.
+            if redirect.append_slash && !path.ends_with(b"/") {
                 location.push(b'/');
-                location.extend_from_slice(&path[stop..]);
-            } else {
-                location.extend_from_slice(path);
             }
         }
     }
@@ -194,7 +191,8 @@ pub(super) fn early_hint(
     settle(head, Body::None);
     cx.scratch.clear();
     write_response(head, Version::V11, cx.scratch);
-    head.clear();
+    s.txn.count_head(Body::None);
+    s.txn.response.clear();
     s.txn.flags.set(TxnFlags::INTERIM);
     let _ = crate::analyser::queue_interim(s, cx);
 }

@@ -20,7 +20,7 @@ use crate::sample::vars::VarId;
 use crate::sample::{Point, Value as Sampled};
 use crate::session::{Cx, Session, SessionFlags, Witnesses};
 use crate::time::{Deadline, Duration};
-use crate::txn::{Flow, LogLevel};
+use crate::txn::{Flow, LogLevel, TxnFlags};
 
 pub(super) use answers::{after_response, monitor, reply};
 pub(super) use client::run as client;
@@ -168,8 +168,9 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             Ok(()) => Step::Next,
             Err(status) => {
                 ended_by(s, rule);
-                let cause = if status == 400 { Cause::Proxy } else { Cause::Internal };
-                s.ends_in(cause, phase);
+                s.ends_in(Cause::Proxy, phase);
+                s.times.request = None;
+                s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
                 answer(s, status, cx);
                 Step::Stop
             }
@@ -187,11 +188,8 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
                 let scene = s.scene(at.0, at.1, cx);
                 expr.eval(&scene).value.and_then(Sampled::to_ip)
             };
-            if let Some(ip) = ip {
-                let place = end_of(cx, *end);
-                if let Some(Peer::Inet(address)) = place {
-                    address.set_ip(ip);
-                }
+            if let (Some(ip), Some(Peer::Inet(address))) = (ip, end_of(s, *end, cx)) {
+                address.set_ip(ip);
             }
             Step::Next
         }
@@ -200,7 +198,7 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
                 let scene = s.scene(at.0, at.1, cx);
                 expr.eval(&scene).value.and_then(Sampled::to_int)
             };
-            if let (Some(port), Some(Peer::Inet(address))) = (port, end_of(cx, *end)) {
+            if let (Some(port), Some(Peer::Inet(address))) = (port, end_of(s, *end, cx)) {
                 address.set_port(port as u16);
             }
             Step::Next
@@ -285,12 +283,15 @@ fn ended_by(s: &mut Session, rule: &Rule) {
     s.txn.last_rule = Some((rule.file.clone(), rule.line));
 }
 
-/// Which end of the client's connection a rule changes.
-fn end_of<'c>(cx: &'c mut Cx<'_>, end: End) -> Option<&'c mut Peer> {
-    match end {
-        End::Source => Some(&mut cx.client.peer),
-        End::Destination => cx.client.destination.as_mut(),
-    }
+/// Which end of the client's connection a rule changes, for this exchange.
+fn end_of<'s>(s: &'s mut Session, end: End, cx: &Cx<'_>) -> Option<&'s mut Peer> {
+    let (index, usual) = match end {
+        End::Source => (0, Some(cx.client.peer)),
+        End::Destination => (1, cx.client.destination),
+    };
+    let own = &mut s.txn.ends[index];
+    *own = own.or(usual);
+    own.as_mut()
 }
 
 /// The text of a format.
@@ -387,6 +388,20 @@ pub(super) fn keep(
         text.map(|text| if text.len() > len { text[..len].into() } else { text });
 }
 
+/// `option http-buffer-request`: waits for the body, as long as `timeout http-request` allows.
+pub(super) fn buffer_request(s: &mut Session, proxy: ProxyId, cx: &mut Cx<'_>) -> Verdict {
+    let timeouts = &cx.site.proxy(proxy).timeouts;
+    let frontend = &cx.site.proxy(s.frontend).timeouts;
+    let time = timeouts.http_request.or(frontend.http_request).or(frontend.client);
+    // Without any limit it is as long as the longest that can be configured.
+    let time = time.unwrap_or(Duration::from_millis(i32::MAX as u64));
+    match wait_for_body(s, false, (time, 0), cx) {
+        Step::Next | Step::Last => Verdict::Done,
+        Step::Wait => Verdict::Wait,
+        Step::Stop => Verdict::Stop,
+    }
+}
+
 /// Waits until enough of the body is there.
 fn wait_for_body(
     s: &mut Session,
@@ -424,6 +439,9 @@ fn wait_for_body(
         let (cause, status) =
             if response { (Cause::ServerTimeout, 504) } else { (Cause::ClientTimeout, 408) };
         s.ends_in(cause, Phase::Request);
+        if !response {
+            s.times.request = None;
+        }
         answer(s, status, cx);
         return Step::Stop;
     }

@@ -60,7 +60,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     kw("http-request", "XXXX", WORKS),
     kw("http-response", "XXXX", WORKS),
     kw("http-reuse", "X-XX", WORKS),
-    kw("http-send-name-header", "X-XX", refuse(RULES)),
+    kw("http-send-name-header", "X-XX", WORKS),
     kw("id", "-XXX", WORKS),
     kw("ignore-persist", "--XX", no(PERSISTENCE)),
     kw("load-server-state-from-file", "X-XX", no(STATE)),

@@ -12,8 +12,6 @@ pub(super) const fn refuse(reason: &'static str) -> Status {
     Status::Unsafe(reason)
 }
 
-pub(super) const ACL: &str =
-    "conditions are not evaluated yet; rules that depend on one are refused";
 pub(super) const CAPTURE: &str = "captured values are not logged yet";
 pub(super) const CASE: &str = "header names are sent in lower case";
 pub(super) const CHECKS: &str = "there are no health checks yet: servers count as up";

@@ -170,16 +170,18 @@ impl OfProxy {
                 servers => (queued() + servers - 1) / servers,
             },
             OfProxy::BackendConnections => scene.gauge(Gauge::Backend(id)).into(),
-            OfProxy::BackendFree => servers(id, scene)
+            OfProxy::BackendFree => chosen_among(id, scene)
                 .try_fold(0, |sum, (id, server)| {
                     (server.maxconn > 0).then(|| sum + free(id, server, scene))
                 })
                 .unwrap_or(-1),
             OfProxy::Slots => servers(id, scene)
+                .filter(|(_, server)| is_up(server))
                 .try_fold(0, |sum, (id, server)| {
                     let queued = i64::from(scene.shared.queue_lengths(server.backend, Some(id)).0);
                     (server.maxconn > 0 && server.maxqueue > 0).then(|| {
-                        sum + free(id, server, scene) + (i64::from(server.maxqueue) - queued).max(0)
+                        let queue = (i64::from(server.maxqueue) - queued).max(0);
+                        sum + free(id, server, scene) + queue
                     })
                 })
                 .unwrap_or(-1),
@@ -215,23 +217,24 @@ fn is_up(server: &Server) -> bool {
     !server.disabled && server.address.is_some()
 }
 
-/// How many servers of a backend can be chosen: of the backups only one, unless all are used.
-fn usable(id: ProxyId, scene: &Scene<'_>) -> i64 {
+/// The servers of a backend that can be chosen: of the backups, which stand in when there are no
+/// others, only the first, unless all are used.
+fn chosen_among<'a>(
+    id: ProxyId,
+    scene: &Scene<'a>,
+) -> impl Iterator<Item = (ServerId, &'a Server)> {
     let proxy = scene.site.proxy(id);
-    if proxy.disabled {
-        return 0;
-    }
-    let count = |backup: bool| {
-        let fit = |(_, server): &(_, &Server)| {
-            server.backup == backup && server.weight > 0 && is_up(server)
-        };
-        servers(id, scene).filter(fit).count() as i64
+    let fit = move |server: &Server| !proxy.disabled && server.weight > 0 && is_up(server);
+    let backup = !servers(id, scene).any(|(_, server)| !server.backup && fit(server));
+    let most = match backup && !proxy.options.has(Options::ALL_BACKUPS) {
+        true => 1,
+        false => usize::MAX,
     };
-    match count(false) {
-        0 if proxy.options.has(Options::ALL_BACKUPS) => count(true),
-        0 => count(true).min(1),
-        active => active,
-    }
+    servers(id, scene).filter(move |(_, server)| server.backup == backup && fit(server)).take(most)
+}
+
+fn usable(id: ProxyId, scene: &Scene<'_>) -> i64 {
+    chosen_among(id, scene).count() as i64
 }
 
 /// What a server's limit leaves.

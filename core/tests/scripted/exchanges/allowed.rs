@@ -87,6 +87,14 @@ pub const ALLOWED: &[(&str, What, &str)] = &[
     ("tcp-nolinger", End("o"), "the kernel resets; the script has none"),
     ("tcp-timeout-tunnel-silent", End("o"), SILENT),
     ("no-server-errorfile", Log, "what a file says of its connection is not counted"),
+    ("proxy-cut", Log, "a PROXY header may come in pieces"),
+    ("proxy-cut", Socket("c"), "a PROXY header may come in pieces"),
+    (
+        "tarpit-abortonclose-half",
+        Socket("c"),
+        "who ended its stream is told that the connection ends",
+    ),
+    ("no-port", All, "the script does not run out of ports"),
     ("log-cut", Log, "where it is cut depends on the digits of pid and port"),
 ];
 

@@ -9,6 +9,7 @@ mod closing;
 mod framing;
 mod heads;
 mod logs;
+mod proxy_header;
 mod queues;
 mod refusals;
 mod reuse;
@@ -31,6 +32,7 @@ pub fn all() -> Vec<Scenario> {
         balance::scenarios(),
         tcp::scenarios(),
         logs::scenarios(),
+        proxy_header::scenarios(),
     ]
     .concat()
 }

@@ -5,7 +5,7 @@ use crate::exchanges::scenario::{Scenario, http};
 use crate::exchanges::script::*;
 
 pub fn scenarios() -> Vec<Scenario> {
-    [bad_requests(), bad_responses(), rules(), no_server(), refused()].concat()
+    [bad_requests(), bad_responses(), rules(), tarpit(), no_server(), refused()].concat()
 }
 
 fn bad_requests() -> Vec<Scenario> {
@@ -255,6 +255,88 @@ fn rules() -> Vec<Scenario> {
     ]
 }
 
+/// A `listen`, since `abortonclose` is a backend's option.
+const TARPIT: &str = "listen li\n    bind {bind.li}\n    option abortonclose\n    \
+    http-request tarpit\n    server s1 {origin.s1}";
+
+fn tarpit() -> Vec<Scenario> {
+    let held = |name, why| http(name, why).defaults("timeout tarpit 150ms").codes(["PT"]);
+    let asks = |request: &str| [open("c"), send("c", request)];
+    let post = "POST / HTTP/1.1\r\nHost: w\r\nContent-Length: 10\r\n\r\nhello";
+    vec![
+        held("tarpit", "held for a while, then refused")
+            .frontend("http-request tarpit")
+            .steps(asks(GET))
+            .steps([head("c"), body("c", 97), close("c")]),
+        held("tarpit-again", "and the client may go on")
+            .frontend("http-request tarpit")
+            .steps(asks(GET))
+            .steps([head("c"), body("c", 97), send("c", GET), head("c"), body("c", 97)])
+            .steps([close("c")])
+            .codes(["PT"]),
+        held("tarpit-status", "with another status")
+            .frontend("http-request tarpit deny_status 429")
+            .steps(asks(GET))
+            .steps([head("c"), body("c", 117), close("c")]),
+        held("tarpit-backend", "by the backend's rule, for as long as the backend says")
+            .backend("timeout tarpit 50ms\nhttp-request tarpit")
+            .steps(asks(GET))
+            .steps([head("c"), body("c", 97), close("c")]),
+        http("tarpit-no-time", "a frontend without a time for it does not hold")
+            .defaults("timeout connect 150ms")
+            .frontend("http-request tarpit")
+            .steps(asks(GET))
+            .steps([head("c"), body("c", 97), close("c")])
+            .codes(["PT"]),
+        http("tarpit-connect", "a backend without one holds for that of connecting")
+            .defaults("timeout connect 150ms")
+            .backend("http-request tarpit")
+            .steps(asks(GET))
+            .steps([head("c"), body("c", 97), close("c")])
+            .codes(["PT"]),
+        held("tarpit-post", "a body that is not whole")
+            .frontend("http-request tarpit")
+            .steps(asks(post))
+            .steps([rest("c")]),
+        held("tarpit-left", "the client ends: nobody looks")
+            .frontend("http-request tarpit")
+            .steps(asks(GET))
+            .steps([close("c"), pause(300)]),
+        held("tarpit-reset", "nor if it resets")
+            .frontend("http-request tarpit")
+            .steps(asks(GET))
+            .steps([reset("c"), pause(300)]),
+        held("tarpit-post-left", "the client ends in its body")
+            .frontend("http-request tarpit")
+            .steps(asks(post))
+            .steps([close("c"), pause(300)]),
+        held("tarpit-abortonclose-backend", "nor for abortonclose of the backend")
+            .backend("option abortonclose\nhttp-request tarpit")
+            .steps(asks(GET))
+            .steps([pause(30), close("c"), pause(300)]),
+        held("tarpit-abortonclose", "with abortonclose of a listen its end is noticed")
+            .more(TARPIT)
+            .steps([open_to("c", "li"), send("c", GET), pause(30), close("c"), pause(300)]),
+        held("tarpit-abortonclose-fin", "it may have come with the request").more(TARPIT).steps([
+            open_to("c", "li"),
+            send("c", GET),
+            close("c"),
+            pause(300),
+        ]),
+        held("tarpit-abortonclose-half", "only the end of its stream")
+            .more(TARPIT)
+            .steps([open_to("c", "li"), send("c", GET), pause(30), shut_write("c"), rest("c")])
+            .allow("c 1 header", "who ended its stream is told that the connection ends"),
+        held("tarpit-abortonclose-reset", "and so is a reset").more(TARPIT).steps([
+            open_to("c", "li"),
+            send("c", GET),
+            pause(30),
+            reset("c"),
+            pause(300),
+        ]),
+    ]
+}
+
 fn no_server() -> Vec<Scenario> {
     let none = |scenario: Scenario| {
         scenario
@@ -387,6 +469,13 @@ fn refused() -> Vec<Scenario> {
             .steps(answered(OK, 5))
             .steps([close("c")])
             .codes(["--"]),
+        http("no-port", "no local port is left: every try fails at once")
+            .servers("server s1 {origin.s1} source {source.s1}")
+            .steps([open("c"), send("c", GET), accept("o", "s1"), head("o")])
+            .steps([open("d"), send("d", GET), head("d"), body("d", 107), close("d")])
+            .steps(answered(OK, 5))
+            .steps([close("c")])
+            .codes(["", "", "", "", "SC", "--"]),
         http("backup", "a backup is used when no other server can be")
             .servers("server s1 {origin.s1} disabled\nserver s2 {origin.s2} backup")
             .steps([open("c"), send("c", GET), accept("o", "s2"), head("o")])
