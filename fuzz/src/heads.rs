@@ -39,8 +39,22 @@ fn check(kind: Kind, input: &[u8]) {
             check_hop(kind, head);
         }
         (Read::Partial, Scan::NeedMore) => {}
+        (Read::Partial, Scan::Bad { .. }) => check_refused_early(kind, input),
         (Read::Bad, Scan::Bad { at, .. }) => assert!(at <= input.len(), "a fault at {at}"),
         (expected, found) => panic!("{found:?}, and the reference has {expected:?}"),
+    }
+}
+
+/// What was refused before its end came would have been refused with any end.
+fn check_refused_early(kind: Kind, input: &[u8]) {
+    let whole: &[u8] = match kind {
+        Kind::Request => b"OPTIONS / HTTP/1.1\r\na: b\r\n\r\n",
+        Kind::Response => b"HTTP/1.1 200 OK\r\na: b\r\n\r\n",
+    };
+    for at in 0..whole.len() {
+        let end = &whole[at..];
+        let found = reference::head(kind, &[input, end].concat());
+        assert!(matches!(found, Read::Bad), "good with {}", end.escape_ascii());
     }
 }
 

@@ -20,6 +20,7 @@ pub mod peer;
 pub mod proxy_header;
 pub mod reference;
 pub mod reuse;
+pub mod rules;
 pub mod session;
 pub mod stage;
 pub mod steps;
@@ -51,6 +52,8 @@ pub const TARGETS: &[Target] = &[
     config::LEXER,
     config::CONFIG,
     config::CONDITION,
+    rules::RULES,
+    rules::FORMAT,
     proxy_header::TARGET,
     session::TARGET,
     reuse::TARGET,

@@ -51,7 +51,7 @@ macro_rules! replays {
 }
 
 replays! {
-    request_head response_head chunked head_model framing config_lexer config condition proxy_header session reuse world
+    request_head response_head chunked head_model framing config_lexer config condition rules log_format proxy_header session reuse world
 }
 
 #[test]

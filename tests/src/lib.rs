@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "nobody but the tests beside it uses this crate")]
 
+pub mod attacks;
 pub mod bench;
 pub mod contract;
 pub mod daemon;

@@ -25,9 +25,6 @@ pub(super) fn request(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         answer(s, 500, cx);
         return Verdict::Stop;
     }
-    if !s.txn.request_flow.is_done() && !s.req.input().is_empty() {
-        s.txn.flags.set(TxnFlags::BODY_RELEASED);
-    }
     match s.txn.request_flow {
         Flow::Length(n) if !s.txn.is(TxnFlags::BODY_STARTED) => {
             s.txn.flags.set(TxnFlags::BODY_STARTED);

@@ -106,7 +106,8 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
     }
     let close = s.txn.is(TxnFlags::CLIENT_CLOSE);
-    let bodyless = reply::is_bodyless(&s.txn);
+    let bodyless =
+        reply::is_bodyless(&s.txn) || shape == Shape::Parser && asks_for_head(s.req.input());
     cx.scratch.clear();
     s.txn.body_bytes = 0;
     // Interim answers that were passed on are counted already.
@@ -187,6 +188,15 @@ fn answered(s: &mut Session, status: u16, cx: &mut Cx<'_>) {
     }
 }
 
+/// Whether what was not understood was a HEAD at least, whose answer has no body whatever it says
+/// (RFC 9110 section 9.3.2). HAProxy sends one, which the end of the connection cuts off.
+fn asks_for_head(mut input: &[u8]) -> bool {
+    while let Some(rest) = input.strip_prefix(b"\r\n") {
+        input = rest;
+    }
+    input.starts_with(b"HEAD ")
+}
+
 /// Puts the answer in `cx.scratch` behind what is on its way to the client; what else the server
 /// sent is not for the client any more. False if it does not fit.
 fn queue_answer(s: &mut Session, cx: &mut Cx<'_>) -> bool {
@@ -244,7 +254,8 @@ fn error_file(s: &Session, status: u16, shape: Shape, cx: &Cx<'_>) -> Option<std
 /// Writes an `errorfile`, its head in our form; returns how many bytes the log counts for it. One
 /// that does not say how long it is ends with the connection.
 fn write_file(s: &mut Session, file: &[u8], close: bool, cx: &mut Cx<'_>) -> u64 {
-    let Scan::Complete { skip, len } = HeadScan::response().advance(file) else {
+    let Scan::Complete { skip, len } = HeadScan::response().advance(file, &HeadLimits::default())
+    else {
         // Not a whole head: it goes out as it is (an empty one says nothing at all).
         cx.scratch.extend_from_slice(file);
         s.txn.flags.set(TxnFlags::CLIENT_CLOSE);

@@ -1,7 +1,9 @@
 //! What is noted of a message that is refused, for the counters and for `show errors`. Off the hot
 //! path: nothing here runs unless something is wrong.
 
-use crate::http::{Chunk, ChunkDecoder, ChunkError, Known};
+use crate::http::{
+    Body, Chunk, ChunkDecoder, ChunkError, FramingError, Head, HeadLimits, HeadScan, Known, Scan,
+};
 use crate::proxy::shared::errors::{Direction, Message, Why};
 use crate::session::{Cx, Refusal, Session};
 use crate::txn::Flow;
@@ -50,6 +52,32 @@ pub(super) fn chunk_fault(bytes: &[u8]) -> Option<(usize, ChunkError)> {
             Chunk::Skip(n) | Chunk::Data(n) => at += n,
         }
     }
+}
+
+/// What is wrong already with the lines of a head that is not whole, and where: lengths that
+/// differ, say. `head` is left empty.
+#[cold]
+pub(super) fn foreseen(
+    scan: &mut HeadScan,
+    input: &[u8],
+    head: &mut Head,
+    limits: &HeadLimits,
+    scratch: &mut Vec<u8>,
+    body: impl Fn(&Head) -> Result<Body, FramingError>,
+) -> Option<(usize, Why)> {
+    let lines = scan.decisive_lines(input)?;
+    scratch.clear();
+    scratch.extend_from_slice(lines);
+    scratch.extend_from_slice(b"\r\n");
+    let fault = match scan.again().parse(scratch, head, limits) {
+        Scan::Bad { at, why } => Some((at, Why::Head(why))),
+        Scan::NeedMore => None,
+        Scan::Complete { .. } => {
+            body(head).err().map(|why| (framing_at(scratch), Why::Framing(why)))
+        }
+    };
+    head.clear();
+    fault
 }
 
 /// Where in the bytes the decoder fails.

@@ -25,7 +25,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let (skip, len) = match s.txn.request_scan.parse(input, &mut s.txn.request, &limits) {
         Scan::Complete { skip, len } => (skip, len),
         Scan::Bad { at, why } => return malformed(s, Why::Head(why), at, cx),
-        Scan::NeedMore => return incomplete(s, cx),
+        Scan::NeedMore => return incomplete(s, &limits, cx),
     };
     let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
     if len > limit {
@@ -38,7 +38,10 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             return malformed(s, Why::Framing(why), at, cx);
         }
     };
-    if s.txn.request.version() == Version::V10 && ignores_body(s.txn.request.method(), body) {
+    if s.txn.request.version() == Version::V10
+        && ignores_body(s.txn.request.method(), body)
+        && !cx.site.tunables.payload_any_method
+    {
         refusal::keep(s, Direction::Request, Why::Payload, skip + len, cx);
         return refuse(s, 413, Cause::Proxy, cx);
     }
@@ -62,6 +65,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         buf.skip(skip + len);
         s.req.added -= (skip + len) as i64;
     }
+    s.request_body_begins();
     let txn = &mut s.txn;
     txn.flags.set(TxnFlags::REQUEST);
     txn.request_flow = Flow::of(body);
@@ -91,7 +95,13 @@ fn keep_line(txn: &mut Txn) {
 }
 
 /// The head is not whole: is it still to be waited for?
-fn incomplete(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+fn incomplete(s: &mut Session, limits: &HeadLimits, cx: &mut Cx<'_>) -> Verdict {
+    let txn = &mut s.txn;
+    let (scan, head, input) = (&mut txn.request_scan, &mut txn.request, s.req.input());
+    if let Some((at, why)) = refusal::foreseen(scan, input, head, limits, cx.scratch, request_body)
+    {
+        return malformed(s, why, at, cx);
+    }
     let held = s.req.input().len();
     let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
     if s.req.is(Facts::READ_ERROR) {

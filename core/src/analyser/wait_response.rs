@@ -6,8 +6,8 @@ use super::{Verdict, answer, refusal};
 use crate::channel::{Analysers, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, HeadError, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version, connection,
-    elements_of, response_body, settle, strip_hop_by_hop, write_response,
+    Body, Head, HeadError, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version,
+    connection, elements_of, response_body, settle, strip_hop_by_hop, write_response,
 };
 use crate::pool::Class;
 use crate::proxy::shared::errors::{Direction, Why};
@@ -35,7 +35,12 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
                 return junk(s, Why::Head(HeadError::EmptyLines), skip, cx);
             }
             Scan::Bad { at, why } => return junk(s, Why::Head(why), at, cx),
-            Scan::NeedMore => return incomplete(s, cx),
+            Scan::NeedMore => {
+                return match foreseen(s, &limits, cx) {
+                    Some((at, why)) => junk(s, why, at, cx),
+                    None => incomplete(s, cx),
+                };
+            }
         };
         let limit = (cx.site.tunables.bufsize - cx.site.tunables.maxrewrite) as usize;
         if len > limit {
@@ -88,6 +93,14 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
             }
         }
     }
+}
+
+/// What is wrong with the lines that are there, of a head that is not whole.
+fn foreseen(s: &mut Session, limits: &HeadLimits, cx: &mut Cx<'_>) -> Option<(usize, Why)> {
+    let txn = &mut s.txn;
+    let (scan, head, input) = (&mut txn.response_scan, &mut txn.response, s.res.input());
+    let body = |head: &Head| response_body(head, txn.request.method());
+    refusal::foreseen(scan, input, head, limits, cx.scratch, body)
 }
 
 /// The head is not whole: is it still to be waited for?
@@ -187,13 +200,7 @@ fn asks_again(s: &mut Session, failure: RetryOn, cx: &Cx<'_>) -> bool {
 /// Whether the request can be sent once more: nothing of its body has left our hands, and the
 /// client was not told anything yet.
 fn can_resend(s: &Session) -> bool {
-    let released = match s.txn.request_flow {
-        Flow::Length(n) => s.txn.is(TxnFlags::BODY_STARTED) && s.req.to_forward < n,
-        Flow::Done => s.txn.is(TxnFlags::BODY_STARTED),
-        _ => false,
-    };
-    let told = s.txn.flags.any(TxnFlags::BODY_RELEASED.with(TxnFlags::INTERIM));
-    planted!(RetryAnswered) || !released && !told
+    planted!(RetryAnswered) || s.request_body_taken() == 0 && !s.txn.is(TxnFlags::INTERIM)
 }
 
 /// Whether sending it twice does no more than sending it once (RFC 9110 section 9.2.2).

@@ -108,6 +108,7 @@ impl Builder<'_> {
             "daemon" => global.daemon = true,
             "zero-warning" => global.zero_warning = true,
             "nosplice" => tune.nosplice = true,
+            "h1-accept-payload-with-any-method" => tune.payload_any_method = true,
             "noreuseport" => global.noreuseport = true,
             "uid" => global.uid = args.number(0..=u32::MAX - 1).or(global.uid),
             "gid" => global.gid = args.number(0..=u32::MAX - 1).or(global.gid),

@@ -379,7 +379,7 @@ fn global_settings() {
          ulimit-n 9000\nfd-hard-limit 8000\nhard-stop-after 30s\nnosplice\nnoreuseport\n\
          node n\ndescription a b\nlocalpeer p\nmaxpipes 5\nthread-groups 1\nsetenv X y\n\
          tune.bufsize 32768\ntune.maxrewrite 20000\ntune.maxaccept -1\ntune.http.maxhdr 200\n\
-         zero-warning\n",
+         h1-accept-payload-with-any-method\nzero-warning\n",
     );
     let global = &site.global;
     assert!(global.daemon && global.noreuseport && global.zero_warning);
@@ -391,7 +391,7 @@ fn global_settings() {
     assert_eq!((&*global.node, global.description.as_deref()), ("n", Some("a b")));
     assert_eq!(&*global.localpeer, "p");
     let tune = &site.tunables;
-    assert!(tune.nosplice);
+    assert!(tune.nosplice && tune.payload_any_method);
     assert_eq!(
         (tune.bufsize, tune.maxrewrite, tune.maxaccept, tune.maxhdr),
         (32768, 16384, u32::MAX, 200)

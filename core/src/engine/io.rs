@@ -18,7 +18,7 @@ use crate::session::{Session, SessionFlags};
 use crate::side::State;
 use crate::sometimes;
 use crate::time::{Deadline, Instant};
-use crate::txn::TxnFlags;
+use crate::txn::{Flow, TxnFlags};
 
 /// What receiving needs of the engine beside the channel.
 struct Receiver<'a, P> {
@@ -47,7 +47,11 @@ impl Engine {
             now: self.now.mono,
         };
         let mut moved = false;
-        if wants_request(s) {
+        let enough = has_enough(s, rx.pools);
+        if enough && matches!(s.txn.request_flow, Flow::Head) {
+            // It has not been looked at: afterwards more may be wanted.
+            moved = true;
+        } else if wants_request(s) && !enough {
             if may_splice(&s.req) {
                 moved |= self.splicer_in(net, id, client_sock, true);
                 return moved | self.receive_back(net, id);
@@ -374,6 +378,23 @@ pub(super) fn wants_request(s: &Session) -> bool {
                 || ((s.is_looking() || s.rule_expiry.is_set()) && !s.txn.request_flow.is_done())
         }
     }
+}
+
+/// Whether the client has sent ahead so much that no room is made for more of it: the next request
+/// is here and was not looked at, or waits for its turn. Making room moves all of it, which each of
+/// many small requests would have done again.
+#[inline]
+fn has_enough(s: &Session, pools: &Pools) -> bool {
+    let ahead =
+        s.req.buf.as_ref().is_some_and(|buf| {
+            buf.input_len() > pools.size(Class::Large) / 2 && buf.output_len() == 0
+        });
+    ahead
+        && s.mode == Mode::Http
+        && match s.req.analysers.lowest() {
+            Some(Analysers::WAIT_REQUEST) => s.txn.request_scan.is_fresh(),
+            _ => s.txn.request_flow.is_done() && !s.txn.is(TxnFlags::TUNNEL),
+        }
 }
 
 /// Whether it has use for more of the server's.

@@ -79,7 +79,10 @@ fn check_host(head: &Head, authority: &[u8], default_port: &[u8]) -> Result<(), 
     }
 }
 
-/// Scheme and authority of an absolute URI with both.
+/// Scheme and authority of an absolute URI with both. A query right behind the authority is valid
+/// (RFC 3986 section 3.2), but HAProxy and others take it for a part of the host: what two readers
+/// of it would route differently is not sent on, and a sender is to write `/` in between anyway
+/// (RFC 9112 section 3.2.1).
 fn split_uri(uri: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = uri.iter().position(|byte| *byte == b':')?;
     let (scheme, rest) = uri.split_at(colon);
@@ -87,7 +90,8 @@ fn split_uri(uri: &[u8]) -> Option<(&[u8], &[u8])> {
         && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
     let rest = rest.strip_prefix(b"://")?;
     let end = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
-    valid.then_some((scheme, &rest[..end]))
+    let plain = rest.get(end) != Some(&b'?');
+    (valid && plain).then_some((scheme, &rest[..end]))
 }
 
 /// Host and port of an authority, if it is a host with or without a port. An empty host is none,
@@ -252,7 +256,10 @@ mod tests {
             ("CONNECT", "http://a:80/", None, FORM),
             ("GET", "http://a/x", None, Ok(())),
             ("GET", "http://a", Some("a"), Ok(())),
-            ("GET", "http://a?x", Some("a"), Ok(())),
+            ("GET", "http://a?x", Some("a"), FORM),
+            ("GET", "http://a?x", None, FORM),
+            ("GET", "http://a:80?x/y", Some("a"), FORM),
+            ("GET", "http://a/?x", Some("a"), Ok(())),
             ("GET", "HTTP://A/x", Some("a"), Ok(())),
             ("GET", "http://a:80/x", Some("a"), Ok(())),
             ("GET", "http://a/x", Some("a:80"), Ok(())),
@@ -261,6 +268,7 @@ mod tests {
             ("GET", "ws+x://a:1/x", Some("a:1"), Ok(())),
             ("GET", "ws://a/x", Some("a"), Ok(())),
             ("GET", "ws://a:80/x", Some("a"), OTHER),
+            ("GET", "ws://a:443/x", Some("a"), OTHER),
             ("GET", "http://a:443/x", Some("a"), OTHER),
             ("GET", "http://a/x", Some("b"), OTHER),
             ("GET", "http://a/x", Some(""), OTHER),

@@ -385,6 +385,18 @@ mod tests {
         Decoded { body, consumed, end }
     }
 
+    /// True but from the size line's end to the end of the data's.
+    #[test]
+    fn between_chunks() {
+        let wire = b"2;x\r\nab\r\n0\r\na: b\r\n\r\n";
+        let mut decoder = ChunkDecoder::new();
+        for (at, byte) in wire.iter().enumerate() {
+            assert_eq!(decoder.is_between(), !(5..9).contains(&at), "before byte {at}");
+            let _ = decoder.step(&[*byte]);
+        }
+        assert!(decoder.is_between() && decoder.is_done());
+    }
+
     #[test]
     fn every_cut_decodes_alike() {
         use ChunkError::*;

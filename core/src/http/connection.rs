@@ -168,6 +168,10 @@ mod tests {
             assert_eq!(keep_alive_wanted(&parsed("1.1", fields)), wanted_in_1_1, "{fields:?}");
             assert_eq!(keep_alive_wanted(&parsed("1.0", fields)), wanted_in_1_0, "{fields:?}");
         }
+        for (list, nominates) in [("TE, close", false), ("te, a", true), ("tee", true)] {
+            let said = connection(&parsed("1.1", &format!("Connection: {list}\r\n")));
+            assert_eq!(said.nominates, nominates, "{list}");
+        }
         let all = connection(&parsed("1.1", "Connection: upgrade, close, keep-alive\r\n"));
         assert_eq!(
             all,

@@ -159,6 +159,32 @@ mod tests {
         }
     }
 
+    /// Wherever it stands, and among all that looks like its beginning.
+    #[test]
+    fn the_end_is_found() {
+        for (text, expected) in [
+            (&b""[..], None),
+            (b"\r\n\r", None),
+            (b"\r\n\r\n", Some(0)),
+            (b"\n\r\n\r\n", Some(1)),
+            (b"a\r\n\r\n\r\n", Some(1)),
+            (b"ab\r\n\r\n", Some(2)),
+            (b"abc\r\n\r\nd", Some(3)),
+            (b"\r\r\n\r\n", Some(1)),
+            (b"\r\n\n\r\n\r\n", Some(3)),
+            (b"\n\n\r\r\n\r\r\n\r\n", Some(6)),
+            (b"a\r\nb\r\nc\t\0\r\n\r\n", Some(9)),
+            (b"a\r\n\rb\r\n\r\n", Some(5)),
+            (b"\r\n\r\t\n", None),
+        ] {
+            for before in 0..9 {
+                let text = [&b"x".repeat(before)[..], text].concat();
+                let found = expected.map(|at| at + before);
+                assert_eq!(find_end(&text), found, "{}", text.escape_ascii());
+            }
+        }
+    }
+
     #[test]
     fn the_first_of_several_is_found() {
         for (text, control) in [

@@ -247,6 +247,18 @@ mod tests {
             ("Content-Length: 5", Ok(Body::Length(5)), "content-length: 5"),
             ("Content-Length: 5\r\nA: b", Ok(Body::Length(5)), "content-length: 5; a: b"),
             ("Content-Length: 05", Ok(Body::Length(5)), "content-length: 5"),
+            ("Content-Length: 1024", Ok(Body::Length(1024)), "content-length: 1024"),
+            (
+                "Content-Length: 123456789012345678",
+                Ok(Body::Length(123_456_789_012_345_678)),
+                "content-length: 123456789012345678",
+            ),
+            (
+                "Content-Length: 1234567890123456789",
+                Ok(Body::Length(1_234_567_890_123_456_789)),
+                "content-length: 1234567890123456789",
+            ),
+            ("Content-Length: 70, 0070", Ok(Body::Length(70)), "content-length: 70"),
             ("Content-Length: 5, 5", Ok(Body::Length(5)), "content-length: 5"),
             ("Content-Length: 5\t,5 , 05", Ok(Body::Length(5)), "content-length: 5"),
             ("Content-Length: 5\r\nContent-Length: 5", Ok(Body::Length(5)), "content-length: 5"),

@@ -10,14 +10,12 @@
 //! - a control character in a value or a reason phrase, but NUL, CR and LF. It goes on as a space;
 //! - a Host that is no host.
 
-use super::diagnose::{control, is_version, request_line, run, status_line};
 use super::error::{BadHead, HeadError};
 use super::index::NAME_MAX;
 use super::known::{Known, KnownSet, VERSION_LEN, Version};
 use super::model::Head;
-use super::parse::HeadLimits;
 use super::scan::Kind;
-use super::token::{is_blank, is_target_byte, is_token_byte, trim};
+use super::token::{is_token_byte, is_value_byte, trim};
 
 /// Fields whose values are never relaxed.
 const STRICT: KnownSet = KnownSet::of(&[
@@ -33,84 +31,51 @@ const STRICT: KnownSet = KnownSet::of(&[
     Known::Upgrade,
 ]);
 
-/// Takes a whole head whose lines end in CRLF, and in which no other CR or LF nor a NUL stands.
-pub(super) fn take(
-    kind: Kind,
-    input: &[u8],
-    into: &mut Head,
-    limits: &HeadLimits,
-) -> Result<(), BadHead> {
+/// Takes a whole head of which `syntax` has found nothing wrong with the form of the lines.
+pub(super) fn take(kind: Kind, input: &[u8], into: &mut Head) -> Result<(), BadHead> {
     into.clear();
     let lines = input.strip_suffix(b"\r\n").unwrap_or(input);
     let mut at = 0;
     for (index, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let text = line.strip_suffix(b"\r\n").unwrap_or(line);
-        let taken = match kind {
-            _ if index > limits.fields_max => Err((0, HeadError::TooManyFields)),
-            _ if index > 0 => take_field(text, into),
+        match kind {
+            _ if index > 0 => {
+                take_field(text, into).map_err(|(within, why)| BadHead { at: at + within, why })?
+            }
             Kind::Request => take_request_line(text, into),
             Kind::Response => take_status_line(text, into),
-        };
-        taken.map_err(|(within, why)| BadHead { at: at + within, why })?;
+        }
         at += line.len();
     }
     merge_hosts(into).map_err(|why| BadHead { at: 0, why })
 }
 
-type Taken = Result<(), (usize, HeadError)>;
-
-fn take_request_line(line: &[u8], into: &mut Head) -> Taken {
-    let method_len = run(line, is_token_byte);
-    let target = line.get(method_len + 1..).unwrap_or_default();
-    let target = &target[..run(target, is_lenient_target_byte)];
-    let end = method_len + 1 + target.len();
-    let version = line.get(end + 1..).unwrap_or_default();
-    let good = method_len > 0
-        && line.get(method_len) == Some(&b' ')
-        && !target.is_empty()
-        && line.get(end) == Some(&b' ')
-        && is_version(version);
-    if !good {
-        // Whatever the strict grammar finds first; it finds something.
-        let fault = request_line(line);
-        return Err(fault.filter(|(_, why)| *why != HeadError::Target).unwrap_or(
-            match line.get(end) {
-                Some(b' ') if !target.is_empty() => (end + 1, HeadError::Version),
-                _ => (end.min(line.len()), HeadError::Target),
-            },
-        ));
-    }
-    into.push_request_line(&line[..method_len], target, version_of(version));
-    Ok(())
+fn take_request_line(line: &[u8], into: &mut Head) {
+    let (start, version) = line.split_at(line.len() - VERSION_LEN);
+    let method_len = run(start, is_token_byte);
+    into.push_request_line(
+        &start[..method_len],
+        &start[method_len + 1..start.len() - 1],
+        version_of(version),
+    );
 }
 
-fn take_status_line(line: &[u8], into: &mut Head) -> Taken {
-    match status_line(line) {
-        None => {}
-        Some((_, HeadError::Control)) => {}
-        Some(fault) => return Err(fault),
-    }
+fn take_status_line(line: &[u8], into: &mut Head) {
     // The line is at least `HTTP/1.1 200`.
     let status = line[9..12].iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
     let reason = line.get(13..).unwrap_or_default();
     into.push_status_line(status, reason, version_of(&line[..VERSION_LEN]));
-    Ok(())
 }
 
+/// Where in a line something is wrong, and what.
+type Taken = Result<(), (usize, HeadError)>;
+
 fn take_field(line: &[u8], into: &mut Head) -> Taken {
-    if line.first().copied().is_some_and(is_blank) {
-        return Err((0, HeadError::Folded));
-    }
-    let name_len = run(line, is_lenient_name_byte);
-    let (name, rest) = line.split_at(name_len);
-    match rest {
-        [b':', ..] if name_len > 0 => {}
-        [b' ' | b'\t', ..] => return Err((name_len, HeadError::SpaceBeforeColon)),
-        _ => return Err((name_len, HeadError::FieldName)),
-    }
+    let name_len = run(line, |byte| byte != b':');
     if name_len > NAME_MAX {
         return Err((0, HeadError::TooLarge));
     }
+    let (name, rest) = line.split_at(name_len);
     let value = trim(&rest[1..]);
     let tokens = run(name, is_token_byte);
     if tokens < name_len {
@@ -122,13 +87,17 @@ fn take_field(line: &[u8], into: &mut Head) -> Taken {
         return Ok(());
     }
     let known = Known::recognise(&name.to_ascii_lowercase());
-    if STRICT.contains(known)
-        && let Some(fault) = control(&rest[1..], name_len + 1)
-    {
-        return Err(fault);
+    let clean = name_len + 1 + run(&rest[1..], is_value_byte);
+    if STRICT.contains(known) && clean < line.len() {
+        return Err((clean, HeadError::Control));
     }
     into.push(name, value);
     Ok(())
+}
+
+/// How many bytes at the start are of the class.
+fn run(text: &[u8], class: fn(u8) -> bool) -> usize {
+    text.iter().take_while(|byte| class(**byte)).count()
 }
 
 fn merge_hosts(head: &mut Head) -> Result<(), HeadError> {
@@ -148,18 +117,10 @@ fn version_of(text: &[u8]) -> Version {
     if text.ends_with(b"0") { Version::V10 } else { Version::V11 }
 }
 
-fn is_lenient_name_byte(byte: u8) -> bool {
-    matches!(byte, 0x21..=0x7e | 0x80..) && byte != b':'
-}
-
-fn is_lenient_target_byte(byte: u8) -> bool {
-    is_target_byte(byte) || matches!(byte, b'#' | 0x80..)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{HeadScan, Scan, write_request, write_response};
+    use crate::http::{HeadLimits, HeadScan, Scan, write_request, write_response};
 
     type Outcome = Result<&'static str, (usize, HeadError)>;
 
@@ -253,6 +214,20 @@ mod tests {
         ];
         for (input, expected) in table {
             check(HeadScan::response(), input, *expected);
+        }
+    }
+
+    #[test]
+    fn long_names() {
+        let limits = HeadLimits { lenient: true, ..HeadLimits::default() };
+        for (len, good) in [(NAME_MAX, true), (NAME_MAX + 1, false)] {
+            for name in ["x".repeat(len), "x".repeat(len - 1) + "/"] {
+                let input = format!("GET /# HTTP/1.1\r\n{name}: a\r\n\r\n");
+                let found = HeadScan::request().parse(input.as_bytes(), &mut Head::new(), &limits);
+                let too_large = Scan::Bad { at: 17, why: HeadError::TooLarge };
+                let whole = Scan::Complete { skip: 0, len: input.len() };
+                assert_eq!(found, if good { whole } else { too_large }, "{len}");
+            }
         }
     }
 

@@ -32,7 +32,6 @@
 mod authority;
 mod chunked;
 mod connection;
-mod diagnose;
 mod error;
 mod find;
 mod folded;
@@ -44,6 +43,7 @@ mod model;
 mod parse;
 mod regular;
 mod scan;
+mod syntax;
 mod token;
 mod write;
 

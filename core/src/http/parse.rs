@@ -5,7 +5,7 @@
 //! by httparse, into slots on the stack, and its irregular lines are appended in regular form. What
 //! httparse would let pass and we do not (a line that ends in LF alone, a target that is not
 //! ASCII) is caught on the way. It does not say where it stopped, so what it refuses is read again
-//! by `diagnose`.
+//! by `syntax`.
 
 use core::mem::{self, MaybeUninit};
 
@@ -13,14 +13,14 @@ use httparse::{ParserConfig, Status};
 use memchr::memchr;
 
 use super::authority::{check_host_value, check_target};
-use super::diagnose::diagnose;
 use super::error::{BadHead, HeadError};
 use super::index::{NAME_MAX, recognise};
 use super::known::{Known, VERSION_LEN, Version};
 use super::lenient;
 use super::model::{BLOCK_MAX, Head};
 use super::regular::take_regular;
-use super::scan::{HeadScan, Kind, Scan, Start, check_lines};
+use super::scan::{HeadScan, Kind, Scan, Start};
+use super::syntax;
 use super::token::{is_blank, is_target_byte};
 
 /// What a head may hold. Its length is limited by whoever buffers it.
@@ -111,7 +111,7 @@ impl HeadScan {
     }
 
     fn advance_and_parse(&mut self, input: &[u8], into: &mut Head, limits: &HeadLimits) -> Scan {
-        match self.advance_by(input, limits.lenient) {
+        match self.advance(input, limits) {
             Scan::Complete { skip, len } => {
                 self.note_look(len);
                 parsed(skip, len, parse(self.kind(), &input[skip..skip + len], into, limits))
@@ -162,15 +162,15 @@ pub(super) fn parse_irregular(
 ) -> Result<(), BadHead> {
     let outcome = take_irregular(kind, input, into, limits);
     if outcome.is_err() && limits.lenient {
-        check_lines(input, 0, true)?;
-        return lenient::take(kind, input, into, limits);
+        syntax::check(kind, input, limits)?;
+        return lenient::take(kind, input, into);
     }
     outcome.map_err(|refusal| match refusal {
         Refusal::Bad(bad) => bad,
         Refusal::TooManyFields | Refusal::Syntax => {
-            let found = diagnose(kind, input, limits.fields_max);
-            debug_assert!(found.is_some(), "httparse refused what is valid");
-            found.unwrap_or(BadHead { at: 0, why: HeadError::Incomplete })
+            let found = syntax::check(kind, input, limits);
+            debug_assert!(found.is_err(), "httparse refused what is valid");
+            found.err().unwrap_or(BadHead { at: 0, why: HeadError::Incomplete })
         }
     })
 }
@@ -226,7 +226,7 @@ fn take_irregular(
 enum Refusal {
     Bad(BadHead),
     TooManyFields,
-    /// What and where is for `diagnose` to find.
+    /// What and where is for `syntax` to find.
     Syntax,
 }
 
@@ -662,7 +662,7 @@ mod tests {
     fn exactly_one_head() {
         for (input, at, why) in [
             (&b""[..], 0, HeadError::Incomplete),
-            (b"\r\n", 2, HeadError::Incomplete),
+            (b"\r\n", 0, HeadError::Method),
             (b"GET / HTTP/1.1\r\n", 16, HeadError::Incomplete),
             (b"GET / HTTP/1.1\r\nA: b\r\n\r\nx", 25, HeadError::Incomplete),
             (b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", 36, HeadError::Incomplete),

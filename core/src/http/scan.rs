@@ -1,9 +1,9 @@
 //! Finds where a head ends while it arrives. Not a parser: it knows lines, not what they say.
 //!
-//! A head that is whole is only searched for its end: what is wrong with it, the parser finds. Of
-//! a head that is not, each line is looked at as well, so that nobody waits for the rest of what
-//! can no longer become one: a CR or LF on its own, any other control character but HTAB, a first
-//! byte that cannot start a message. No byte is looked at twice but for the few around the cursor.
+//! A head that is whole is only searched for its end: what is wrong with it, the parser finds. A
+//! head that is not goes through the grammar as far as it has come (see `syntax`), so that nobody
+//! waits for the rest of what can no longer become one. No byte is looked at twice but for the few
+//! around the cursor.
 //!
 //! ```text
 //!             skip            len
@@ -12,13 +12,22 @@
 //!                    ▲                   ▲ cursor
 //! ```
 
+use core::mem;
+
+use memchr::memrchr;
+
 use super::error::{BadHead, HeadError};
-use super::find::{END, find_control, find_end};
+use super::find::{END, find_end};
+use super::parse::HeadLimits;
+use super::syntax::{Reach, Syntax};
 use super::token::is_token_byte;
 
 /// How many bytes of empty lines are skipped before a request (RFC 9112 section 2.2 asks for one
 /// line at least; old clients send one after the body of a POST).
 const SKIP_MAX: u32 = 64;
+
+/// So many times the lines of a head that is not whole are looked at for what they mean.
+const LOOKS_MAX: u8 = 4;
 
 /// The progress of a scan; as small as it is so that a waiting connection can hold it.
 ///
@@ -30,6 +39,10 @@ pub struct HeadScan {
     /// Where the head starts, after the empty lines.
     skip: u32,
     kind: Kind,
+    /// Where in the grammar the cursor is.
+    syntax: Syntax,
+    /// Times that [`HeadScan::decisive_lines`] has found some.
+    looks: u8,
     /// Bytes looked at, those that were looked at twice counted twice.
     #[cfg(test)]
     pub(super) looked: usize,
@@ -77,17 +90,12 @@ impl HeadScan {
     }
 
     pub(super) fn of(kind: Kind) -> HeadScan {
-        HeadScan { kind, ..HeadScan::default() }
+        HeadScan { kind, syntax: Syntax::of(kind), ..HeadScan::default() }
     }
 
     /// Goes on over `input`, which is all that is unread, of any length up to 4 GB. After
     /// `Complete` or `Bad` the scan is over: start a new one.
-    pub fn advance(&mut self, input: &[u8]) -> Scan {
-        self.advance_by(input, false)
-    }
-
-    /// [`HeadScan::advance`] by the strict grammar or the lenient one.
-    pub(super) fn advance_by(&mut self, input: &[u8], lenient: bool) -> Scan {
+    pub fn advance(&mut self, input: &[u8], limits: &HeadLimits) -> Scan {
         assert!(u32::try_from(input.len()).is_ok(), "a head is scanned in less than 4 GB");
         debug_assert!(self.cursor as usize <= input.len(), "the input never shrinks");
 
@@ -102,13 +110,37 @@ impl HeadScan {
             return Scan::Complete { skip, len: start + found + END.len() - skip };
         }
         self.note_look(input.len() - seen);
-        match check_lines(input, seen, lenient) {
-            Ok(cursor) => {
+        match self.syntax.advance(input, seen, limits) {
+            Ok(Reach::Until(cursor)) => {
                 self.cursor = cursor as u32;
                 Scan::NeedMore
             }
+            // It would have been found above.
+            Ok(Reach::End(end)) => Scan::Complete { skip, len: end - skip },
             Err(BadHead { at, why }) => Scan::Bad { at, why },
         }
+    }
+
+    /// Whether nothing was looked at yet.
+    pub fn is_fresh(&self) -> bool {
+        self.cursor == 0
+    }
+
+    /// The whole lines of a head that is not whole, if one has come that may decide against it
+    /// already: a length, a coding or a host. Whoever ends them with an empty line and reads that
+    /// as a head knows what will not be mended by what follows. There are some a few times in the
+    /// life of a head only, so that all looks together stay within its length.
+    pub fn decisive_lines<'input>(&mut self, input: &'input [u8]) -> Option<&'input [u8]> {
+        if !mem::take(&mut self.syntax.decisive) || self.looks == LOOKS_MAX {
+            return None;
+        }
+        self.looks += 1;
+        memrchr(b'\n', &input[..self.cursor as usize]).map(|end| &input[..=end])
+    }
+
+    /// Starts on a message of the same kind.
+    pub fn again(&self) -> HeadScan {
+        HeadScan::of(self.kind)
     }
 
     /// Steps over empty lines until the head has started, or says what that leads to instead.
@@ -156,27 +188,6 @@ pub(super) struct Start {
     pub(super) first_look: bool,
 }
 
-/// Looks at the control characters from `cursor` on: CRLF ends a line, HTAB is let through, and no
-/// other may stand anywhere in a head; a lenient one may hold those that break no line and no
-/// string. Says how far it got, which is all of the input but for a CR at its end.
-pub(super) fn check_lines(
-    input: &[u8],
-    mut cursor: usize,
-    lenient: bool,
-) -> Result<usize, BadHead> {
-    while let Some(found) = find_control(&input[cursor..]) {
-        let at = cursor + found;
-        cursor = match input[at..] {
-            [b'\t', ..] => at + 1,
-            [b'\r', b'\n', ..] => at + 2,
-            [b'\r'] => return Ok(at),
-            [byte, ..] if lenient && !matches!(byte, b'\r' | b'\n' | b'\0') => at + 1,
-            _ => return Err(BadHead { at, why: HeadError::of_control(input[at]) }),
-        };
-    }
-    Ok(input.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,9 +195,9 @@ mod tests {
 
     /// What becomes of the input in the end: if a head is complete, the parser has the last word.
     fn verdict(scan: &mut HeadScan, input: &[u8]) -> Scan {
-        let found = scan.advance(input);
-        let Scan::Complete { skip, len } = found else { return found };
         let (head, limits) = (&mut Head::new(), HeadLimits::default());
+        let found = scan.advance(input, &limits);
+        let Scan::Complete { skip, len } = found else { return found };
         let parse = if scan.kind == Kind::Request { parse_request } else { parse_response };
         match parse(&input[skip..skip + len], head, &limits) {
             Ok(()) => found,
@@ -280,5 +291,49 @@ mod tests {
         ] {
             check(HeadScan::response(), input, expected);
         }
+    }
+
+    /// Each once, as soon as its line end is there, and not more often than it may cost.
+    #[test]
+    fn lines_that_may_decide() {
+        const REQUEST: &str = "GET / HTTP/1.1\r\n";
+        let mut length_lines = REQUEST.to_owned();
+        let limits = HeadLimits::default();
+        for name in ["Content-Length", "content-length", "TRANSFER-ENCODING", "Host"] {
+            length_lines += &format!("{name}: 5\r\n");
+        }
+        for (input, expected) in [
+            ("\r\n", vec![]),
+            (REQUEST, vec![]),
+            ("Host: a HTTP/1.1\r\n", vec![]),
+            ("GET / HTTP/1.1\r\nHost : a", vec![]),
+            ("GET / HTTP/1.1\r\nHos: a\r\nHosts: a\r\nHost", vec![]),
+            ("GET / HTTP/1.1\r\nHost: a\r", vec![]),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHos", vec![25]),
+            ("\r\nGET / HTTP/1.1\r\nA: b\r\nhost:\r\nB: c", vec![31]),
+            (&length_lines, vec![35, 54, 76, 85]),
+            (&format!("{length_lines}Host: b\r\n"), vec![35, 54, 76, 85]),
+        ] {
+            let mut scan = HeadScan::request();
+            let mut found = Vec::new();
+            for len in 0..=input.len() {
+                let input = &input.as_bytes()[..len];
+                if scan.advance(input, &limits) != Scan::NeedMore {
+                    break;
+                }
+                if let Some(lines) = scan.decisive_lines(input) {
+                    assert!(lines.ends_with(b"\r\n") && lines.len() == len, "{len}");
+                    found.push(len);
+                }
+                assert_eq!(scan.decisive_lines(input), None, "each is told once");
+            }
+            assert_eq!(found, expected, "{input:?}");
+        }
+
+        let input = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\nB";
+        let mut scan = HeadScan::response();
+        assert_eq!(scan.advance(input, &limits), Scan::NeedMore);
+        assert_eq!(scan.decisive_lines(input), Some(&input[..input.len() - 1]));
+        assert_eq!(scan.again(), HeadScan::response());
     }
 }

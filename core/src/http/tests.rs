@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;
 
-use super::diagnose::diagnose;
 use super::parse::parse_irregular;
 use super::regular::take_regular;
 use super::scan::Kind;
+use super::syntax;
 use super::*;
 
 fn config() -> ProptestConfig {
@@ -163,17 +163,17 @@ fn check_short_way(kind: Kind, input: &[u8]) {
 /// The parser and the diagnosis agree about what is a head.
 fn check_diagnosis(kind: Kind, input: &[u8]) {
     use HeadError::{Host, HostConflict, TargetAuthority, TargetForm, TooLarge};
-    match (parse(kind, input), diagnose(kind, input, 100)) {
-        (Ok(_), diagnosis) => assert_eq!(diagnosis, None),
+    match (parse(kind, input), syntax::check(kind, input, &HeadLimits::default())) {
+        (Ok(_), diagnosis) => assert_eq!(diagnosis, Ok(())),
         (
             Err(BadHead {
                 why: Host | HostConflict | TargetAuthority | TargetForm | TooLarge, ..
             }),
             diagnosis,
         ) => {
-            assert_eq!(diagnosis, None);
+            assert_eq!(diagnosis, Ok(()));
         }
-        (Err(bad), diagnosis) => assert_eq!(diagnosis, Some(bad)),
+        (Err(bad), diagnosis) => assert_eq!(diagnosis, Err(bad)),
     }
 }
 
@@ -186,12 +186,50 @@ fn check_cuts(kind: Kind, input: &[u8], cuts: &mut [usize]) {
     assert_eq!(feed(kind, input, &all), whole);
 }
 
+/// What may follow, wherever the input is cut.
+const ENDS: [&[u8]; 4] =
+    [b" / HTTP/1.1 200\r\n\r\n", b"/ HTTP/1.1\r\n\r\n", b"\r\nG / HTTP/1.1\r\n\r\n", b":\r\n\r\n"];
+
+/// What is waited for can come; what has been refused cannot, whatever comes.
+fn check_ends(kind: Kind, input: &[u8], cuts: &[usize]) {
+    use HeadError::{
+        EmptyLines, FirstByte, Host, HostConflict, TargetAuthority, TargetForm, TooLarge,
+    };
+    for &cut in cuts {
+        let input = &input[..cut];
+        let mut ends = ENDS.iter().flat_map(|end| (0..end.len()).map(|at| &end[at..]));
+        let good = |end: &[u8]| {
+            let whole = [input, end].concat();
+            let mut head = &whole[..];
+            while let Some(rest) = head.strip_prefix(b"\r\n") {
+                head = rest;
+            }
+            syntax::check(kind, head, &HeadLimits::default()).is_ok()
+        };
+        let text = input.escape_ascii();
+        match feed(kind, input, &[]).0 {
+            Scan::NeedMore => {
+                assert!(kind == Kind::Response && input == b"\r" || ends.any(good), "{text}");
+            }
+            Scan::Bad {
+                why:
+                    EmptyLines | FirstByte | Host | HostConflict | TargetAuthority | TargetForm
+                    | TooLarge,
+                ..
+            }
+            | Scan::Complete { .. } => {}
+            Scan::Bad { .. } => assert!(!ends.any(good), "{text}"),
+        }
+    }
+}
+
 fn check_all(kind: Kind, input: &[u8], cuts: &[Index]) {
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
     check_written_head_is_read_again(kind, input);
     check_short_way(kind, input);
     check_diagnosis(kind, input);
     check_cuts(kind, input, &mut cuts);
+    check_ends(kind, input, &cuts);
     if let Ok(mut head) = parse(kind, input) {
         let body = match kind {
             Kind::Request => request_body(&head),

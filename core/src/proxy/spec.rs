@@ -144,6 +144,8 @@ pub struct Tunables {
     pub reads_max: u32,
     /// `tune.http.maxhdr`: header fields in a head. 101.
     pub maxhdr: u32,
+    /// `h1-accept-payload-with-any-method`: bodies of GET, HEAD and DELETE in HTTP/1.0 are taken.
+    pub payload_any_method: bool,
     /// `tune.vars.*-max-size`: bytes of the variables of one scope; 0 is no limit. 0.
     pub vars_max: u32,
     /// `tune.http.logurilen`: characters of the request line that are logged. 1,023.
@@ -186,6 +188,7 @@ impl Default for Tunables {
             runqueue_depth: 200,
             reads_max: 4,
             maxhdr: 101,
+            payload_any_method: false,
             vars_max: 0,
             logurilen: 1_023,
             linger_bytes_max: 16 * 1024 * 1024,

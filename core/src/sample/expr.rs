@@ -55,7 +55,7 @@ impl Expr {
                 }
                 return Err(Mistake::new(end, 1, "a converter is missing behind this comma"));
             }
-            let (conv, takes, gives) = conv::make(&call, kind, names)?;
+            let (conv, takes, gives) = conv::make(&call, names)?;
             if !kind.casts_to(takes) {
                 let message = format!(
                     "converter '{}' takes '{}', and what stands before it gives '{}'",

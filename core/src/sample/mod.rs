@@ -26,7 +26,7 @@ pub mod vars;
 pub use expr::Expr;
 pub use names::{NameRef, Named, Names, Refs, Target};
 pub use point::{Avail, Point};
-pub use scene::{Captures, Desk, Ends, PatternFile, Scene, Stream};
+pub use scene::{Captured, Captures, Desk, Ends, PatternFile, Scene, Stream};
 pub(crate) use value::embedded_v4;
 pub use value::{Kind, Value, leading_int, parse_ip};
 

@@ -55,6 +55,20 @@ pub struct Desk {
     pub pid: u32,
     /// Dates in formats.
     pub dates: RefCell<Dates>,
+    /// What converters captured in this step.
+    captured: RefCell<Vec<Captured>>,
+}
+
+/// What `capture-req` or `capture-res` keeps for the log: an expression can only look at a
+/// transaction, so whoever evaluates one puts this into its slots ([`Desk::take_captured`]).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Captured {
+    /// A slot of the response.
+    pub response: bool,
+    /// Which slot.
+    pub slot: u32,
+    /// The text, not yet cut to the slot's length.
+    pub text: Box<[u8]>,
 }
 
 impl Desk {
@@ -71,7 +85,23 @@ impl Desk {
             zone: zone.unwrap_or(TimeZone::UTC),
             pid,
             dates: RefCell::new(Dates::named(name).unwrap_or_else(Dates::utc)),
+            captured: RefCell::default(),
         }
+    }
+
+    /// Keeps what a converter captured; what is too much is left out.
+    pub fn capture(&self, captured: Captured) {
+        /// More than a request has slots.
+        const CAPTURED_MAX: usize = 256;
+        let mut list = self.captured.borrow_mut();
+        if list.len() < CAPTURED_MAX {
+            list.push(captured);
+        }
+    }
+
+    /// What converters captured since this was last asked.
+    pub fn take_captured(&self) -> Vec<Captured> {
+        self.captured.take()
     }
 
     /// Changes a pattern file as a rule wants it, in this engine's own copy.
@@ -111,6 +141,7 @@ impl Desk {
     pub fn clear(&mut self) {
         /// More than this is given back.
         const KEPT_MAX: usize = 1 << 20;
+        self.captured.get_mut().clear();
         if self.arena.allocated_bytes() > KEPT_MAX {
             self.arena = Arena::new();
         } else {

@@ -406,6 +406,22 @@ impl Session {
         }
     }
 
+    /// Notes where the request's body begins: with what is there behind its head.
+    pub fn request_body_begins(&mut self) {
+        self.txn.request_body_start = self.request_bytes_taken();
+    }
+
+    /// Bytes of the request's body that have left the input, for a server or for nobody.
+    pub fn request_body_taken(&self) -> u64 {
+        self.request_bytes_taken().wrapping_sub(self.txn.request_body_start)
+    }
+
+    /// Counts what was received and is not held any more; from below 0, where a session begins with
+    /// what another has received.
+    fn request_bytes_taken(&self) -> u64 {
+        self.req.received.wrapping_sub(self.req.input().len() as u64)
+    }
+
     /// Notes where the response's body begins: behind what was read of its head.
     pub fn body_begins(&mut self) {
         self.txn.body_start = self.res.received - self.res.input().len() as u64;

@@ -28,8 +28,6 @@ bit_set! {
         SERVER_CLOSE = 16,
         /// The request's head was put into the output of the connection that is in use.
         HEAD_QUEUED = 32,
-        /// Some of the request's body was released, so that it can't be sent again.
-        BODY_RELEASED = 64,
         /// The client asked for another protocol, and 101 would be fitting.
         UPGRADE = 128,
         /// Both directions pass as they are.
@@ -128,6 +126,8 @@ pub struct Txn {
     pub response_flow: Flow,
     /// Bytes of the response's head as it came.
     pub head_len: u32,
+    /// Where the request's body begins, counted in bytes that left the input.
+    pub request_body_start: u64,
     /// Where the response's body begins, counted in received bytes.
     pub body_start: u64,
     /// The status that the client got; 0 if none.
@@ -182,6 +182,7 @@ impl Txn {
         self.response_flow = Flow::Head;
         self.status = 0;
         self.head_len = 0;
+        self.request_body_start = 0;
         self.body_start = 0;
         self.head_bytes = 0;
         self.body_bytes = 0;

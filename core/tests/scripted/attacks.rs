@@ -181,6 +181,42 @@ fn framing_without_data() {
     rig.finish();
 }
 
+/// Requests and requests, more than the buffer holds: what waits for its turn is not moved for each
+/// of them.
+#[test]
+fn pipelining_more_than_is_held() {
+    grows_evenly("pipelining", &[50_000, 200_000, 800_000], 12, |rig, size| {
+        let c = rig.ask(GET.repeat(size / GET.len()));
+        let o = rig.server("s1");
+        let mut served = 0;
+        while !rig.text(o).is_empty() {
+            served += 1;
+            rig.send(o, OK);
+        }
+        assert_eq!(served, size / GET.len());
+        assert!(rig.text(c).ends_with("ok"));
+    });
+}
+
+/// A body that comes a byte at a time has no end of its own, as in HAProxy; it holds next to nothing.
+#[test]
+fn a_body_that_takes_its_time() {
+    let mut rig = Rig::http(S1);
+    let c = rig.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+    let o = rig.server("s1");
+    for _ in 0..900 {
+        rig.send(c, "x");
+        // `timeout client` is 2 s.
+        rig.advance(1_900);
+        let live: u32 = rig.engines[0].pools().figures().iter().map(|(_, live, _)| *live).sum();
+        assert_eq!((live, rig.sessions(), rig.clients()), (0, 1, 1), "buffers, sessions, clients");
+    }
+    assert!(rig.text(o).ends_with(&"x".repeat(900)));
+    rig.advance(2_001);
+    assert_ne!(rig.ended(c), Ended::Open, "but not a pause longer than the client's time");
+    rig.finish();
+}
+
 /// Requests and requests, and nobody reads an answer: what is held does not grow.
 #[test]
 fn pipelining_without_reading() {

@@ -36,6 +36,102 @@ fn requests_that_reach_no_server() {
     });
 }
 
+/// What is there already says that no request can come of it: nobody waits for the rest.
+#[test]
+fn requests_that_cannot_become_one() {
+    in_pieces(|knobs| {
+        for request in [
+            "GE(",
+            "GET /\u{e9}",
+            "GET / HTTP/2",
+            "GET / HTTP/1.1\r\nHost a",
+            "GET / HTTP/1.1\r\nHost: a\r\n b",
+            "GET / HTTP/1.1\r\nHost: a\r\nX\r\n",
+            "GET / HTTP/1.1\r\nContent-Length: x\r\n",
+            "GET / HTTP/1.1\r\nContent-Length: 5\r\nA: b\r\nContent-Length: 6\r\n",
+            "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\nA:",
+            "\r\nGET / HTTP/1.1\r\nHost: a/b\r\n",
+        ] {
+            let mut rig = Rig::with(&http_config(S1), knobs);
+            let c = rig.ask(request);
+            let (text, ended) = rig.heard(c);
+            assert!(text.starts_with("HTTP/1.1 400 "), "{request:?}: {text}");
+            assert_ne!(ended, Ended::Open, "{request:?}");
+            rig.no_dial();
+            rig.end(c);
+            assert!(rig.log().contains(" 400 0 - - PR-- "), "{request:?}");
+            rig.finish();
+        }
+    });
+}
+
+#[test]
+fn answers_that_cannot_become_one() {
+    in_pieces(|knobs| {
+        for answer in [
+            "I",
+            "HTTP/1.1 20 ",
+            "HTTP/1.1 200 OK\r\nA :",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n",
+        ] {
+            let mut rig = Rig::with(&http_config(S1), knobs);
+            let c = rig.ask(GET);
+            let o = rig.server("s1");
+            rig.send(o, answer);
+            assert!(rig.heard(c).0.starts_with("HTTP/1.1 502 "), "{answer:?}");
+            assert!(rig.log().contains(" PH-- "), "{answer:?}");
+            rig.finish();
+        }
+    });
+}
+
+/// The answer to HEAD has no body, also if no more than that was understood of it.
+#[test]
+fn pages_for_a_head_that_is_none() {
+    in_pieces(|knobs| {
+        for (request, status) in [
+            ("HEAD / HTTP/1.1\r\nA b\r\n\r\n", 400),
+            ("\r\nHEAD / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+            ("HEAD / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx", 413),
+            ("HEAD / HTTP/1.1\r\nHost:", 408),
+        ] {
+            let mut rig = Rig::with(&http_config(S1), knobs);
+            let c = rig.ask(request);
+            rig.advance(2_001);
+            let (text, ended) = rig.heard(c);
+            assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?}: {text}");
+            assert!(text.ends_with("\r\n\r\n") && text.contains("Content-length: "), "{text}");
+            assert_ne!(ended, Ended::Open, "{request:?}");
+            rig.finish();
+        }
+        let mut rig = Rig::with(&http_config(S1), knobs);
+        let c = rig.ask("HEADS / HTTP/1.1\r\nA b\r\n\r\n");
+        assert!(rig.heard(c).0.ends_with("</html>\n"));
+        rig.finish();
+    });
+}
+
+#[test]
+fn bodies_of_any_method_where_they_are_asked_for() {
+    let config = http_config(S1);
+    let config = config.replacen("global\n", "global\n h1-accept-payload-with-any-method\n", 1);
+    in_pieces(|knobs| {
+        for method in ["GET", "HEAD", "DELETE"] {
+            let mut rig = Rig::with(&config, knobs);
+            let request = format!("{method} / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello");
+            rig.ask(&request);
+            let o = rig.server("s1");
+            let sent = format!(
+                "{method} / HTTP/1.0\r\ncontent-length: 5\r\nconnection: keep-alive\r\n\r\nhello"
+            );
+            assert_eq!(rig.text(o), sent);
+            rig.finish();
+        }
+    });
+}
+
 #[test]
 fn requests_that_lose_something() {
     let table = [

@@ -32,7 +32,8 @@ pub fn fits(head: &Head) -> bool {
     if !begins || !letters.all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) {
         return false;
     }
-    let place = rest.split(['/', '?']).next().unwrap_or_default();
+    // A query right behind the host would make `authority` refuse it.
+    let place = rest.split('/').next().unwrap_or_default();
     let Some((name, port)) = authority(place) else { return false };
     let usual = match scheme.to_ascii_lowercase().as_str() {
         "http" => "80",

@@ -68,9 +68,9 @@ wire_struct! {
     }
     Tunables {
         bufsize, maxrewrite, recv_size, forward_size, pipesize, pipes_max, nosplice, maxaccept,
-        maxpollevents, runqueue_depth, reads_max, maxhdr, vars_max, logurilen, linger_bytes_max,
-        linger_time_max, lingering_max, log_arena_max, idle_max, shortage_retry, rcvbuf_client,
-        rcvbuf_server, sndbuf_client, sndbuf_server,
+        maxpollevents, runqueue_depth, reads_max, maxhdr, payload_any_method, vars_max, logurilen,
+        linger_bytes_max, linger_time_max, lingering_max, log_arena_max, idle_max, shortage_retry,
+        rcvbuf_client, rcvbuf_server, sndbuf_client, sndbuf_server,
     }
     Transcript { files, lists, env, names, users, groups, hostname, cpus, fd_limit, root }
     FdLimit { soft, hard }

@@ -40,11 +40,11 @@ fn instructions(lab: &Lab<'_>, row: &Row, load: Load, requests: u64) -> Result<u
     rig.proxy.signal(Signal::TERM);
     rig.proxy.wait(PATIENCE)?;
     let text = fs::read_to_string(&profile).map_err(|e| format!("{}: {e}", profile.display()))?;
-    parse(&text).ok_or_else(|| format!("no total in {}", profile.display()))
+    total(&text).ok_or_else(|| format!("no total in {}", profile.display()))
 }
 
 /// The sum over all parts of a profile.
-fn parse(text: &str) -> Option<u64> {
+pub fn total(text: &str) -> Option<u64> {
     let totals = text.lines().filter_map(|line| line.strip_prefix("totals:"));
     totals
         .map(|total| total.trim().parse::<u64>().ok())
@@ -57,9 +57,9 @@ mod tests {
 
     #[test]
     fn totals() {
-        assert_eq!(parse("events: Ir\nfn=(1)\n16 400\ntotals: 416\n"), Some(416));
-        assert_eq!(parse("totals: 1\npart: 2\ntotals: 2\n"), Some(3));
-        assert_eq!(parse("totals: x\n"), None);
-        assert_eq!(parse("events: Ir\n"), None);
+        assert_eq!(total("events: Ir\nfn=(1)\n16 400\ntotals: 416\n"), Some(416));
+        assert_eq!(total("totals: 1\npart: 2\ntotals: 2\n"), Some(3));
+        assert_eq!(total("totals: x\n"), None);
+        assert_eq!(total("events: Ir\n"), None);
     }
 }

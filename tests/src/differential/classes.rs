@@ -49,6 +49,8 @@ impl<'a> Context<'a> {
         let answers = self.finals();
         let closed = matches!(self.tidegate.end, End::Closed | End::Nudged);
         let told = match answers.get(n) {
+            // It was answered before it came to the fault.
+            Some(_) if n == 0 && self.case.early => true,
             Some(answer) => matches!(answer.status(), 400 | 408 | 413) && is_page(answer),
             None => true,
         };
@@ -177,7 +179,7 @@ pub fn explain(context: &Context<'_>, difference: &Difference) -> Option<Class> 
         && context.distrusts()
         && follows(place, 0)
         && !context.both_refuse(0)
-        && !matches!(place, Place::RequestCount(0) | Place::RequestCut(0))
+        && may_be_cut(context, place)
     {
         return Some(Class::Other(&CUT));
     }
@@ -185,11 +187,21 @@ pub fn explain(context: &Context<'_>, difference: &Difference) -> Option<Class> 
         && context.distrusts()
         && (follows(place, 0) || context.tunnels_where_we_do_not() && place.is_of_request())
         && (!context.both_refuse(0) || *place == Place::Interim(0))
-        && !matches!(place, Place::RequestCount(0) | Place::RequestCut(0))
+        && may_be_cut(context, place)
     {
         return Some(Class::Answer(fault));
     }
     None
+}
+
+/// Whether an answer that is not trusted may have had that effect: the first request has arrived
+/// whole, unless its answer came before its end.
+fn may_be_cut(context: &Context<'_>, place: &Place) -> bool {
+    match place {
+        Place::RequestCount(0) => false,
+        Place::RequestCut(0) => context.case.early,
+        _ => true,
+    }
 }
 
 /// Whether a difference can follow from the refusal of message `n`.
@@ -262,14 +274,28 @@ static OTHERS: &[Other] = &[
         },
     },
     Other {
-        name: "page-to-head",
-        cause: "haproxy knows that a bad body was HEAD's, and leaves the body of its page out",
-        clause: "9110 9.3.2",
+        name: "close-in-parts",
+        cause: "haproxy spoils a Connection with more than close in it when the head comes in parts",
+        clause: "9112 9.6",
         policy: false,
+        covers: |context, place| {
+            let asked = context.requests.first().is_some_and(Message::says_close);
+            let closed = context.tidegate.end == End::Closed && context.finals().len() == 1;
+            let spoilt =
+                context.haproxy.arrivals.first().is_some_and(|a| a.message.has("connection"));
+            !context.case.cuts.is_empty() && asked && closed && spoilt && follows(place, 1)
+        },
+    },
+    Other {
+        name: "page-to-head",
+        cause: "the page to a bad HEAD has no body; haproxy's has one where the head itself is bad, and none where Tidegate found no HEAD",
+        clause: "9110 9.3.2",
+        policy: true,
         covers: |context, place| match place {
             Place::AnswerCut(n) => {
-                let page = context.haproxy.finals().nth(*n);
-                context.both_refuse(*n) && page.is_some_and(|page| page.body.is_empty())
+                let bare =
+                    |side: &Outcome| side.finals().nth(*n).is_some_and(|page| page.body.is_empty());
+                context.both_refuse(*n) && (bare(context.tidegate) || bare(context.haproxy))
             }
             _ => false,
         },
@@ -626,13 +652,10 @@ mod tests {
     /// The classes of what differs where `sent` and `answer` came to these outcomes.
     fn classes(sent: &str, answer: &str, haproxy: &Outcome, tidegate: &Outcome) -> Vec<String> {
         let case = Case {
-            seed: 0,
-            variant: 0,
             sent: sent.as_bytes().to_vec(),
             meant: 1,
             answer: answer.as_bytes().to_vec(),
-            closes: false,
-            mutations: Vec::new(),
+            ..Case::default()
         };
         let context = Context::new(&case, haproxy, tidegate);
         let of = |difference: &Difference| explain(&context, difference).map(Class::name);

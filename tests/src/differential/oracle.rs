@@ -283,8 +283,7 @@ pub fn echo(case: &Case, tidegate: &Outcome) -> Option<Case> {
         }
         None => (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(), false),
     };
-    let mutations = Vec::new();
-    Some(Case { seed: case.seed, variant: 0, sent, meant: 1, answer, closes, mutations })
+    Some(Case { seed: case.seed, sent, meant: 1, answer, closes, ..Case::default() })
 }
 
 /// Whether haproxy found the same messages in it. A refusal is another policy, not another message.
@@ -332,7 +331,7 @@ mod tests {
 
     fn case(sent: &str, answer: &str) -> Case {
         let (sent, answer) = (sent.as_bytes().to_vec(), answer.as_bytes().to_vec());
-        Case { seed: 0, variant: 0, sent, meant: 1, answer, closes: false, mutations: Vec::new() }
+        Case { sent, meant: 1, answer, ..Case::default() }
     }
 
     #[test]

@@ -12,12 +12,15 @@ use super::wire::short;
 pub fn case(verdict: &Verdict) -> String {
     let case = &verdict.case;
     let mut text = format!(
-        "seed {}: {}, {}\n  client sends {}\n  origin answers {}{}\n",
+        "seed {}: {}, {}\n  client sends {}{}\n  origin answers {}{}{}{}\n",
         case.seed,
         VARIANTS[case.variant].0,
         if case.mutations.is_empty() { "valid".to_owned() } else { case.mutations.join(", ") },
         short(&case.sent),
+        cut(&case.cuts),
+        if case.early { "early " } else { "" },
         short(&case.answer),
+        cut(&case.answer_cuts),
         if case.closes { " and closes" } else { "" },
     );
     for (name, outcome) in [("haproxy", &verdict.haproxy), ("tidegate", &verdict.tidegate)] {
@@ -35,6 +38,10 @@ pub fn case(verdict: &Verdict) -> String {
         let _ = writeln!(text, "    OBJECTION {objection}");
     }
     text
+}
+
+fn cut(places: &[usize]) -> String {
+    if places.is_empty() { String::new() } else { format!(", cut at {places:?}") }
 }
 
 fn side(text: &mut String, outcome: &Outcome) {

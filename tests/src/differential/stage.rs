@@ -1,9 +1,10 @@
 //! One case through one proxy: a client and a recording origin, moved by one poll loop.
 //!
-//! Nothing is timed but silence. When nothing came for a while, what both sides wait for is
-//! nudged: the origin ends an answer that is not whole, then the client ends its side. Whether the
+//! Nothing is timed but silence. What is sent in parts goes on when nothing came for a moment. When
+//! nothing came for a while, what both sides wait for is nudged: the origin ends an answer that is not whole, then the client ends its side. Whether the
 //! client's connection was kept is found by a second request, the probe, behind the last answer.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
@@ -22,6 +23,9 @@ const TURN_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nX-Turn: 1\r\nContent-Length: 4\r\n
 const NO_TUNNEL: &[u8] = b"HTTP/1.1 403 No\r\nX-Turn: 1\r\nContent-Length: 0\r\n\r\n";
 const PING: &[u8] = b"ping";
 const PONG: &[u8] = b"pong";
+
+/// Of a silence after which nothing will come, the part after which what came is dealt with.
+const PAUSES: u32 = 8;
 
 /// Longest wait for the proxy to close what it has of a case that is over.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -88,6 +92,10 @@ struct Wire {
     socket: TcpStream,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
+    /// What is to be sent later.
+    parts: VecDeque<Vec<u8>>,
+    /// Our side ends behind the last part.
+    finish_behind: bool,
     /// Our side ends behind the outbox.
     finish: bool,
     finished: bool,
@@ -105,6 +113,8 @@ impl Wire {
             socket,
             inbox,
             outbox,
+            parts: VecDeque::new(),
+            finish_behind: false,
             finish: false,
             finished: false,
             ended: false,
@@ -137,6 +147,24 @@ impl Wire {
             // It may be reset already.
             let _ = self.socket.shutdown(Shutdown::Write);
         }
+    }
+
+    /// Sends these parts, one now.
+    fn send_parts(&mut self, mut parts: VecDeque<Vec<u8>>) {
+        if let Some(first) = parts.pop_front() {
+            self.send(&first);
+        }
+        self.parts = parts;
+    }
+
+    /// Sends the next part, if there is one and somebody to read it.
+    fn next_part(&mut self) -> bool {
+        let Some(part) = self.parts.pop_front().filter(|_| !self.ended) else { return false };
+        self.send(&part);
+        if self.finish_behind && self.parts.is_empty() {
+            self.finish();
+        }
+        true
     }
 
     /// Reads all that is there.
@@ -177,6 +205,8 @@ struct Served {
     raw: bool,
     ponged: bool,
     answered: bool,
+    /// Its last request was answered before it was whole.
+    early: bool,
 }
 
 struct Stage<'a> {
@@ -194,7 +224,7 @@ struct Stage<'a> {
 /// Runs a case; `quiet` is how long a silence means that nothing will come.
 pub fn run(case: &Case, lane: &Lane, quiet: Duration) -> io::Result<Outcome> {
     let mut client = Wire::new(TcpStream::connect(lane.at(case.variant))?)?;
-    client.send(&case.sent);
+    client.send_parts(parts(&case.sent, &case.cuts));
     let mut stage = Stage {
         case,
         lane,
@@ -209,6 +239,15 @@ pub fn run(case: &Case, lane: &Lane, quiet: Duration) -> io::Result<Outcome> {
     let end = stage.play()?;
     let leaked = !stage.drain()?;
     Ok(stage.outcome(end, leaked))
+}
+
+/// A text cut into parts.
+fn parts(text: &[u8], cuts: &[usize]) -> VecDeque<Vec<u8>> {
+    let mut at = 0;
+    let ends = cuts.iter().map(|cut| (*cut).min(text.len())).chain([text.len()]);
+    ends.map(|end| text[std::mem::replace(&mut at, end)..end].to_vec())
+        .filter(|part| !part.is_empty())
+        .collect()
 }
 
 /// Waits until nothing comes at a lane's origin any more, and ends what came.
@@ -240,9 +279,14 @@ fn timespec(time: Duration) -> Timespec {
 impl Stage<'_> {
     fn play(&mut self) -> io::Result<End> {
         loop {
-            if self.wait(self.quiet)? {
+            let more = !self.client.parts.is_empty()
+                || self.served.iter().any(|served| !served.wire.parts.is_empty());
+            if self.wait(if more { self.quiet / PAUSES } else { self.quiet })? {
                 self.serve();
                 self.understand();
+            } else if more {
+                self.client.next_part();
+                self.served.iter_mut().for_each(|served| _ = served.wire.next_part());
             } else if !self.nudge() {
                 return Ok(End::Hung);
             }
@@ -283,6 +327,7 @@ impl Stage<'_> {
                     raw: false,
                     ponged: false,
                     answered: false,
+                    early: false,
                 }),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
@@ -302,12 +347,25 @@ impl Stage<'_> {
         for (connection, served) in self.served.iter_mut().enumerate() {
             while !served.raw {
                 let Some(message) = wire::request(&served.wire.inbox[served.read..]) else { break };
+                let first = self.arrivals.is_empty();
                 if !message.complete {
+                    let early = self.case.early
+                        && first
+                        && message.headed
+                        && !tunnels(&self.case.answer, message.word(0));
+                    if early && !served.early {
+                        served.early = true;
+                        served.answered = true;
+                        served.wire.send(&self.case.answer);
+                    }
                     break;
                 }
                 served.read += message.len;
                 served.answered = true;
-                let first = self.arrivals.is_empty();
+                if std::mem::take(&mut served.early) {
+                    self.arrivals.push(Arrival { connection, message });
+                    continue;
+                }
                 let (method, target) = (message.word(0), message.word(1));
                 let (answer, closes) = match (method, target) {
                     _ if first => (&self.case.answer[..], self.case.closes),
@@ -317,8 +375,10 @@ impl Stage<'_> {
                     _ => (TURN, false),
                 };
                 served.raw = first && tunnels(answer, method);
-                served.wire.send(answer);
-                if closes {
+                let cuts = if first { &self.case.answer_cuts[..] } else { &[] };
+                served.wire.finish_behind = closes;
+                served.wire.send_parts(parts(answer, cuts));
+                if closes && served.wire.parts.is_empty() {
                     served.wire.finish();
                 }
                 self.arrivals.push(Arrival { connection, message });
@@ -338,7 +398,7 @@ impl Stage<'_> {
         let ended = self.client.ended && !self.client.broken;
         self.answers = answers(&self.client.inbox, &methods, ended);
         let finals = self.answers.iter().filter(|a| !a.is_interim() && a.complete).count();
-        if finals >= self.case.meant {
+        if finals >= self.case.meant && self.client.parts.is_empty() {
             self.go_on();
         }
     }
@@ -388,11 +448,13 @@ impl Stage<'_> {
         self.client.read();
         let _ = self.client.socket.shutdown(Shutdown::Both);
         self.client.outbox.clear();
+        self.client.parts.clear();
         self.client.ended = true;
         let deadline = Instant::now() + DRAIN_MAX;
         loop {
             for served in &mut self.served {
                 served.wire.outbox.clear();
+                served.wire.parts.clear();
                 served.wire.finish();
             }
             if self.served.iter().all(|served| served.wire.ended) {

@@ -379,7 +379,8 @@ fn request_line(line: &[u8]) -> Result<(), Fault> {
 fn absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = super::wire::find(target, b"://")?;
     let (scheme, rest) = (&target[..at], &target[at + 3..]);
-    let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
+    // A query right behind the authority makes that one that is none.
+    let end = rest.iter().position(|b| *b == b'/').unwrap_or(rest.len());
     let good = scheme.first().is_some_and(u8::is_ascii_alphabetic)
         && scheme.iter().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b));
     (good && authority(&rest[..end]).is_some()).then_some((scheme, &rest[..end]))
@@ -689,6 +690,7 @@ mod tests {
             ("GET * HTTP/1.1", Some(Fault::TargetForm)),
             ("OPTIONS * HTTP/1.1", None),
             ("GET http://a/b HTTP/1.1", None),
+            ("GET http://a?b HTTP/1.1", Some(Fault::TargetForm)),
             ("CONNECT a HTTP/1.1", Some(Fault::TargetForm)),
             ("CONNECT a:1 HTTP/1.1", None),
             ("G(T / HTTP/1.1", Some(Fault::Method)),

@@ -66,9 +66,11 @@ pub(super) fn run(
             Some(condition) => condition.test(&s.scene(point(set), proxy, cx)),
         };
         if truth == Truth::Maybe && !last {
+            keep_all(s, cx);
             return Verdict::Wait;
         }
         let step = if truth.holds() { apply(s, rule, (set, proxy), cx) } else { Step::Next };
+        keep_all(s, cx);
         match step {
             Step::Next => s.txn.rule_at += 1,
             Step::Last => break,
@@ -368,6 +370,13 @@ fn set_var(
     });
     if holds {
         scene.set_var(var, new);
+    }
+}
+
+/// Keeps for the log what converters captured.
+fn keep_all(s: &mut Session, cx: &Cx<'_>) {
+    for captured in cx.desk.take_captured() {
+        keep(s, captured.response, captured.slot, Some(captured.text), cx);
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     kw("gid", WORKS),
     kw("grace", no(STOP)),
     kw("group", WORKS),
-    kw("h1-accept-payload-with-any-method", no(CASE)),
+    kw("h1-accept-payload-with-any-method", WORKS),
     kw("h1-case-adjust", no(CASE)),
     kw("h1-case-adjust-file", no(CASE)),
     kw("h2-workaround-bogus-websocket-clients", no(H2)),

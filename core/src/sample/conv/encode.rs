@@ -101,10 +101,25 @@ fn sextet(byte: u8) -> Option<u32> {
 /// Out of base64 as HAProxy reads it: bits that are left over may be any, and each group of four may
 /// be padded, not only the last.
 pub(super) fn base64_decode<'a>(input: &[u8], scene: &Scene<'a>) -> Option<&'a [u8]> {
+    let mut made = Made::new(scene, input.len() / 4 * 3);
+    base64_groups(input, |bytes| made.add(bytes))?;
+    Some(made.done())
+}
+
+/// The same in a vector of its own.
+pub(super) fn base64_bytes(input: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    base64_groups(input, |bytes| {
+        out.extend_from_slice(bytes);
+        Some(())
+    })?;
+    Some(out)
+}
+
+fn base64_groups(input: &[u8], mut take: impl FnMut(&[u8]) -> Option<()>) -> Option<()> {
     if !input.len().is_multiple_of(4) {
         return None;
     }
-    let mut made = Made::new(scene, input.len() / 4 * 3);
     for group in input.chunks_exact(4) {
         let kept = group.iter().rposition(|byte| *byte != b'=')? + 1;
         let mut bits = 0;
@@ -112,9 +127,9 @@ pub(super) fn base64_decode<'a>(input: &[u8], scene: &Scene<'a>) -> Option<&'a [
             bits = (bits << 6) | sextet(*byte)?;
         }
         bits <<= 6 * (4 - kept);
-        made.add(&bits.to_be_bytes()[1..kept])?;
+        take(&bits.to_be_bytes()[1..kept])?;
     }
-    Some(made.done())
+    Some(())
 }
 
 /// Out of base64 in the alphabet for URLs, without padding. HAProxy takes `=` for 63.

@@ -45,6 +45,35 @@ impl<'a> Made<'a> {
         self.bytes.extend_from_slice_copy(&more[..fit]);
     }
 
+    /// Adds a byte several times; none if they do not fit.
+    pub(super) fn repeat(&mut self, byte: u8, times: usize) -> Option<()> {
+        if times > self.left() {
+            return None;
+        }
+        self.bytes.resize(self.bytes.len() + times, byte);
+        Some(())
+    }
+
+    /// Moves what stands behind `from` to the right, so that it is `width` wide.
+    pub(super) fn pad_from(&mut self, from: usize, width: usize, zeros: bool) -> Option<()> {
+        let missing = width.saturating_sub(self.len() - from);
+        if missing > 0 {
+            self.repeat(if zeros { b'0' } else { b' ' }, missing)?;
+            self.since(from).rotate_right(missing);
+        }
+        Some(())
+    }
+
+    /// What stands behind `from`.
+    pub(super) fn since(&mut self, from: usize) -> &mut [u8] {
+        &mut self.bytes[from..]
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// How many more fit.
     pub(super) fn left(&self) -> usize {
         self.max - self.bytes.len()

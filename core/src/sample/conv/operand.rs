@@ -46,6 +46,34 @@ impl Number {
     }
 }
 
+/// Text or bytes, or a variable that has them.
+#[derive(Clone, Debug)]
+pub(super) enum Bytes {
+    /// A constant.
+    Are(Box<[u8]>),
+    /// A variable.
+    Var(VarId),
+}
+
+impl Bytes {
+    /// The argument `index`, as it is written if it names no variable.
+    pub(super) fn of(args: &Args<'_, '_>, index: usize, names: &mut Names<'_>) -> Bytes {
+        let text = args.text(index);
+        match names.var(text) {
+            Ok(id) => Bytes::Var(id),
+            Err(_) => Bytes::Are(text.as_bytes().into()),
+        }
+    }
+
+    /// The value as text; none if the variable has none.
+    pub(super) fn text<'a>(&'a self, scene: &Scene<'a>) -> Option<&'a [u8]> {
+        match self {
+            Bytes::Are(bytes) => Some(bytes),
+            Bytes::Var(id) => Some(scene.var(*id)?.text(scene.arena())),
+        }
+    }
+}
+
 /// The value of a variable, cast.
 pub(super) fn var<'a>(id: VarId, to: Kind, scene: &Scene<'a>) -> Option<Value<'a>> {
     scene.var(id)?.cast(to, scene.arena())

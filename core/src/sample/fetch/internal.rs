@@ -233,7 +233,7 @@ fn chosen_among<'a>(
     servers(id, scene).filter(move |(_, server)| server.backup == backup && fit(server)).take(most)
 }
 
-fn usable(id: ProxyId, scene: &Scene<'_>) -> i64 {
+pub(in crate::sample) fn usable(id: ProxyId, scene: &Scene<'_>) -> i64 {
     chosen_among(id, scene).count() as i64
 }
 

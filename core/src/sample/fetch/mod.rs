@@ -8,7 +8,7 @@ mod cookie;
 mod header;
 mod hello;
 mod http;
-mod internal;
+pub(in crate::sample) mod internal;
 mod param;
 mod payload;
 mod refused;

@@ -10,17 +10,24 @@ use tidegate_core::rng::{Rng, Seed};
 pub use request::METHODS;
 
 /// What both proxies get.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Case {
     pub seed: u64,
     /// Which of the configurations.
     pub variant: usize,
     /// What the client sends.
     pub sent: Vec<u8>,
+    /// Where it is cut into parts that are sent one after the other, with a pause between them.
+    pub cuts: Vec<usize>,
     /// How many requests it means to send.
     pub meant: usize,
     /// What the origin answers the first request with. Others get plain answers.
     pub answer: Vec<u8>,
+    /// Where that is cut.
+    pub answer_cuts: Vec<usize>,
+    /// The origin does not wait for the end of the first request, if that is in a later part than
+    /// its head.
+    pub early: bool,
     /// The origin ends the connection behind it.
     pub closes: bool,
     /// What was done to the valid messages.
@@ -57,12 +64,21 @@ impl Case {
         } else {
             answer.render()
         };
-        // haproxy 2.6.12 loses bytes of a body that is larger than its buffer and comes together
-        // with interim answers. That is no difference of framing, so no class could have it: there
+        // haproxy 2.6.12 loses bytes of a body that is larger than its buffer, or comes in parts, and
+        // comes together with interim answers. That is no difference of framing, so no class could have it: there
         // is no such case.
         let interim = if answer.len() > INTERIM_BEFORE_MAX { Vec::new() } else { response.interim };
+        let alone = interim.is_empty();
         let answer = [interim, answer].concat();
-        Self { seed, variant, sent, meant, answer, closes: response.closes, mutations }
+        // From a stream of its own: what is sent is the same without cuts.
+        let mut draw = Draw(Rng::new(Seed(seed).split("cuts")));
+        let cuts = draw.cuts(&sent);
+        // Nor one that is closed some time behind its last part: who is quicker then decides whether
+        // the next request is on that connection already.
+        let closes = response.closes;
+        let answer_cuts = if alone && !closes { draw.cuts(&answer) } else { Vec::new() };
+        let early = !cuts.is_empty() && !closes && draw.one_in(2);
+        Self { seed, variant, sent, cuts, meant, answer, answer_cuts, early, closes, mutations }
     }
 }
 
@@ -118,6 +134,23 @@ impl Draw {
 
     pub fn between(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high + 1 - low)
+    }
+
+    /// Where a message is cut: mostly nowhere, else in a few places, of which one is near the end of
+    /// its head.
+    pub fn cuts(&mut self, message: &[u8]) -> Vec<usize> {
+        if message.len() < 2 || !self.one_in(3) {
+            return Vec::new();
+        }
+        let count = self.between(1, 3);
+        let mut cuts: Vec<usize> = (0..count).map(|_| self.between(1, message.len() - 1)).collect();
+        if let Some(end) = message.windows(4).position(|four| four == b"\r\n\r\n") {
+            let near = (end + self.below(6)).clamp(1, message.len() - 1);
+            cuts.push(near);
+        }
+        cuts.sort_unstable();
+        cuts.dedup();
+        cuts
     }
 
     pub fn one_in(&mut self, n: usize) -> bool {
