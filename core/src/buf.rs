@@ -188,25 +188,32 @@ impl Buf {
     #[must_use]
     #[inline]
     pub fn replace(&mut self, old: usize, new: &[u8]) -> bool {
+        self.replace_with(old, new.len(), |gap| gap.copy_from_slice(new))
+    }
+
+    /// [`Buf::replace`] by `len` bytes that `write` writes.
+    #[must_use]
+    #[inline]
+    pub fn replace_with(&mut self, old: usize, len: usize, write: impl FnOnce(&mut [u8])) -> bool {
         invariant!(old <= self.input_len());
         let (start, mid, end) = (self.start as usize, self.mid as usize, self.end as usize);
         let body = mid + old;
-        if start == mid && new.len() <= body {
+        if start == mid && len <= body {
             // The usual case: right in front of the body, into the headroom if need be.
-            let at = body - new.len();
-            self.block[at..body].copy_from_slice(new);
+            let at = body - len;
+            write(&mut self.block[at..body]);
             self.start = at as u32;
             self.mid = body as u32;
             return true;
         }
-        let len = (mid - start) + new.len() + (end - body);
-        if len > self.block.len() {
+        let all = (mid - start) + len + (end - body);
+        if all > self.block.len() {
             return false;
         }
         sometimes!(HeadMoved);
-        self.note_move(len);
+        self.note_move(all);
         // Move the output to the front and the rest to where it fits behind.
-        let rest = (mid - start) + new.len();
+        let rest = (mid - start) + len;
         if rest + (end - body) <= self.block.len() && rest >= body {
             self.block.copy_within(body..end, rest);
             self.block.copy_within(start..mid, 0);
@@ -214,10 +221,10 @@ impl Buf {
             self.block.copy_within(start..mid, 0);
             self.block.copy_within(body..end, rest);
         }
-        self.block[mid - start..rest].copy_from_slice(new);
+        write(&mut self.block[mid - start..rest]);
         self.start = 0;
         self.mid = rest as u32;
-        self.end = len as u32;
+        self.end = all as u32;
         true
     }
 

@@ -5,7 +5,7 @@ use super::{Verdict, answer, refusal};
 use crate::buf::Buf;
 use crate::channel::{Analysers, Facts};
 use crate::fault::{Cause, Phase};
-use crate::http::{CHUNK_HEAD_MAX, Chunk, ChunkError, LAST_CHUNK, write_chunk_head, write_request};
+use crate::http::{CHUNK_HEAD_MAX, Chunk, ChunkError, LAST_CHUNK, fill_request, write_chunk_head};
 use crate::pool::{Class, Pools};
 use crate::proxy::shared::errors::{Direction, Why};
 use crate::session::{Cx, Session};
@@ -93,26 +93,26 @@ fn note_fault(
 /// Writes the request's head in front of what is there of its body.
 #[inline]
 fn queue_head(s: &mut Session, cx: &mut Cx<'_>) -> bool {
-    cx.scratch.clear();
     if let Some(name) = &cx.site.proxy(s.backend).send_name_header
         && s.has_server()
     {
         let server = &cx.site.server(s.back.server).name;
         s.txn.request.set(name.as_bytes(), server.as_bytes());
     }
-    write_request(&s.txn.request, cx.scratch);
+    let head = &s.txn.request;
+    let len = head.wire_len();
     let mut buf = match s.req.buf.take() {
         Some(buf) => buf,
         None => cx.pools.take(Class::Large),
     };
-    let mut fits = buf.replace(0, cx.scratch);
+    let mut fits = buf.replace_with(0, len, |gap| fill_request(head, gap));
     if !fits {
         buf = cx.pools.grow(buf, Class::Forward);
-        fits = buf.replace(0, cx.scratch);
+        fits = buf.replace_with(0, len, |gap| fill_request(head, gap));
     }
     s.req.buf = Some(buf);
     if fits {
-        s.req.added += cx.scratch.len() as i64;
+        s.req.added += len as i64;
         s.txn.flags.set(TxnFlags::HEAD_QUEUED);
     }
     fits

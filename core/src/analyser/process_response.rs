@@ -1,13 +1,12 @@
 //! The response's head as the client will see it, and how its body will pass.
 
 use super::process_frontend::capture;
-use super::wait_response::put_head;
+use super::wait_response::put_response;
 use super::{Verdict, answer, rules};
 use crate::channel::{Analysers, FOREVER};
 use crate::fault::{Cause, Phase};
 use crate::http::{
     Body, Known, UpgradeField, Version, keep_alive_wanted, response_body, settle, strip_hop_by_hop,
-    write_response,
 };
 use crate::rule::Set;
 use crate::session::{Cx, Session, SessionFlags};
@@ -27,8 +26,8 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     let len = s.txn.head_len as usize;
     decide_connections(s);
-    write_head(s, cx.scratch);
-    if !put_head(s, len, cx) {
+    prepare_head(s);
+    if !put_response(s, len, cx) {
         s.ends_in(Cause::Proxy, Phase::Headers);
         answer(s, 502, cx);
         return Verdict::Stop;
@@ -92,7 +91,7 @@ fn decide_connections(s: &mut Session) {
     }
 }
 
-fn write_head(s: &mut Session, out: &mut Vec<u8>) {
+fn prepare_head(s: &mut Session) {
     let close = s.txn.is(TxnFlags::CLIENT_CLOSE);
     let from_10 = s.txn.request.version() == Version::V10;
     let head = &mut s.txn.response;
@@ -113,6 +112,4 @@ fn write_head(s: &mut Session, out: &mut Vec<u8>) {
         (false, Version::V11) if from_10 => head.push_known(Known::Connection, b"keep-alive"),
         _ => {}
     }
-    out.clear();
-    write_response(head, head.version(), out);
 }

@@ -3,19 +3,20 @@
 
 use super::wait_request::names_websocket;
 use super::{Verdict, answer, refusal};
-use crate::channel::{Analysers, FOREVER, Facts};
+use crate::channel::{Analysers, Channel, FOREVER, Facts};
 use crate::fault::{Cause, Phase};
 use crate::http::{
     Body, Head, HeadError, HeadLimits, HeadScan, Known, Method, Scan, UpgradeField, Version,
-    connection, elements_of, response_body, settle, strip_hop_by_hop, write_response,
+    connection, elements_of, fill_response, response_body, settle, strip_hop_by_hop,
+    write_response,
 };
-use crate::pool::Class;
+use crate::pool::{Class, Pools};
 use crate::proxy::shared::errors::{Direction, Why};
 use crate::proxy::spec::{Options, RetryOn};
 use crate::session::{Cx, Session, SessionFlags};
 use crate::side::Step;
 use crate::sometimes;
-use crate::time::Deadline;
+use crate::time::{Deadline, Instant};
 use crate::txn::{Flow, TxnFlags};
 
 /// Reads the response's head once it is complete.
@@ -274,16 +275,38 @@ fn interim(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
 /// Puts the head in `cx.scratch` in the place of the first `len` bytes of the response's input.
 #[inline]
 pub(super) fn put_head(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
-    let Some(mut buf) = s.res.buf.take() else { return false };
-    let mut fits = buf.replace(len, cx.scratch);
+    let head = &*cx.scratch;
+    put(&mut s.res, cx.pools, cx.now.mono, len, head.len(), |gap| gap.copy_from_slice(head))
+}
+
+/// Writes the response's head, as it is now, in the place of the first `len` bytes of the input.
+#[inline]
+pub(super) fn put_response(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> bool {
+    let head = &s.txn.response;
+    let write = |gap: &mut [u8]| fill_response(head, head.version(), gap);
+    put(&mut s.res, cx.pools, cx.now.mono, len, head.wire_len(), write)
+}
+
+/// Puts `new` bytes that `write` writes in the place of the first `old` of the input.
+#[inline]
+fn put(
+    channel: &mut Channel,
+    pools: &mut Pools,
+    now: Instant,
+    old: usize,
+    new: usize,
+    write: impl Fn(&mut [u8]),
+) -> bool {
+    let Some(mut buf) = channel.buf.take() else { return false };
+    let mut fits = buf.replace_with(old, new, &write);
     if !fits {
-        buf = cx.pools.grow(buf, Class::Forward);
-        fits = buf.replace(len, cx.scratch);
+        buf = pools.grow(buf, Class::Forward);
+        fits = buf.replace_with(old, new, &write);
     }
-    s.res.buf = Some(buf);
+    channel.buf = Some(buf);
     if fits {
-        s.res.added += cx.scratch.len() as i64 - len as i64;
-        s.res.await_writer(cx.now.mono);
+        channel.added += new as i64 - old as i64;
+        channel.await_writer(now);
     }
     fits
 }

@@ -63,10 +63,21 @@ impl Index {
     /// Adds a line that is as it should be.
     #[inline(always)]
     pub(super) fn push(&mut self, at: usize, name_len: usize, value_len: usize, known: Known) {
+        self.push_named(at, name_len, value_len, (known, KnownSet::of(&[known])));
+    }
+
+    /// The same for a name and the set of only that.
+    #[inline(always)]
+    pub(super) fn push_named(
+        &mut self,
+        at: usize,
+        name_len: usize,
+        value_len: usize,
+        (known, name): (Known, KnownSet),
+    ) {
         debug_assert!(name_len <= NAME_MAX);
         let (at, name_len, value_len) = (at as u32, name_len as u16, value_len as u32);
         self.fields.push(Field { at, value_len, name_len, known });
-        let name = KnownSet::of(&[known]);
         self.repeated.insert_all(self.present.both(name));
         self.present.insert_all(name);
     }

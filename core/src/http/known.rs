@@ -166,21 +166,25 @@ known! {
 
 impl Known {
     /// Recognises the name that is the first `len` bytes of `line`, less than a word, in any case,
-    /// and lowers it where it stands if it is known. It holds no control characters.
+    /// and lowers it where it stands if it is known. It holds no control characters. Says what it
+    /// is, and the set of only that.
     #[inline(always)]
-    pub(super) fn recognise_short<const N: usize>(line: &mut [u8; N], len: usize) -> Option<Known> {
+    pub(super) fn recognise_short<const N: usize>(
+        line: &mut [u8; N],
+        len: usize,
+    ) -> Option<(Known, KnownSet)> {
         let line = line.first_chunk_mut()?;
         let word = u8x16::new(*line);
         let mask = u8x16::new(SHORT_MASKS[len % WIDTH]);
         let spaces = mask & u8x16::splat(b' ');
         let lowered = (word & mask) | spaces;
         let slot = SLOTS[short_hash(u128::from_le_bytes(lowered.to_array()))];
-        let (name, known) = SHORTS[usize::from(slot) % SHORTS.len()];
+        let (name, set, known) = SHORTS[usize::from(slot) % SHORTS.len()];
         if !lowered.simd_eq(u8x16::new(name.to_le_bytes())).all() {
             return None;
         }
         *line = (word | spaces).to_array();
-        Some(known)
+        Some((known, set))
     }
 }
 
@@ -204,11 +208,12 @@ static SHORT_MASKS: [[u8; WIDTH]; WIDTH] = {
 
 /// The short names by their place in [`Known::ALL`], which begins with them, and behind them what
 /// equals no name.
-static SHORTS: [(u128, Known); 64] = {
-    let mut shorts = [(u128::MAX, Known::Other); 64];
+static SHORTS: [(u128, KnownSet, Known); 64] = {
+    let mut shorts = [(u128::MAX, KnownSet::EMPTY, Known::Other); 64];
     let mut at = 0;
     while at < SHORT_COUNT {
-        shorts[at] = (short_name(Known::ALL[at]), Known::ALL[at]);
+        let known = Known::ALL[at];
+        shorts[at] = (short_name(known), KnownSet::of(&[known]), known);
         at += 1;
     }
     shorts
@@ -361,7 +366,8 @@ mod tests {
             };
             if name.len() <= SHORT_MAX {
                 let mut upper = line(&upper);
-                assert_eq!(Known::recognise_short(&mut upper, name.len()), Some(known));
+                let set = KnownSet::of(&[known]);
+                assert_eq!(Known::recognise_short(&mut upper, name.len()), Some((known, set)));
                 assert_eq!(upper, line(name));
             }
             for at in 0..name.len() {
@@ -371,7 +377,9 @@ mod tests {
                     assert_ne!(Known::recognise(&near), known);
                     if name.len() <= SHORT_MAX && !byte.eq_ignore_ascii_case(&name[at]) {
                         let found = Known::recognise_short(&mut line(&near), near.len());
-                        let known = Some(Known::recognise(&near)).filter(|k| *k != Known::Other);
+                        let known = Known::recognise(&near);
+                        let known =
+                            (known != Known::Other).then(|| (known, KnownSet::of(&[known])));
                         assert_eq!(found, known, "{near:?}");
                     }
                 }

@@ -62,4 +62,4 @@ pub use known::{Known, KnownSet, Method, Version};
 pub use model::Head;
 pub use parse::{HeadLimits, parse_request, parse_response};
 pub use scan::{HeadScan, Scan};
-pub use write::{write_request, write_response};
+pub use write::{fill_request, fill_response, write_request, write_response};

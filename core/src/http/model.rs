@@ -383,9 +383,11 @@ impl Head {
     }
 
     /// How many bytes the head takes on the wire, its final empty line included.
+    #[inline]
     pub fn wire_len(&self) -> usize {
-        let lines: usize = self.index.fields.iter().map(|field| field.line().len()).sum();
-        self.line.len as usize + lines + CRLF.len()
+        let others = self.index.fields[self.index.in_line..].iter();
+        let others: usize = others.map(|field| field.line().len()).sum();
+        self.lines_in_line().len() + others + CRLF.len()
     }
 
     /// The length of the start line, its CRLF included.

@@ -5,7 +5,7 @@
 
 use super::find::{WIDTH, control, find_control, find_name_end, find_target_end, name_end};
 use super::index::{COLON, CRLF, Index, NAME_MAX, recognise};
-use super::known::{Known, Version};
+use super::known::{Known, KnownSet, Version};
 use super::model::Head;
 use super::scan::Kind;
 use super::token::{is_token_byte, lower_token};
@@ -90,7 +90,7 @@ fn take_field(
     let name_len = name_len % WIDTH;
     let known = match Known::recognise_short(window, name_len) {
         Some(known) => known,
-        None => recognise_unknown(window, name_len)?,
+        None => (recognise_unknown(window, name_len)?, KnownSet::EMPTY),
     };
     let value = name_len + COLON.len();
     let end = match control(word_at(window, value)) {
@@ -100,7 +100,7 @@ fn take_field(
     if !is_regular(window, name_len, end) {
         return None;
     }
-    index.push(at, name_len, end - value, known);
+    index.push_named(at, name_len, end - value, known);
     Some(end + CRLF.len())
 }
 

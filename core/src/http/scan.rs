@@ -332,7 +332,9 @@ mod tests {
 
         let input = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\nB";
         let mut scan = HeadScan::response();
+        assert!(scan.is_fresh());
         assert_eq!(scan.advance(input, &limits), Scan::NeedMore);
+        assert!(!scan.is_fresh());
         assert_eq!(scan.decisive_lines(input), Some(&input[..input.len() - 1]));
         assert_eq!(scan.again(), HeadScan::response());
     }

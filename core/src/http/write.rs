@@ -26,6 +26,37 @@ pub fn write_response(head: &Head, version: Version, out: &mut Vec<u8>) {
     }
 }
 
+/// Writes a request head, as [`write_request`] does, to where it fills: [`Head::wire_len`] bytes.
+#[inline]
+pub fn fill_request(head: &Head, into: &mut [u8]) {
+    debug_assert!(head.is_request());
+    fill(head, into);
+    if head.version() != Version::V11 {
+        let end = head.line_len() - 2;
+        into[end - VERSION_LEN..end].copy_from_slice(head.version().as_bytes());
+    }
+}
+
+/// Writes a response head, as [`write_response`] does, to where it fills: [`Head::wire_len`] bytes.
+#[inline]
+pub fn fill_response(head: &Head, version: Version, into: &mut [u8]) {
+    debug_assert!(head.is_response());
+    fill(head, into);
+    if version != Version::V11 {
+        into[..VERSION_LEN].copy_from_slice(version.as_bytes());
+    }
+}
+
+#[inline]
+fn fill(head: &Head, mut into: &mut [u8]) {
+    for piece in head.pieces().chain([&b"\r\n"[..]]) {
+        let (here, rest) = into.split_at_mut(piece.len());
+        here.copy_from_slice(piece);
+        into = rest;
+    }
+    debug_assert!(into.is_empty());
+}
+
 #[inline]
 fn write(head: &Head, out: &mut Vec<u8>) {
     out.reserve(head.wire_len_max());
