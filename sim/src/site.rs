@@ -126,7 +126,6 @@ pub fn config(knobs: &Knobs) -> String {
         if k.weights == 1 {
             options.push_str(&format!(" weight {}", n * n));
         }
-        options.push_str(["", " send-proxy", " send-proxy-v2"][k.send_proxy as usize % 3]);
         lines.push(format!(" server s{n} {}{options}", server_address(n)));
     }
     lines.push(String::new());
