@@ -35,7 +35,7 @@ pub(super) struct Syntax {
     pub(super) decisive: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum Place {
     #[default]
     Method,
