@@ -196,11 +196,6 @@ fn faults() {
         ),
         ("balance random(0)\n", "'balance random' : number of draws must be at least 1"),
         ("balance uri len\n", "'balance' expects a number"),
-        (
-            "balance hdr(x)\n",
-            "'balance hdr' is not supported yet, and clients would move between \
-          servers",
-        ),
         ("balance roundrobin x\n", "'balance' cannot handle unexpected argument 'x'"),
         (
             "hash-type avalanche\n",
@@ -260,7 +255,7 @@ fn faults() {
         ),
     ] {
         let text = format!("{TIMEOUTS}mode http\nlisten l\n{text}");
-        let errors = build_with(&text, &CliOverrides::default()).map(|(_, w)| w).unwrap_err();
+        let errors = build_with(&text, &CliOverrides::default()).map(|(_, w)| w).expect_err(&text);
         let errors: Vec<&str> = errors
             .iter()
             .filter_map(|told| told.strip_prefix("Alert "))
