@@ -7,6 +7,11 @@
 //!   none is overdue.
 //!
 //! An audit changes nothing. It costs O(engine) and is for tests, simulations and debug builds.
+//! [`digest`] says the same state in one number.
+
+mod state;
+
+pub use state::digest;
 
 use slab::Slab;
 

@@ -12,6 +12,8 @@
 //! it is written into the headroom in front of the body, so that head and body leave in one plain
 //! `send`.
 
+use core::hash::{Hash, Hasher};
+
 use crate::{invariant, sometimes};
 
 /// Bytes kept free in front of the first byte that is received into a large buffer.
@@ -29,6 +31,13 @@ pub struct Buf {
     /// faster than what arrives.
     #[cfg(debug_assertions)]
     moved: u64,
+}
+
+impl Hash for Buf {
+    /// What it holds, and how much room there is; what it held once does not matter.
+    fn hash<H: Hasher>(&self, into: &mut H) {
+        (self.output(), self.input(), self.start, self.block.len()).hash(into);
+    }
 }
 
 impl Buf {

@@ -11,7 +11,7 @@ use crate::invariant;
 use crate::poller::{Event, Ready, Sock};
 
 /// Who a socket belongs to; dispatch is one `match`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Owner {
     /// A listener, by its place in the engine.
     Listener(u32),
@@ -31,7 +31,7 @@ pub enum Owner {
     Peer(u32),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Entry {
     owner: Option<Owner>,
     generation: u32,
@@ -42,7 +42,7 @@ struct Entry {
 const EMPTY: Entry = Entry { owner: None, generation: 0, ready: Ready::NONE, cached: false };
 
 /// The table of sockets of one engine.
-#[derive(Debug, Default)]
+#[derive(Debug, Hash, Default)]
 pub struct Fds {
     table: Vec<Entry>,
     cached: Vec<Sock>,

@@ -9,7 +9,7 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 0 | `time rng bits fault check planted` | time, chance, bit sets, typed ends, assertions |
+//! | 0 | `time rng bits fault check digest planted` | time, chance, bit sets, typed ends, assertions |
 //! | 1 | `poller balance` | the boundary's trait · algorithms: servers and a key in, a choice out |
 //! | 2 | `http config` | messages · lexer, statements, diagnostics: no meaning yet |
 //! | 3 | `sample+acl+rule+logfmt+proxy` | values, conditions, actions, lines · the site |
@@ -51,7 +51,7 @@
 //! | recording what other threads say | [`proxy::shared::Witness`] |
 //! | forward | `analyser/forward.rs` |
 //! | orderly release of everything | `engine/run.rs` (`finish`), `engine/client.rs` |
-//! | audit | [`audit`] |
+//! | audit, digest of all state | [`audit`], [`digest`] |
 #![forbid(unsafe_code)]
 
 // Its macro is for all that follow.
@@ -70,6 +70,7 @@ pub mod channel;
 pub mod check;
 pub mod config;
 pub mod conn;
+pub mod digest;
 pub mod engine;
 pub mod fault;
 pub mod fds;

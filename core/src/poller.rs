@@ -101,7 +101,7 @@ pub enum Connecting {
 }
 
 /// The other end of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Peer {
     /// An IP address and port.
     Inet(SocketAddr),
@@ -233,7 +233,7 @@ pub struct TcpInfo {
 }
 
 /// A socket on its way from one engine to another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Parcel(pub u64);
 
 /// The core's only way to the outside. See the module's contract.

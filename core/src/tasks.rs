@@ -4,6 +4,8 @@
 //! A task is what the scheduler knows of a client, a session or an agent; it has no code of its
 //! own.
 
+use core::hash::{Hash, Hasher};
+
 use crate::bit_set;
 use crate::invariant;
 use crate::sometimes;
@@ -17,7 +19,7 @@ pub type TaskId = u32;
 pub const NO_TASK: TaskId = u32::MAX;
 
 /// Whose task it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Work {
     /// A client between sessions: its idle deadline, its lingering end.
     Client(u32),
@@ -28,7 +30,7 @@ pub enum Work {
 }
 
 /// The engine's own timed work.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Chore {
     /// Try accepting again after a shortage of descriptors.
     Shortage,
@@ -56,7 +58,7 @@ bit_set! {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Task {
     work: Option<Work>,
     woken: Woken,
@@ -87,6 +89,13 @@ impl Default for Tasks {
             expired: Vec::new(),
             live: 0,
         }
+    }
+}
+
+impl Hash for Tasks {
+    /// What will run, and when; how the wheel holds it does not matter.
+    fn hash<H: Hasher>(&self, into: &mut H) {
+        (&self.table, self.free, &self.run, self.live, self.wheel.next()).hash(into);
     }
 }
 

@@ -35,7 +35,8 @@ pub fn log_line(ledger: &mut Ledger, knobs: &Knobs, line: &str) {
     {
         ledger.violated("A13", format!("an end for no reason: {line}"));
     }
-    let Some((_, rest)) = line.split_once(" /r/") else { return };
+    let named = line.split_once(" /r/").or_else(|| line.split_once("\"CONNECT r"));
+    let Some((_, rest)) = named else { return };
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     let Ok(id) = digits.parse() else { return };
     // ...] frontend backend/server TR/Tw/Tc/Tr/Ta status bytes ...
@@ -44,7 +45,8 @@ pub fn log_line(ledger: &mut Ledger, knobs: &Knobs, line: &str) {
         return ledger.violated("A13", format!("a line about what was never asked: {line}"));
     };
     let settled = (is_calm(knobs) || entry.meant.finale) && !entry.meant.spoilt;
-    if settled && status == 200 && code(7).is_some_and(|code| !code.starts_with("--")) {
+    if settled && matches!(status, 101 | 200) && code(7).is_some_and(|code| !code.starts_with("--"))
+    {
         return ledger.violated("A13", format!("an end for no reason: {line}"));
     }
     entry.logged += 1;
@@ -75,7 +77,10 @@ pub fn close(ledger: &mut Ledger, knobs: &Knobs) {
             Fate::Answered(200) if entry.begun == 0 && knobs.tcp == 0 => {
                 found.push(("A9", format!("request {id} was answered by nobody: {entry:?}")));
             }
-            Fate::Answered(200) | Fate::Abandoned => {}
+            Fate::Answered(101) if meant.tunnel.is_none() => {
+                found.push(("A9", format!("request {id} asked for no tunnel: {entry:?}")));
+            }
+            Fate::Answered(101 | 200) | Fate::Abandoned => {}
             // Whoever was there before may keep a server's only place for long.
             Fate::Answered(503) if knobs.server_maxconn > 0 => {}
             Fate::Cut if knobs.server_maxconn > 0 && knobs.tcp == 1 => {}
@@ -114,14 +119,15 @@ pub fn close(ledger: &mut Ledger, knobs: &Knobs) {
 /// Whether nothing can go wrong.
 fn is_calm(knobs: &Knobs) -> bool {
     let k = knobs;
-    let servers = [k.stalls, k.closes_early, k.resets, k.slams, k.says_garbage, k.closes_idle];
+    let manners = [k.stalls, k.closes_early, k.resets, k.slams, k.says_garbage, k.closes_idle];
+    let others = [k.slams_later, k.urges, k.answers_urge];
     let faults = [k.cuts, k.silences, k.restarts, k.refusals, k.stop, k.descriptors, k.ports];
     let calls = [k.accept_fails, k.connect_fails];
     let slow = [k.answers_late, k.answers_early, k.reads_slowly, k.sends_slowly, k.bandwidth];
     let none = |all: &[u64]| all.iter().all(|n| *n == 0);
     let quick = k.latency_us < 10_000 && k.jitter_us < 10_000 && k.window > 1_000;
     let clients = [k.aborts, k.half_closes, k.garbage];
-    let all = [&servers[..], &faults, &calls, &slow, &clients];
-    let waits = k.server_maxconn > 0 || k.frontend_maxconn > 0;
+    let all = [&manners[..], &others, &faults, &calls, &slow, &clients];
+    let waits = k.server_maxconn > 0 || k.frontend_maxconn > 0 || !crate::site::is_patient(k);
     all.into_iter().all(none) && quick && !waits && k.send_buffer > 1_000
 }

@@ -1,6 +1,7 @@
 //! What every request was meant to be and what became of it, kept apart from the proxy: the actors
 //! write into it what they sent and saw, and the auditor reads it.
 
+use core::hash::Hash;
 use core::net::SocketAddr;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,12 +23,14 @@ pub enum Way {
 /// What a client means by a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meant {
-    /// `GET`, `HEAD` or `POST`; TCP streams have none.
+    /// `GET`, `HEAD`, `POST` or `CONNECT`; TCP streams have none.
     pub method: &'static str,
     /// Bytes of its body.
     pub body: u64,
     /// The body comes in chunks.
     pub chunked: bool,
+    /// It asks for a tunnel, through which so many bytes go.
+    pub tunnel: Option<u64>,
     /// Asked once everything is calm again: it must be answered.
     pub finale: bool,
     /// The client itself means to give it up, or sends it so that it may fail.
@@ -35,7 +38,7 @@ pub struct Meant {
 }
 
 /// What became of a request, as its client saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
     /// It was not sent, or the client is still waiting.
     Open,
@@ -127,8 +130,7 @@ impl Ledger {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         if entry.fate == Fate::Open {
             entry.fate = fate;
-            self.digest.number(id);
-            self.digest.bytes(format!("{fate:?}").as_bytes());
+            (id, fate).hash(&mut self.digest);
             self.note(|| format!("request {id}: {fate:?}"));
         }
     }
@@ -160,18 +162,20 @@ pub fn byte(id: u64, way: Way, at: u64) -> u8 {
     (word(id, way, at >> 3) >> (8 * (at & 7))) as u8
 }
 
-/// Part of a body.
-pub fn stream(id: u64, way: Way, at: u64, len: usize) -> Vec<u8> {
-    let before = (at & 7) as usize;
-    let mut bytes = Vec::with_capacity(before + len + 8);
-    let mut n = at >> 3;
-    while bytes.len() < before + len {
-        bytes.extend_from_slice(&word(id, way, n).to_le_bytes());
-        n += 1;
+/// Part of a body, behind what is in `into`.
+pub fn extend(into: &mut Vec<u8>, id: u64, way: Way, at: u64, len: usize) {
+    let end = at + len as u64;
+    let (first, last) = (at.next_multiple_of(8).min(end), end / 8 * 8);
+    into.extend((at..first).map(|at| byte(id, way, at)));
+    if first < last {
+        let from = into.len();
+        into.resize(from + (last - first) as usize, 0);
+        let (words, _) = into[from..].as_chunks_mut::<8>();
+        for (n, place) in (first / 8..).zip(words) {
+            *place = word(id, way, n).to_le_bytes();
+        }
     }
-    bytes.truncate(before + len);
-    bytes.drain(..before);
-    bytes
+    into.extend((last.max(first)..end).map(|at| byte(id, way, at)));
 }
 
 /// Where the first byte is that is not the body's, if `data` is said to be what is there at `at`.
@@ -183,14 +187,15 @@ pub fn first_wrong(id: u64, way: Way, at: u64, data: &[u8]) -> Option<u64> {
     let (first, rest) = data.split_at(before.min(data.len()));
     let (words, last) = rest.as_chunks::<8>();
     let start = at + first.len() as u64;
-    wrong_in(at, first)
-        .or_else(|| {
-            let mut all = (start..).step_by(8).zip(words);
-            let same = |at: u64, got: &[u8; 8]| u64::from_le_bytes(*got) == word(id, way, at >> 3);
-            let (at, got) = all.find(|(at, got)| !same(*at, got))?;
-            wrong_in(at, got)
-        })
-        .or_else(|| wrong_in(start + 8 * words.len() as u64, last))
+    if let Some(wrong) = wrong_in(at, first) {
+        return Some(wrong);
+    }
+    for (n, got) in (start / 8..).zip(words) {
+        if u64::from_le_bytes(*got) != word(id, way, n) {
+            return wrong_in(n * 8, got);
+        }
+    }
+    wrong_in(start + 8 * words.len() as u64, last)
 }
 
 /// A number that follows from a request's and a purpose, for what is decided about it.
@@ -209,7 +214,8 @@ mod tests {
     fn every_wrong_byte_is_seen() {
         for at in 0..20 {
             for len in 0..40 {
-                let mut data = stream(7, Way::Request, at, len);
+                let mut data = Vec::new();
+                extend(&mut data, 7, Way::Request, at, len);
                 let expected: Vec<u8> =
                     (at..at + len as u64).map(|at| byte(7, Way::Request, at)).collect();
                 assert_eq!(data, expected);

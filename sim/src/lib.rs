@@ -7,6 +7,7 @@
 //! - [`world`]: one run, of several engines among [`actor`]s; [`sweep`]: many.
 //! - [`ledger`]: what was meant and what became of it; [`auditor`]: what must hold of it;
 //!   [`strict`] and [`preface`]: readers that share nothing with the core's.
+//! - [`stopwatch`]: where the time of a run goes, for who has a clock.
 //! - [`record`]: recordings of an engine, of the daemon too, and their replay.
 
 #![forbid(unsafe_code)]
@@ -14,14 +15,16 @@
 pub mod actor;
 pub mod auditor;
 pub mod chaos;
-pub mod digest;
 pub mod ledger;
 pub mod memnet;
 pub mod preface;
 pub mod record;
 pub mod scenario;
 pub mod site;
+pub mod stopwatch;
 pub mod strict;
 pub mod sweep;
 pub mod trace;
 pub mod world;
+
+pub use tidegate_core::digest;

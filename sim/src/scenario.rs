@@ -42,6 +42,7 @@ impl Profile {
 enum Class {
     /// The shape of the site and its load: always drawn.
     Shape,
+    Timeouts,
     Tunables,
     Network,
     Calls,
@@ -94,7 +95,14 @@ knobs! {
     requests: Shape, 6, [1, 3, 6, 10];
     /// Most bytes of a body.
     body: Shape, 3_000, [0, 100, 3_000, 40_000, 300_000];
-    algorithm: Shape, 0, [0, 1, 2, 3, 4, 5, 6];
+    /// By its place in `site`'s list.
+    algorithm: Shape, 0, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+    /// `hash-type consistent` where 1.
+    consistent: Shape, 0, [0, 0, 1];
+    /// `hash-balance-factor`.
+    balance_factor: Shape, 0, [0, 0, 150];
+    /// Servers have different weights where 1.
+    weights: Shape, 0, [0, 1];
     /// `http-reuse`: safe, never, aggressive, always.
     reuse: Shape, 0, [0, 0, 1, 2, 3];
     /// Nothing, `http-server-close`, `httpclose`.
@@ -109,12 +117,24 @@ knobs! {
     retry_on: Shape, 0, [0, 0, 1];
     redispatch: Shape, 0, [0, 1];
     abortonclose: Shape, 0, [0, 0, 1];
-    /// Listens on a unix socket, which the engines share, instead of one socket each.
-    unix: Shape, 0, [0, 0, 0, 1];
+    /// Listens on one socket, which the engines share, instead of one each: a unix socket where 1,
+    /// an inherited one where 2.
+    unix: Shape, 0, [0, 0, 0, 1, 2];
     /// Many clients wait for one place, and give up all the time.
     crowd: Shape, 0, [0, 0, 0, 0, 0, 0, 0, 1];
     /// Soft stop in the middle.
     stop: Shape, 0, [0, 0, 0, 1];
+
+    /// The timeouts of the configuration in milliseconds; 0 is none.
+    timeout_connect: Timeouts, 4_000, [1_500, 4_000];
+    timeout_client: Timeouts, 10_000, [3_000, 10_000];
+    timeout_server: Timeouts, 11_000, [4_000, 11_000];
+    timeout_queue: Timeouts, 30_000, [500, 3_000, 30_000];
+    timeout_http_request: Timeouts, 8_000, [2_000, 8_000];
+    timeout_http_keep_alive: Timeouts, 5_000, [500, 5_000];
+    timeout_tunnel: Timeouts, 0, [0, 2_000, 20_000];
+    timeout_client_fin: Timeouts, 0, [0, 1_000, 5_000];
+    timeout_server_fin: Timeouts, 0, [0, 1_000, 5_000];
 
     bufsize: Tunables, 16_384, [2_048, 4_096, 16_384];
     recv_size: Tunables, 65_536, [2_048, 8_192, 65_536];
@@ -134,7 +154,7 @@ knobs! {
     jitter_us: Network, 0, [0, 50, 3_000, 50_000];
     segment: Network, 65_536, [1, 7, 100, 1_460, 65_536];
     window: Network, 262_144, [300, 2_000, 20_000, 262_144];
-    send_buffer: Network, 262_144, [300, 2_000, 20_000, 262_144];
+    send_buffer: Network, 262_144, [20, 300, 2_000, 20_000, 262_144];
     bandwidth: Network, 0, [0, 0, 200_000, 5_000_000];
     backlog: Network, 128, [1, 3, 128];
     stale: Network, 0, [0, 100, 900];
@@ -158,6 +178,10 @@ knobs! {
     reads_slowly: Clients, 0, [0, 200];
     sends_slowly: Clients, 0, [0, 200];
     garbage: Clients, 0, [0, 100];
+    /// Ask for another protocol, or for `CONNECT`, and go on in it.
+    tunnels: Clients, 0, [0, 0, 300];
+    /// What they send has urgent marks, at which a receive stops (P12).
+    urges: Clients, 0, [0, 0, 100];
 
     /// Of 1,000 answers of servers.
     answers_late: Servers, 0, [0, 200];
@@ -165,7 +189,9 @@ knobs! {
     closes_early: Servers, 0, [0, 100];
     resets: Servers, 0, [0, 50];
     /// Of 1,000 connections, not answers: reset as soon as they are accepted.
-    slams: Servers, 0, [0, 0, 100];
+    slams: Servers, 0, [0, 0, 100, 400];
+    /// The same, or ended in order, when the first bytes of a request come.
+    slams_later: Servers, 0, [0, 0, 200];
     says_garbage: Servers, 0, [0, 50];
     /// The server ends its connections behind an answer without having said so.
     closes_idle: Servers, 0, [0, 200];
@@ -176,6 +202,8 @@ knobs! {
     interim: Servers, 0, [0, 200];
     /// Answers before it has read the request's body.
     answers_early: Servers, 0, [0, 100];
+    /// What it sends has urgent marks.
+    answers_urge: Servers, 0, [0, 0, 100];
 
     /// How often each happens.
     cuts: Faults, 0, [0, 1, 4];
@@ -223,10 +251,15 @@ impl Scenario {
         if profile != Profile::Calm && knobs.crowd == 1 {
             (knobs.clients, knobs.servers, knobs.server_maxconn) = (10, 1, 1);
             (knobs.aborts, knobs.abortonclose, knobs.sluggish_us) = (400, 1, 50_000);
+            // A place that is given away by one engine and given up in the other, at one moment.
+            (knobs.engines, knobs.requests, knobs.timeout_queue) = (2, 10, 500);
         }
         // Byte by byte, a large body is a run of its own.
         if knobs.segment < 100 || knobs.window < 1_000 || knobs.send_buffer < 1_000 {
             knobs.body = knobs.body.min(3_000);
+        }
+        if knobs.send_buffer < 100 {
+            knobs.body = knobs.body.min(300);
         }
         // A head must fit what a buffer may hold.
         Scenario { seed, knobs }

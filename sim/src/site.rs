@@ -17,8 +17,20 @@ pub const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 /// The host that the log goes to.
 pub const LOGS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 9, 9));
 
-const ALGORITHMS: [&str; 7] =
-    ["roundrobin", "static-rr", "leastconn", "first", "source", "uri", "random"];
+const ALGORITHMS: [&str; 10] = [
+    "roundrobin",
+    "static-rr",
+    "leastconn",
+    "first",
+    "source",
+    "random",
+    "random(3)",
+    "uri",
+    "uri whole",
+    "uri len 4 depth 2",
+];
+/// From here on the algorithms know only HTTP.
+const FIRST_OF_HTTP: u64 = 7;
 const REUSE: [&str; 4] = ["safe", "never", "aggressive", "always"];
 
 /// Where server number `n` listens.
@@ -34,8 +46,8 @@ pub fn client_address(n: u64) -> IpAddr {
 /// Where the proxy listens.
 pub fn entrance(knobs: &Knobs) -> Address {
     match knobs.unix {
-        0 => Address::Inet(SocketAddr::new(PROXY, 8080)),
-        _ => Address::Unix("/run/sim.sock".into()),
+        1 => Address::Unix("/run/sim.sock".into()),
+        _ => Address::Inet(SocketAddr::new(PROXY, 8080)),
     }
 }
 
@@ -54,14 +66,13 @@ pub fn config(knobs: &Knobs) -> String {
         format!(" mode {}", if k.tcp == 1 { "tcp" } else { "http" }),
         " log global".to_owned(),
         format!(" option {}", if k.tcp == 1 { "tcplog" } else { "httplog" }),
-        " timeout connect 4s".to_owned(),
-        " timeout client 10s".to_owned(),
-        " timeout server 11s".to_owned(),
-        " timeout queue 30s".to_owned(),
-        " timeout http-request 8s".to_owned(),
-        " timeout http-keep-alive 5s".to_owned(),
         format!(" retries {}", k.retries),
     ];
+    for (name, ms) in timeouts(k) {
+        if ms > 0 {
+            lines.push(format!(" timeout {name} {ms}ms"));
+        }
+    }
     let mut option = |on: bool, text: &str| {
         if on {
             lines.push(format!(" {text}"));
@@ -78,6 +89,7 @@ pub fn config(knobs: &Knobs) -> String {
     lines.push("frontend f".to_owned());
     lines.push(match entrance(k) {
         Address::Unix(path) => format!(" bind {path}"),
+        _ if k.unix == 2 => " bind fd@3".to_owned(),
         _ => format!(" bind {PROXY}:8080"),
     });
     if k.accept_proxy == 1
@@ -90,9 +102,14 @@ pub fn config(knobs: &Knobs) -> String {
     }
     lines.push(" default_backend b".to_owned());
     lines.push("backend b".to_owned());
-    let uri = k.algorithm == 5 && k.tcp == 1;
-    let algorithm = if uri { "source" } else { ALGORITHMS[k.algorithm as usize % 7] };
-    lines.push(format!(" balance {algorithm}"));
+    let most = if http { ALGORITHMS.len() as u64 } else { FIRST_OF_HTTP };
+    lines.push(format!(" balance {}", ALGORITHMS[(k.algorithm % most) as usize]));
+    if k.consistent == 1 {
+        lines.push(" hash-type consistent".to_owned());
+    }
+    if k.balance_factor > 0 {
+        lines.push(format!(" hash-balance-factor {}", k.balance_factor));
+    }
     if http {
         lines.push(format!(" http-reuse {}", REUSE[k.reuse as usize % 4]));
     }
@@ -102,14 +119,37 @@ pub fn config(knobs: &Knobs) -> String {
         _ => " default-server send-proxy-v2-ssl proxy-v2-options crc32c,authority,unique-id".into(),
     });
     for n in 1..=k.servers {
-        let maxconn = match k.server_maxconn {
-            0 => String::new(),
-            n => format!(" maxconn {n}"),
-        };
-        lines.push(format!(" server s{n} {}{maxconn}", server_address(n)));
+        let mut options = String::new();
+        if k.server_maxconn > 0 {
+            options.push_str(&format!(" maxconn {}", k.server_maxconn));
+        }
+        if k.weights == 1 {
+            options.push_str(&format!(" weight {}", n * n));
+        }
+        lines.push(format!(" server s{n} {}{options}", server_address(n)));
     }
     lines.push(String::new());
     lines.join("\n")
+}
+
+fn timeouts(k: &Knobs) -> [(&'static str, u64); 9] {
+    [
+        ("connect", k.timeout_connect),
+        ("client", k.timeout_client),
+        ("server", k.timeout_server),
+        ("queue", k.timeout_queue),
+        ("http-request", k.timeout_http_request),
+        ("http-keep-alive", k.timeout_http_keep_alive),
+        ("tunnel", k.timeout_tunnel),
+        ("client-fin", k.timeout_client_fin),
+        ("server-fin", k.timeout_server_fin),
+    ]
+}
+
+/// Whether every timeout is as long as in the calm.
+pub fn is_patient(knobs: &Knobs) -> bool {
+    let calm = timeouts(&Knobs::CALM);
+    timeouts(knobs).into_iter().zip(calm).all(|((_, mine), (_, calm))| mine == calm)
 }
 
 /// The site that the text describes, with the tunables that no keyword sets.

@@ -10,6 +10,7 @@ use tidegate_core::poller::{
 };
 
 use crate::digest::Digest;
+use crate::stopwatch::{Part, Stopwatch};
 
 /// The hash of an engine's dealings with the world.
 #[derive(Debug)]
@@ -17,12 +18,13 @@ pub struct Traced<P> {
     inner: P,
     digest: Digest,
     calls: u64,
+    watch: Stopwatch,
 }
 
 impl<P: Poller> Traced<P> {
     /// Wraps a poller.
-    pub fn new(inner: P) -> Traced<P> {
-        Traced { inner, digest: Digest::default(), calls: 0 }
+    pub fn new(inner: P, watch: Stopwatch) -> Traced<P> {
+        Traced { inner, digest: Digest::default(), calls: 0, watch }
     }
 
     /// The hash so far.
@@ -43,6 +45,12 @@ impl<P: Poller> Traced<P> {
     /// What it wraps.
     pub fn inner_mut(&mut self) -> &mut P {
         &mut self.inner
+    }
+
+    /// Takes something of the engine's own in.
+    pub fn also(&mut self, what: impl FnOnce(&mut Digest)) {
+        let _hashing = self.watch.within(Part::Digest);
+        what(&mut self.digest);
     }
 
     fn call(&mut self, kind: u64, sock: Sock) {
@@ -123,6 +131,7 @@ impl<P: Poller> Poller for Traced<P> {
         self.digest.number(into.len() as u64);
         let io = self.inner.recv(sock, into);
         if let Io::Done(n) = io {
+            let _hashing = self.watch.within(Part::Digest);
             self.digest.bytes(&into[..n]);
         }
         self.io(io)
@@ -130,10 +139,17 @@ impl<P: Poller> Poller for Traced<P> {
 
     fn send(&mut self, sock: Sock, from: &[IoSlice<'_>], more: More) -> Io {
         self.call(7, sock);
-        for slice in from {
-            self.digest.bytes(slice);
-        }
+        self.digest.number(from.iter().map(|slice| slice.len() as u64).sum());
         let io = self.inner.send(sock, from, more);
+        if let Io::Done(mut n) = io {
+            // What is offered in vain will be offered again.
+            let _hashing = self.watch.within(Part::Digest);
+            for slice in from {
+                let taken = n.min(slice.len());
+                self.digest.bytes(&slice[..taken]);
+                n -= taken;
+            }
+        }
         self.io(io)
     }
 

@@ -11,6 +11,7 @@
 //! The host that it plays is as strict as there can be: an engine is turned only for an event, a
 //! notification, a signal, or a moment that it asked for. A wakeup that it forgot is lost.
 
+use core::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ use crate::memnet::{Counts, HostId, Limits, Net, Port};
 use crate::record::{self, Boot, Finish, Reel, Tape};
 use crate::scenario::{Knobs, Scenario};
 use crate::site;
+use crate::stopwatch::{Clock, Part, Spent, Stopwatch};
 use crate::trace::Traced;
 
 /// 2026-11-22T12:00:00Z.
@@ -67,6 +69,8 @@ pub struct Outcome {
     pub timeline: Vec<(Instant, String)>,
     /// By engine: its recording, if they were asked for.
     pub recordings: Vec<Vec<u8>>,
+    /// What the time was spent on, if there was a clock.
+    pub spent: Spent,
 }
 
 /// What is kept of a run beside its outcome.
@@ -78,6 +82,8 @@ pub struct Watch {
     pub timeline: bool,
     /// A recording of each engine, of at most so many bytes.
     pub recordings: Option<u64>,
+    /// What the time was spent on, by this clock.
+    pub clock: Option<Clock>,
 }
 
 /// Runs a scenario from beginning to end. A panic within is a violation, too.
@@ -85,7 +91,9 @@ pub fn run(scenario: &Scenario, watch: Watch) -> Outcome {
     let ledger: ledger::Shared = Rc::default();
     let kept = Rc::clone(&ledger);
     let scenario = scenario.clone();
-    let run = move || World::new(&scenario, &kept, watch).run();
+    let stopwatch = Stopwatch::new(watch.clock);
+    let timed = stopwatch.clone();
+    let run = move || World::new(&scenario, &kept, watch, timed).run();
     let mut outcome = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(outcome) => outcome,
         Err(panic) => {
@@ -103,6 +111,9 @@ pub fn run(scenario: &Scenario, watch: Watch) -> Outcome {
     if let Ok(mut ledger) = ledger.try_borrow_mut() {
         outcome.timeline = ledger.timeline.take().unwrap_or_default();
     }
+    drop(ledger);
+    stopwatch.switch(Part::World);
+    outcome.spent = stopwatch.spent();
     outcome
 }
 
@@ -150,7 +161,13 @@ struct World {
     turns_count: u64,
     notes: Notes,
     stopped: bool,
+    /// With many sessions, the whole state is looked at in one of so many turns.
+    audit_every: u64,
+    stopwatch: Stopwatch,
 }
+
+/// Up to so many sessions, the whole state is looked at in every turn.
+const AUDITED_SESSIONS: usize = 64;
 
 /// Something that goes wrong at a moment.
 #[derive(Clone, Copy, Debug)]
@@ -172,17 +189,21 @@ struct Notes {
 
 impl Observer for Notes {
     fn note(&mut self, now: Instant, note: Note) {
-        self.digest.number(now.as_nanos());
-        self.digest.bytes(format!("{note:?}").as_bytes());
+        (now, note).hash(&mut self.digest);
     }
 }
 
 impl World {
-    fn new(scenario: &Scenario, ledger: &ledger::Shared, watch: Watch) -> World {
+    fn new(
+        scenario: &Scenario,
+        ledger: &ledger::Shared,
+        watch: Watch,
+        stopwatch: Stopwatch,
+    ) -> World {
         let k = &scenario.knobs;
         let seed = Seed(scenario.seed);
         ledger.borrow_mut().timeline = watch.timeline.then(Vec::new);
-        let net = Net::new(seed, limits(k));
+        let net = Net::new(seed, limits(k)).timed(stopwatch.clone());
         let proxy = net.host("proxy", site::PROXY);
         let logs = net.host("logs", site::LOGS);
         let mut rng = Rng::new(seed.split("world"));
@@ -208,7 +229,7 @@ impl World {
                 port.bind_sink(0, logs);
                 let ratios = ratios(k);
                 let chaos = Chaos::new(port, seed.split("chaos").split(&id.to_string()), ratios);
-                let mut wire = Traced::new(chaos);
+                let mut wire = Traced::new(chaos, stopwatch.clone());
                 let setup = Setup {
                     site: Arc::clone(&site),
                     shared: Arc::clone(&shared),
@@ -236,10 +257,10 @@ impl World {
             .map(|n| {
                 // To a unix socket one connects on the host itself.
                 let host = match k.unix {
-                    0 => net.host(&format!("c{n}"), site::client_address(n)),
-                    _ => proxy,
+                    1 => proxy,
+                    _ => net.host(&format!("c{n}"), site::client_address(n)),
                 };
-                hosts.extend((k.unix == 0).then_some(host));
+                hosts.extend((k.unix != 1).then_some(host));
                 let port = net.port(host, 1_000 + n as u32);
                 let rng = Rng::new(seed.split("client").split(&n.to_string()));
                 Client::new(port, rng, Rc::clone(ledger), site::entrance(k), k)
@@ -266,10 +287,13 @@ impl World {
             turns_count: 0,
             notes: Notes::default(),
             stopped: false,
+            audit_every: 1 << Rng::new(seed.split("audit")).below(7),
+            stopwatch,
         }
     }
 
     fn run(mut self) -> Outcome {
+        self.stopwatch.switch(Part::World);
         let trouble = Instant::START + TROUBLE_MAX;
         while self.step(trouble) && !self.is_broken() {
             if self.faults.is_empty() && self.clients.iter().all(Client::is_idle) {
@@ -280,8 +304,10 @@ impl World {
             self.calm();
         }
         if !self.is_broken() {
+            let _auditor = self.stopwatch.within(Part::Auditor);
             auditor::close(&mut self.ledger.borrow_mut(), &self.knobs);
         }
+        self.stopwatch.switch(Part::Setup);
         self.outcome()
     }
 
@@ -403,6 +429,7 @@ impl World {
                     return self.violated("A7", format!("engine {id} spins: {detail}"));
                 }
             }
+            let actors = self.stopwatch.within(Part::Actors);
             for server in &mut self.servers {
                 if server.has_events() || server.deadline(now).is_some_and(|at| at <= now) {
                     server.turn(now);
@@ -413,6 +440,7 @@ impl World {
                     client.turn(now);
                 }
             }
+            drop(actors);
             let again = (0..self.engines.len()).any(|id| self.has_reason(id, now))
                 || self.servers.iter().any(Server::has_events)
                 || self.clients.iter().any(Client::has_events);
@@ -441,12 +469,25 @@ impl World {
     }
 
     fn turn(&mut self, id: usize, now: Instant) {
+        let engines = self.stopwatch.within(Part::Engine);
         let (engine, wire, park) = &mut self.engines[id];
         *park = match self.tapes.get(id) {
             Some((tape, _)) => tape.turn(engine, wire, &mut self.notes, clock(now)).0,
             None => engine.turn(wire, &mut self.notes, clock(now)),
         };
-        engine.audit();
+        let few = engine.sessions() <= AUDITED_SESSIONS;
+        let rests = matches!(park, Park::Idle | Park::Done);
+        if few || rests || self.turns_count.is_multiple_of(self.audit_every) {
+            // With debug assertions each turn ends with its audit.
+            if !cfg!(debug_assertions) {
+                engine.audit();
+            }
+            wire.also(|digest| {
+                engine.digest(digest);
+                self.shared.digest(digest);
+            });
+        }
+        drop(engines);
         self.turns_count += 1;
         if self.knobs.sluggish_us > 0 {
             let nap = u64::from(self.rng.below(self.knobs.sluggish_us as u32 + 1));
@@ -462,6 +503,7 @@ impl World {
         {
             self.violated("A7", format!("engine {id} sleeps until {at:?}, which is over"));
         }
+        let _auditor = self.stopwatch.within(Part::Auditor);
         let lines = self.net.datagrams(self.logs);
         if !lines.is_empty() {
             let mut ledger = self.ledger.borrow_mut();
@@ -538,6 +580,7 @@ impl World {
             injected,
             timeline: Vec::new(),
             recordings,
+            spent: Spent::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Pick, Servers};
 
 /// One group of servers, all active or all backup.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct First {
     /// Those that take part, by id.
     order: Vec<u32>,

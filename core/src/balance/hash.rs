@@ -6,7 +6,7 @@
 use core::net::IpAddr;
 
 /// `hash-type`: what turns a key into a number, and a number into a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HashType {
     /// How a number becomes a server.
     pub method: Method,
@@ -17,7 +17,7 @@ pub struct HashType {
 }
 
 /// How a hash is mapped to a server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Method {
     /// `map-based`: a place in a table of all usable servers. Smooth, but any change of the farm
     /// moves most keys.
@@ -29,7 +29,7 @@ pub enum Method {
 }
 
 /// How the bytes of a key become a number. `balance source` uses none of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Function {
     /// `sdbm`, the default.
     #[default]
@@ -43,7 +43,7 @@ pub enum Function {
 }
 
 /// The arguments of `balance uri`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct UriOptions {
     /// `whole`: the query string is part of the key.
     pub whole: bool,

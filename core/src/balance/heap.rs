@@ -3,7 +3,7 @@
 //! they came, and nothing is allocated after it was made.
 
 /// A server in its place. Ordered by `rank`, then by `seq`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) rank: u64,
     /// Who came first, among equals.
@@ -12,7 +12,7 @@ pub(super) struct Place {
 }
 
 /// The lowest rank is first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Heap {
     places: Vec<Place>,
     /// By server: its index in `places`, or `ABSENT`.

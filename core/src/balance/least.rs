@@ -9,7 +9,7 @@ use super::heap::{Heap, Place};
 use super::{Pick, SCALE, Servers, WEIGHT_MAX};
 
 /// One group of servers, all active or all backup.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct LeastConn {
     weights: Vec<u32>,
     order: Heap,

@@ -102,7 +102,7 @@ pub trait Servers {
 }
 
 /// `balance`. A backend that says nothing has `roundrobin`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// `roundrobin`.
     #[default]
@@ -128,7 +128,7 @@ pub enum Algorithm {
 }
 
 /// All that the configuration says about how to balance one backend.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// `balance`.
     pub algorithm: Algorithm,
@@ -154,7 +154,7 @@ pub enum Pick {
 }
 
 /// The memory one engine has of one backend's turns, tables and rings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Balancer {
     policy: Policy,
     serving: Serving,
@@ -165,7 +165,7 @@ pub struct Balancer {
 }
 
 /// Who takes the traffic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Serving {
     Nobody,
     /// The active servers (0) or all backups (1).
@@ -175,7 +175,7 @@ enum Serving {
 }
 
 /// Pairs are the active servers and the backups.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum State {
     RoundRobin(Box<[RoundRobin; 2]>),
     LeastConn(Box<[LeastConn; 2]>),

@@ -7,7 +7,7 @@ use super::hash::avalanche;
 use super::{Pick, SCALE, Servers, WEIGHT_MAX};
 
 /// One group of servers, all active or all backup.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Ring {
     /// By position.
     points: Vec<Point>,
@@ -20,7 +20,7 @@ pub(super) struct Ring {
     last: Option<Point>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Point {
     at: u32,
     server: u32,

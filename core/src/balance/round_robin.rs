@@ -23,7 +23,7 @@ use super::heap::Heap;
 use super::{Pick, SCALE, Servers, WEIGHT_MAX};
 
 /// One group of servers, all active or all backup.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct RoundRobin {
     turns: Vec<Turn>,
     /// To be served in this window, by position.
@@ -48,7 +48,7 @@ pub(super) struct RoundRobin {
 }
 
 /// One server's rhythm. Positions are absolute while it is due, 0 before its first.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Hash, Default)]
 struct Turn {
     weight: u64,
     last: u64,
@@ -62,7 +62,7 @@ struct Turn {
     queue: Queue,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum Queue {
     #[default]
     Out,

@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use super::heap::{Heap, Place};
 use super::{Pick, Servers};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Table {
     places: Vec<u32>,
     /// `static-rr`, and requests without a key: the next place. Behind the last it means the

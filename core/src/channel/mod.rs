@@ -75,7 +75,7 @@ bit_set! {
 }
 
 /// One direction of a session.
-#[derive(Debug, Default)]
+#[derive(Debug, Hash, Default)]
 pub struct Channel {
     /// The bytes held, if any.
     pub buf: Option<Buf>,

@@ -2,6 +2,8 @@
 //! never reused and one of those that were, both last in, first out, so that what is used stays
 //! warm and what is not used can be purged from the cold end.
 
+use core::hash::{Hash, Hasher};
+
 use slab::Slab;
 
 use crate::conn::Transport;
@@ -18,7 +20,7 @@ pub type ConnId = u32;
 pub const NO_CONN: ConnId = u32::MAX;
 
 /// A connection to a server.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub struct ServerConn {
     /// Its socket.
     pub sock: Sock,
@@ -52,7 +54,7 @@ impl ServerConn {
 }
 
 /// Which idle list.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     /// Carried one client's request so far; whether it survives another's is not known.
     Fresh,
@@ -63,7 +65,7 @@ pub enum Kind {
 }
 
 /// One idle list of one server.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct IdleList {
     head: ConnId,
     tail: ConnId,
@@ -72,7 +74,7 @@ pub struct IdleList {
 
 const EMPTY: IdleList = IdleList { head: NO_CONN, tail: NO_CONN, len: 0 };
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Idle {
     lists: [IdleList; 2],
     /// The fewest idle connections since the last purge: so many were not needed.
@@ -86,6 +88,13 @@ pub struct ServerConns {
     idle: Vec<Idle>,
     /// Idle connections, all servers, private ones too.
     pub idle_total: u32,
+}
+
+impl Hash for ServerConns {
+    fn hash<H: Hasher>(&self, into: &mut H) {
+        self.table.iter().for_each(|conn| conn.hash(into));
+        (&self.idle, self.idle_total).hash(into);
+    }
 }
 
 impl ServerConns {

@@ -12,7 +12,7 @@ pub use client::{Client, ClientFlags, Relayed};
 pub use idle::{ConnId, IdleList, NO_CONN, ServerConn, ServerConns};
 
 /// What stands between the socket and the bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Transport {
     /// Nothing: the channel's own buffer is lent to the socket. (A PROXY header is read and taken
     /// off before the first session begins, and stands between nothing afterwards.) TLS becomes a
@@ -22,7 +22,7 @@ pub enum Transport {
 }
 
 /// How sessions share a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Mux {
     /// One session for the whole connection (TCP mode).
     Pass,

@@ -22,7 +22,7 @@ use crate::tasks::{Chore, Woken, Work};
 use crate::time::Deadline;
 
 /// What a listener does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ListenerState {
     /// Accepts.
     Ready,

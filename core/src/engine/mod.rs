@@ -28,6 +28,7 @@ mod run;
 mod signal;
 mod splice;
 
+use core::hash::{Hash, Hasher};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -104,7 +105,7 @@ pub struct Notice {
 }
 
 /// What an engine has counted since its start.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Counters {
     /// Turns.
     pub turns: u64,
@@ -127,7 +128,7 @@ pub struct Counters {
 }
 
 /// One listener of this engine.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Listening {
     sock: Sock,
     listener: ListenerId,
@@ -135,7 +136,7 @@ struct Listening {
 }
 
 /// What this engine knows of one proxy.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Farm {
     /// How it balances, if it has servers.
     balancer: Option<Balancer>,
@@ -446,7 +447,23 @@ impl Engine {
     ///
     /// If one does not hold: that is a bug of the engine.
     pub fn audit(&self) {
-        audit::check(&audit::View {
+        audit::check(&self.view());
+        self.audit_parked();
+    }
+
+    /// Takes the whole state into a hash: what two engines have in common that go on in the same
+    /// way if they are told the same. Notices that the host has not taken yet are not part of it.
+    pub fn digest<H: Hasher>(&self, into: &mut H) {
+        audit::digest(&self.view(), into);
+        (&self.listeners, &self.farms, &self.signals, &self.mail, &self.pipes).hash(into);
+        (self.pipes_open, self.lingering, self.serial).hash(into);
+        self.counters.hash(into);
+        (self.stopping, self.paused, self.shortage, self.purge, self.hard_stop).hash(into);
+        self.rng.clone().draw().hash(into);
+    }
+
+    fn view(&self) -> audit::View<'_> {
+        audit::View {
             site: &self.site,
             fds: &self.fds,
             tasks: &self.tasks,
@@ -457,8 +474,7 @@ impl Engine {
             listeners: self.listeners.len(),
             sinks: self.logs.sinks(),
             now: self.now.mono,
-        });
-        self.audit_parked();
+        }
     }
 
     fn set_client_deadline(&mut self, client: u32, deadline: Deadline) {

@@ -6,7 +6,7 @@ use crate::proxy::spec::{ListenerId, ProxyId, ServerId};
 use crate::time::Instant;
 
 /// Something that happened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Note {
     /// A client connected.
     Accepted {

@@ -13,7 +13,7 @@ use crate::time::Deadline;
 use super::accept::ListenerState;
 
 /// A signal, queued by the host and handled by the next turn.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Signal {
     /// USR1: close the listeners, end when the last session ends.
     SoftStop,

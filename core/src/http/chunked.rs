@@ -35,7 +35,7 @@ const TRAILER_MAX: u16 = 8192;
 const TRAILER_LINES_MAX: u8 = 64;
 
 /// The state of decoding one body.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ChunkDecoder {
     state: State,
     /// Bytes of the chunk still to come; the size while it is read.
@@ -46,7 +46,7 @@ pub struct ChunkDecoder {
     lines: u8,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum State {
     /// Before the first digit.
     #[default]
@@ -109,7 +109,7 @@ pub enum Chunk {
 
 /// What is wrong with a chunked body. A request's is answered with 400, if an answer can still be
 /// sent; a response's ends truncated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChunkError {
     /// The data of a chunk is not followed by CRLF.
     DataEnd,

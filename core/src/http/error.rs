@@ -3,7 +3,7 @@
 use core::fmt;
 
 /// A refused head: what is wrong, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BadHead {
     /// The offset of the first byte in error, counted from the start of the input.
     pub at: usize,
@@ -21,7 +21,7 @@ impl core::error::Error for BadHead {}
 
 /// What is wrong with a head. All of it is the sender's doing: a client's is answered with 400, a
 /// server's with 502.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HeadError {
     /// A CR that no LF follows.
     BareCr,

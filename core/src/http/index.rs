@@ -16,7 +16,7 @@ pub(super) const CRLF: &[u8] = b"\r\n";
 /// A cleared index keeps room for so many fields.
 const FIELDS_KEPT: usize = 256;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Hash, Default)]
 pub(super) struct Index {
     pub(super) fields: Vec<Field>,
     /// The known names of the fields: all of them, and no other.
@@ -29,7 +29,7 @@ pub(super) struct Index {
 }
 
 /// A field is the line `name: value` with its CRLF, somewhere in the block.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Field {
     pub(super) at: u32,
     pub(super) value_len: u32,

@@ -7,7 +7,7 @@ use super::find::WIDTH;
 /// A request method. Methods are case-sensitive (RFC 9110 section 9.1): `get` is [`Other`].
 ///
 /// [`Other`]: Method::Other
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Method {
     /// `GET`.
     Get,
@@ -51,7 +51,7 @@ impl Method {
 }
 
 /// The version a message was received in. What is written says HTTP/1.1 unless told otherwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
     /// HTTP/1.0.
     V10,
@@ -90,7 +90,7 @@ impl Version {
 macro_rules! known {
     ($( $len:literal: $( $variant:ident = $name:literal, )+ )+) => {
         /// A header field that the proxy knows by name.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Known {
             $( $( #[doc = concat!("`", $name, "`")] $variant, )+ )+
@@ -289,7 +289,7 @@ const fn hash_with(factor: u64, name: u128) -> usize {
 const _: () = assert!(Known::ALL.len() < 64, "KnownSet is 64 bits, one of them for Other");
 
 /// A set of known names. [`Known::Other`] is never in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct KnownSet(u64);
 
 impl KnownSet {

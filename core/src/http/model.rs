@@ -49,7 +49,7 @@ const TIDY_MIN: usize = 64 << 10;
 /// Nothing that is put in can break out of its line: values have their CR, LF and NUL (and the
 /// other controls but HTAB) replaced by spaces (RFC 9110 section 5.5), and a target or method that
 /// would break the request line is refused.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Hash, Default)]
 pub struct Head {
     block: Vec<u8>,
     index: Index,
@@ -63,7 +63,7 @@ pub struct Head {
 }
 
 /// Where the start line is in the block.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Hash, Default)]
 struct Line {
     at: u32,
     len: u32,

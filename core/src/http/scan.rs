@@ -32,7 +32,7 @@ const LOOKS_MAX: u8 = 4;
 /// The progress of a scan; as small as it is so that a waiting connection can hold it.
 ///
 /// The same scan must be given inputs of which each starts with the one before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HeadScan {
     /// All before it has been seen.
     cursor: u32,
@@ -48,7 +48,7 @@ pub struct HeadScan {
     pub(super) looked: usize,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     #[default]
     Request,

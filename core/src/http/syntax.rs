@@ -24,7 +24,7 @@ use super::token::{is_blank, is_target_byte, is_token_byte};
 const STATUS_LEN: usize = 4;
 
 /// Where in a head the next byte stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Syntax {
     place: Place,
     /// Bytes of the place that came, as far as they can be counted.
@@ -35,7 +35,7 @@ pub(super) struct Syntax {
     pub(super) decisive: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum Place {
     #[default]
     Method,

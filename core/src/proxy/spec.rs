@@ -206,7 +206,7 @@ impl Default for Tunables {
 }
 
 /// `mode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mode {
     /// Bytes pass as they are.
     #[default]

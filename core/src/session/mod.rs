@@ -82,7 +82,7 @@ bit_set! {
 }
 
 /// The server side.
-#[derive(Debug, Default)]
+#[derive(Debug, Hash, Default)]
 pub struct Back {
     /// Where it is.
     pub state: State,

@@ -5,7 +5,7 @@ use crate::logfmt::line::Timers;
 use crate::time::Instant;
 
 /// The moments of a session.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Hash, Default)]
 pub struct Times {
     /// The client was accepted.
     pub accepted: Instant,

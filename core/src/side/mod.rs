@@ -15,7 +15,7 @@
 //! ```
 
 /// Where the server side is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum State {
     /// Nothing asked for yet: the request is still being looked at.
     #[default]

@@ -46,7 +46,7 @@ bit_set! {
 }
 
 /// Decodes a chunked body and encodes it anew.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Hash, Default)]
 pub struct Recoder {
     /// What comes in.
     pub decoder: ChunkDecoder,
@@ -55,7 +55,7 @@ pub struct Recoder {
 }
 
 /// How far a message is behind its head.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Hash, Default)]
 pub enum Flow {
     /// The head is not complete.
     #[default]

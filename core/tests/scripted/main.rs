@@ -28,6 +28,7 @@ mod rig;
 mod served;
 mod soft_stop;
 mod splice;
+mod state;
 mod strict;
 mod tcp;
 mod timeouts;

@@ -35,6 +35,8 @@ struct Manner {
     reads_slowly: bool,
     sends_slowly: bool,
     garbage: bool,
+    tunnels: bool,
+    urges: bool,
 }
 
 #[derive(Debug)]
@@ -64,7 +66,9 @@ struct Talk {
     next_read: Instant,
     next_send: Instant,
     half_closed: bool,
-    /// TCP mode: bytes of the answer that were checked.
+    /// What passes is a stream: in TCP mode, and in a tunnel, which began with that status.
+    stream: Option<u16>,
+    /// Bytes of the stream that were checked.
     checked: u64,
 }
 
@@ -211,7 +215,7 @@ impl Client {
         };
         let manner = self.manner();
         let most = if self.knobs.tcp == 1 { 1 } else { 1 + u64::from(self.rng.below(4)) };
-        let count = if self.finale { 1 } else { most.min(self.left) };
+        let count = if self.finale || manner.tunnels { 1 } else { most.min(self.left) };
         self.left = self.left.saturating_sub(count);
         let ahead: VecDeque<u64> = (0..count).map(|_| self.mean(manner)).collect();
         let (source, header) = self.introduction(sock, manner);
@@ -234,6 +238,7 @@ impl Client {
             next_read: now,
             next_send: now,
             half_closed: false,
+            stream: (self.knobs.tcp == 1).then_some(200),
             checked: 0,
         })
     }
@@ -276,8 +281,12 @@ impl Client {
             reads_slowly: hits(knobs.reads_slowly),
             sends_slowly: hits(knobs.sends_slowly),
             garbage: knobs.tcp == 0 && hits(knobs.garbage),
+            tunnels: knobs.tcp == 0 && hits(knobs.tunnels),
+            urges: hits(knobs.urges),
             ..Manner::default()
         };
+        manner.garbage &= !manner.tunnels;
+        manner.http10 &= !manner.tunnels;
         if hits(knobs.aborts) {
             let sending = hits(500);
             let at = Some(u64::from(self.rng.below(if sending { 400 } else { 3_000 })));
@@ -289,6 +298,14 @@ impl Client {
     /// Decides what the next request is.
     fn mean(&mut self, manner: Manner) -> u64 {
         let finale = self.finale;
+        if manner.tunnels {
+            let method = ["GET", "CONNECT"][self.rng.below(2) as usize];
+            let tunnel = Some(u64::from(self.rng.below(self.knobs.body as u32 + 1)));
+            let spoilt = manner.is_spoilt();
+            let (body, chunked, finale) = (0, false, false);
+            let meant = Meant { method, body, chunked, tunnel, finale, spoilt };
+            return self.ledger.borrow_mut().enter(meant);
+        }
         let method = match self.rng.below(6) {
             0 if !finale && !manner.half_closes => "HEAD",
             1 | 2 if !finale => "POST",
@@ -298,11 +315,8 @@ impl Client {
         let posts = method == "POST" || (self.knobs.tcp == 1 && !finale);
         let body = if posts { u64::from(self.rng.below(most + 1)) } else { 0 };
         let chunked = posts && !manner.http10 && self.rng.below(3) == 0;
-        let spoilt = manner.abort_sent.is_some()
-            || manner.abort_received.is_some()
-            || manner.garbage
-            || manner.half_closes;
-        let meant = Meant { method, body, chunked, finale: finale && !self.stopped, spoilt };
+        let (spoilt, tunnel, finale) = (manner.is_spoilt(), None, finale && !self.stopped);
+        let meant = Meant { method, body, chunked, tunnel, finale, spoilt };
         self.ledger.borrow_mut().enter(meant)
     }
 
@@ -317,7 +331,7 @@ impl Client {
         if self.knobs.tcp == 1 {
             talk.out.push(id.to_be_bytes());
             talk.out.push(meant.body.to_be_bytes());
-            talk.out.push(ledger::stream(id, Way::Request, 0, meant.body as usize));
+            talk.out.push_body(id, Way::Request, 0, meant.body);
             return;
         }
         if talk.manner.garbage {
@@ -330,7 +344,23 @@ impl Client {
                 b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             ];
             let choice = self.rng.below(garbage.len() as u32) as usize;
-            talk.out.push(garbage[choice].iter().copied());
+            talk.out.push(garbage[choice]);
+            return;
+        }
+        if let Some(bytes) = meant.tunnel {
+            talk.out.push(if meant.method == "CONNECT" {
+                let host = format!("r{id}.sim:80");
+                format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\nX-Id: {id}\r\n\r\n")
+            } else {
+                format!(
+                    "GET /r/{id} HTTP/1.1\r\nHost: sim\r\nX-Id: {id}\r\nConnection: Upgrade\r\n\
+                     Upgrade: sim\r\n\r\n"
+                )
+            });
+            // Some do not wait for the answer.
+            if ledger::lot(9, id, 0).is_multiple_of(4) {
+                talk.out.push_body(id, Way::Request, 0, bytes);
+            }
             return;
         }
         let version = if talk.manner.http10 { "1.0" } else { "1.1" };
@@ -341,12 +371,12 @@ impl Client {
         }
         if meant.chunked {
             head.push_str("Transfer-Encoding: chunked\r\n\r\n");
-            talk.out.push(head.into_bytes());
+            talk.out.push(head);
             let mut at = 0;
             while at < meant.body {
                 let n = (meant.body - at).min(1 + ledger::lot(7, id, at) % 3_000);
-                talk.out.push(format!("{n:x}\r\n").into_bytes());
-                talk.out.push(ledger::stream(id, Way::Request, at, n as usize));
+                talk.out.push(format!("{n:x}\r\n"));
+                talk.out.push_body(id, Way::Request, at, n);
                 talk.out.push(*b"\r\n");
                 at += n;
             }
@@ -356,8 +386,8 @@ impl Client {
                 head.push_str(&format!("Content-Length: {}\r\n", meant.body));
             }
             head.push_str("\r\n");
-            talk.out.push(head.into_bytes());
-            talk.out.push(ledger::stream(id, Way::Request, 0, meant.body as usize));
+            talk.out.push(head);
+            talk.out.push_body(id, Way::Request, 0, meant.body);
         }
     }
 
@@ -406,12 +436,21 @@ impl Client {
         talk.sent += sent as u64;
         if sent > 0 {
             talk.heard = now;
+            if talk.manner.urges {
+                self.port.urge(talk.sock);
+            }
         }
         if talk.manner.abort_sent.is_some_and(|at| talk.sent >= at) {
             return Err(Next::End(Fate::Abandoned, talk.manner.ending()));
         }
         let all = talk.out.left() == 0 && talk.ahead.is_empty();
-        if talk.manner.half_closes && all && !talk.half_closed {
+        let mut ends = talk.manner.half_closes;
+        if talk.manner.tunnels {
+            // Until there is a tunnel, there is more to come.
+            ends =
+                talk.stream.is_some() && (ends || ledger::lot(9, talk.sent, 1).is_multiple_of(2));
+        }
+        if ends && all && !talk.half_closed {
             talk.half_closed = true;
             self.port.shut_write(talk.sock);
         }
@@ -419,7 +458,8 @@ impl Client {
     }
 
     fn hear(&mut self, talk: &mut Talk, now: Instant) -> Result<bool, Next> {
-        let mut most = usize::MAX;
+        // More is read in the next round.
+        let mut most = 32 << 10;
         if talk.manner.reads_slowly {
             if now < talk.next_read {
                 return Ok(false);
@@ -440,11 +480,13 @@ impl Client {
                 talk.heard = now;
             }
         }
-        let understood = if self.knobs.tcp == 1 {
-            self.check_stream(talk, heard)
-        } else {
-            self.understand(talk, heard)
-        };
+        let mut understood = Ok(());
+        if talk.stream.is_none() {
+            understood = self.understand(talk, heard);
+        }
+        if let Some(status) = talk.stream {
+            understood = understood.and_then(|()| self.check_stream(talk, heard, status));
+        }
         if let Err(detail) = understood {
             let excerpt = crate::strict::excerpt(&talk.inbox);
             self.ledger.borrow_mut().violated("A1", format!("{detail}; unread: {excerpt}"));
@@ -456,20 +498,15 @@ impl Client {
         }
     }
 
-    /// TCP mode: the answer is a stream whose length is said first.
-    fn check_stream(&mut self, talk: &mut Talk, heard: Heard) -> Result<(), String> {
+    /// A stream that is whole once it has ended.
+    fn check_stream(&mut self, talk: &mut Talk, heard: Heard, status: u16) -> Result<(), String> {
         let Some(id) = talk.asked.front().copied() else { return Ok(()) };
         let len = ledger::lot(1, id, 2) % (self.knobs.body + 1);
-        for got in talk.inbox.drain(..) {
-            let wanted = ledger::byte(id, Way::Response, talk.checked);
-            if talk.checked >= len || got != wanted {
-                return Err(format!("stream {id}: byte {} of {len} is {got:#x}", talk.checked));
-            }
-            talk.checked += 1;
-        }
+        super::check_stream(id, Way::Response, &mut talk.checked, len, &talk.inbox)?;
+        talk.inbox.clear();
         if heard == Heard::Eof && talk.checked == len {
             talk.asked.pop_front();
-            self.ledger.borrow_mut().settle(id, Fate::Answered(200));
+            self.ledger.borrow_mut().settle(id, Fate::Answered(status));
         }
         Ok(())
     }
@@ -488,6 +525,18 @@ impl Client {
                 let Some(id) = talk.asked.front().copied() else {
                     return Err(format!("an answer that was not asked for: {}", head.line));
                 };
+                let status = head.status()?;
+                let meant = self.ledger.borrow_mut().entry(id).map(|entry| entry.meant);
+                let opens = match meant.map_or("GET", |meant| meant.method) {
+                    "CONNECT" => 200,
+                    _ => 101,
+                };
+                if let Some(bytes) = meant.and_then(|meant| meant.tunnel)
+                    && status == opens
+                {
+                    self.enter_tunnel(talk, id, &head, bytes)?;
+                    break;
+                }
                 talk.answer = self.begin(id, &head, talk.manner)?;
                 continue;
             };
@@ -524,7 +573,7 @@ impl Client {
             talk.answer = None;
             talk.asked.pop_front();
             self.ledger.borrow_mut().settle(id, Fate::Answered(status));
-            if last {
+            if last || talk.manner.tunnels {
                 // Nothing more will be answered here.
                 let mut ledger = self.ledger.borrow_mut();
                 for id in talk.ahead.drain(..) {
@@ -538,6 +587,28 @@ impl Client {
             }
         }
         talk.inbox.drain(..used);
+        Ok(())
+    }
+
+    /// From here on the bytes are a stream's.
+    fn enter_tunnel(
+        &mut self,
+        talk: &mut Talk,
+        id: u64,
+        head: &Head,
+        bytes: u64,
+    ) -> Result<(), String> {
+        if head.only("x-id")? != Some(&id.to_string()) {
+            return Err(format!("a tunnel of another's, or nobody's, for {id}: {head:?}"));
+        }
+        if head.framing()?.is_some() {
+            return Err(format!("a tunnel with a body: {head:?}"));
+        }
+        let status = head.status()?;
+        talk.stream = Some(status);
+        if !ledger::lot(9, id, 0).is_multiple_of(4) {
+            talk.out.push_body(id, Way::Request, 0, bytes);
+        }
         Ok(())
     }
 
@@ -599,6 +670,12 @@ enum Next {
 }
 
 impl Manner {
+    /// Whether what is asked in this manner may fail.
+    fn is_spoilt(self) -> bool {
+        let aborts = self.abort_sent.is_some() || self.abort_received.is_some();
+        aborts || self.garbage || self.half_closes || self.urges
+    }
+
     fn ending(self) -> Close {
         if self.abort_hard { Close::Reset } else { Close::Graceful }
     }

@@ -6,47 +6,100 @@ pub mod client;
 pub mod server;
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use tidegate_core::poller::{Io, More, Poller, Sock};
 
+use crate::ledger::{self, Way};
 use crate::memnet::Port;
 
-/// What an actor still has to send.
+/// What an actor still has to send. Bodies are made when their turn comes, a block at a time: most of
+/// what a run moves is bodies, and what was just made is still in the processor's cache.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
+    /// Made, and sent up to here.
     bytes: Vec<u8>,
     sent: usize,
+    rest: VecDeque<Piece>,
+    left: usize,
 }
 
+/// What is made later.
+#[derive(Debug)]
+enum Piece {
+    Plain(Vec<u8>),
+    Body { id: u64, way: Way, at: u64, len: usize },
+}
+
+/// Bytes that are made at once.
+const BLOCK_SIZE: usize = 16 << 10;
+
 impl Outbox {
-    pub(crate) fn push(&mut self, bytes: impl IntoIterator<Item = u8>) {
-        self.bytes.extend(bytes);
+    /// These bytes.
+    pub(crate) fn push(&mut self, bytes: impl Into<Vec<u8>>) {
+        let mut bytes = bytes.into();
+        self.left += bytes.len();
+        match self.rest.back_mut() {
+            Some(Piece::Plain(last)) => last.append(&mut bytes),
+            _ => self.rest.push_back(Piece::Plain(bytes)),
+        }
+    }
+
+    /// Part of a body.
+    pub(crate) fn push_body(&mut self, id: u64, way: Way, at: u64, len: u64) {
+        let len = len as usize;
+        self.left += len;
+        self.rest.push_back(Piece::Body { id, way, at, len });
     }
 
     pub(crate) fn left(&self) -> usize {
-        self.bytes.len() - self.sent
+        self.left
     }
 
     /// Sends up to `most` bytes. The error is the connection's end.
     pub(crate) fn send(&mut self, port: &mut Port, sock: Sock, most: usize) -> Result<usize, ()> {
         let mut total = 0;
-        while self.left() > 0 && total < most {
+        while self.left > 0 && total < most {
+            self.make();
             let end = self.bytes.len().min(self.sent.saturating_add(most - total));
             match port.send(sock, &[IoSlice::new(&self.bytes[self.sent..end])], More::No) {
                 Io::Done(n) => {
                     self.sent += n;
+                    self.left -= n;
                     total += n;
                 }
                 Io::Blocked => break,
                 Io::Eof | Io::Failed(_) => return Err(()),
             }
         }
-        if self.left() == 0 {
-            self.bytes.clear();
-            self.sent = 0;
-        }
         Ok(total)
+    }
+
+    /// Makes the next bytes, if all that were made are sent.
+    fn make(&mut self) {
+        if self.sent < self.bytes.len() {
+            return;
+        }
+        self.bytes.clear();
+        self.sent = 0;
+        while let Some(piece) = self.rest.front_mut()
+            && self.bytes.len() < BLOCK_SIZE
+        {
+            match piece {
+                Piece::Plain(bytes) => self.bytes.append(bytes),
+                Piece::Body { id, way, at, len } => {
+                    let n = (BLOCK_SIZE - self.bytes.len()).min(*len);
+                    ledger::extend(&mut self.bytes, *id, *way, *at, n);
+                    *at += n as u64;
+                    *len -= n;
+                    if *len > 0 {
+                        return;
+                    }
+                }
+            }
+            self.rest.pop_front();
+        }
     }
 }
 
@@ -80,6 +133,17 @@ pub(crate) fn receive(port: &mut Port, sock: Sock, into: &mut Vec<u8>, most: usi
             }
         }
     })
+}
+
+/// TCP mode: whether what came is what follows the `checked` bytes of a stream of `len`.
+fn check_stream(id: u64, way: Way, checked: &mut u64, len: u64, came: &[u8]) -> Result<(), String> {
+    let end = *checked + came.len() as u64;
+    let extra = (end > len).then_some(len);
+    if let Some(at) = ledger::first_wrong(id, way, *checked, came).or(extra) {
+        return Err(format!("stream {id}: byte {at} of {len} is another's"));
+    }
+    *checked = end;
+    Ok(())
 }
 
 thread_local! {

@@ -33,6 +33,10 @@ struct Talk {
     open: bool,
     /// It said that its answer is the last.
     last: bool,
+    /// It is ended so when something comes.
+    slams: Option<Close>,
+    /// What passes from here on is the stream of this request.
+    tunnel: Option<u64>,
 }
 
 /// The request that is being read.
@@ -43,6 +47,8 @@ struct Request {
     at: u64,
     method: &'static str,
     answered: bool,
+    /// It asks for a tunnel.
+    tunnel: bool,
 }
 
 /// A server.
@@ -142,6 +148,9 @@ impl Server {
                 self.port.close(sock, Close::Reset);
                 continue;
             }
+            let lot = ledger::lot(self.seed ^ self.number, self.accepted, 8) % 1000;
+            let how = if lot.is_multiple_of(2) { Close::Reset } else { Close::Graceful };
+            let slams = (!self.calm && lot < self.knobs.slams_later).then_some(how);
             self.talks.insert(Talk {
                 sock,
                 inbox: Vec::new(),
@@ -154,6 +163,8 @@ impl Server {
                 checked: 0,
                 open: true,
                 last: false,
+                slams,
+                tunnel: None,
             });
         }
         for key in 0..self.talks.capacity() {
@@ -177,19 +188,28 @@ impl Server {
                 Ok(sent) => sent,
                 Err(()) => return Some(Close::Graceful),
             };
+            if sent > 0 && !self.calm && self.knobs.answers_urge > 0 {
+                let lot = ledger::lot(self.seed ^ self.number, talk.out.left() as u64, 21);
+                if lot % 1000 < self.knobs.answers_urge {
+                    self.port.urge(talk.sock);
+                }
+            }
             if talk.out.left() == 0
                 && let Some(how) = talk.ends
             {
                 return Some(how);
             }
             let heard = match talk.open {
-                true => receive(&mut self.port, talk.sock, &mut talk.inbox, 64 << 10),
+                true => receive(&mut self.port, talk.sock, &mut talk.inbox, 32 << 10),
                 false => Heard::Bytes(0),
             };
             match heard {
                 Heard::Dead => return Some(Close::Graceful),
                 Heard::Eof => talk.open = false,
                 Heard::Bytes(_) => {}
+            }
+            if let Some(how) = talk.slams.filter(|_| !talk.inbox.is_empty() && !self.calm) {
+                return Some(how);
             }
             let before = (talk.inbox.len(), talk.out.left(), talk.checked);
             let understood = match (self.hear_header(talk), self.knobs.tcp) {
@@ -259,12 +279,8 @@ impl Server {
             return Err(format!("stream {id} of {len} bytes was never sent"));
         }
         self.is_told(talk, id)?;
-        for got in talk.inbox.drain(16..) {
-            if talk.checked >= len || got != ledger::byte(id, Way::Request, talk.checked) {
-                return Err(format!("stream {id}: byte {} of {len} is {got:#x}", talk.checked));
-            }
-            talk.checked += 1;
-        }
+        super::check_stream(id, Way::Request, &mut talk.checked, len, &talk.inbox[16..])?;
+        talk.inbox.truncate(16);
         if talk.checked < len {
             return Ok(());
         }
@@ -272,7 +288,7 @@ impl Server {
         let size = ledger::lot(1, id, 2) % (self.knobs.body + 1);
         let manner = self.manner(id);
         let shown = if manner.closes_early || manner.resets { size / 2 } else { size };
-        talk.out.push(ledger::stream(id, Way::Response, 0, shown as usize));
+        talk.out.push_body(id, Way::Response, 0, shown);
         talk.ends = Some(if manner.resets { Close::Reset } else { Close::Graceful });
         talk.ended = true;
         Ok(())
@@ -282,6 +298,9 @@ impl Server {
         loop {
             if talk.ends.is_some() || talk.asleep > now {
                 return Ok(());
+            }
+            if let Some(id) = talk.tunnel {
+                return self.read_tunnel(talk, id);
             }
             let Some(request) = &mut talk.request else {
                 let Some((head, len)) = Head::read(&talk.inbox)? else {
@@ -340,6 +359,21 @@ impl Server {
         }
     }
 
+    /// The stream of a tunnel: its end is answered by another.
+    fn read_tunnel(&mut self, talk: &mut Talk, id: u64) -> Result<(), String> {
+        let meant = self.ledger.borrow_mut().entry(id).and_then(|entry| entry.meant.tunnel);
+        let len = meant.ok_or(format!("request {id} is in a tunnel"))?;
+        super::check_stream(id, Way::Request, &mut talk.checked, len, &talk.inbox)?;
+        talk.inbox.clear();
+        if talk.checked == len {
+            self.count(id);
+            let size = ledger::lot(1, id, 2) % (self.knobs.body + 1);
+            talk.out.push_body(id, Way::Response, 0, size);
+            talk.ends = Some(Close::Graceful);
+        }
+        Ok(())
+    }
+
     fn count(&mut self, id: u64) {
         let mut ledger = self.ledger.borrow_mut();
         let number = self.number;
@@ -359,12 +393,20 @@ impl Server {
             return Err(format!("request {id} came again, and part of its body had been sent"));
         }
         let meant = entry.meant;
-        let lines = ["1.1", "1.0"].map(|v| format!("{} /r/{id} HTTP/{v}", meant.method));
-        if !lines.contains(&head.line) || head.only("host")? != Some("sim") {
+        let (mut target, mut host) = (format!("/r/{id}"), "sim".to_owned());
+        if meant.method == "CONNECT" {
+            host = format!("r{id}.sim:80");
+            target.clone_from(&host);
+        }
+        let lines = ["1.1", "1.0"].map(|v| format!("{} {target} HTTP/{v}", meant.method));
+        if !lines.contains(&head.line) || head.only("host")? != Some(&host) {
             return Err(format!("request {id} was another one: {head:?}"));
         }
         let added = ["x-forwarded-for", "connection", "content-length", "transfer-encoding"];
-        let known = |name: &str| name == "host" || name == "x-id" || added.contains(&name);
+        let known = |name: &str| {
+            let upgrade = name == "upgrade" && meant.tunnel.is_some();
+            name == "host" || name == "x-id" || added.contains(&name) || upgrade
+        };
         if let Some((name, _)) = head.fields.iter().find(|(name, _)| !known(name)) {
             return Err(format!("request {id} has a field {name} that nobody sent"));
         }
@@ -376,7 +418,8 @@ impl Server {
         }
         let framing = head.framing()?.unwrap_or(Framing::Length(0));
         let body = Body::new(framing);
-        Ok(Request { id, body, at: 0, method: meant.method, answered: false })
+        let tunnel = meant.method == "CONNECT" || head.only("upgrade")? == Some("sim");
+        Ok(Request { id, body, at: 0, method: meant.method, answered: false, tunnel })
     }
 
     fn manner(&self, id: u64) -> Manner {
@@ -433,6 +476,22 @@ impl Server {
         if manner.interim {
             talk.out.push(*b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
         }
+        if request.tunnel
+            && (request.method == "CONNECT" || !ledger::lot(9, id, 2).is_multiple_of(3))
+        {
+            talk.out.push(match request.method {
+                "CONNECT" => format!("HTTP/1.1 200 OK\r\nX-Id: {id}\r\n\r\n"),
+                _ => format!(
+                    "HTTP/1.1 101 Switching Protocols\r\nX-Id: {id}\r\nConnection: Upgrade\r\n\
+                     Upgrade: sim\r\n\r\n"
+                ),
+            });
+            talk.tunnel = Some(id);
+            if manner.resets || manner.closes_early {
+                talk.ends = Some(if manner.resets { Close::Reset } else { Close::Graceful });
+            }
+            return;
+        }
         let before = talk.out.left();
         let size = ledger::lot(1, id, 2) % (self.knobs.body + 1);
         let mut head = format!("HTTP/1.1 200 OK\r\nX-Id: {id}\r\n");
@@ -447,18 +506,18 @@ impl Server {
         match framing {
             0 if !bodyless && !manner.closes_early => {
                 head.push_str("Connection: close\r\n\r\n");
-                talk.out.push(head.into_bytes());
-                talk.out.push(ledger::stream(id, Way::Response, 0, shown as usize));
+                talk.out.push(head);
+                talk.out.push_body(id, Way::Response, 0, shown);
                 talk.ends = Some(Close::Graceful);
             }
             1 if !bodyless => {
                 head.push_str("Transfer-Encoding: chunked\r\n\r\n");
-                talk.out.push(head.into_bytes());
+                talk.out.push(head);
                 let mut at = 0;
                 while at < shown {
                     let n = (shown - at).min(1 + ledger::lot(8, id, at) % 5_000);
-                    talk.out.push(format!("{n:X}\r\n").into_bytes());
-                    talk.out.push(ledger::stream(id, Way::Response, at, n as usize));
+                    talk.out.push(format!("{n:X}\r\n"));
+                    talk.out.push_body(id, Way::Response, at, n);
                     talk.out.push(*b"\r\n");
                     at += n;
                 }
@@ -468,9 +527,9 @@ impl Server {
             }
             _ => {
                 head.push_str(&format!("Content-Length: {size}\r\n\r\n"));
-                talk.out.push(head.into_bytes());
+                talk.out.push(head);
                 if !bodyless {
-                    talk.out.push(ledger::stream(id, Way::Response, 0, shown as usize));
+                    talk.out.push_body(id, Way::Response, 0, shown);
                 }
             }
         }
@@ -479,7 +538,7 @@ impl Server {
             // Whoever gets this asked for something else.
             let more = format!("HTTP/1.1 200 OK\r\nX-Id: {id}\r\nContent-Length: 0\r\n\r\n");
             if before == 0 && self.arrives_at_once(talk.out.left() + more.len()) {
-                talk.out.push(more.into_bytes());
+                talk.out.push(more);
             }
         }
         if manner.resets {

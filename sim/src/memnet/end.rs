@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::io::IoSlice;
 
 use tidegate_core::fault::Fault;
 use tidegate_core::poller::{Address, Peer, Ready, Sock};
@@ -30,6 +31,9 @@ const SYN_RETRY_FIRST: Duration = Duration::from_secs(1);
 /// So often something is sent again before its sender gives up.
 const TRIES_MAX: u32 = 10;
 const SYN_TRIES_MAX: u32 = 6;
+
+/// Inboxes kept for the next connections.
+const SPARE_MAX: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -62,8 +66,9 @@ pub(super) struct End {
     pub(super) local: Address,
     pub(super) remote: Address,
     pub(super) phase: Phase,
-    /// In flight first, then unsent.
-    pub(super) out: VecDeque<u8>,
+    /// Bytes sent that have not arrived: in flight, then still to leave. They lie in the peer's
+    /// inbox already, if it can still receive.
+    pub(super) out: usize,
     pub(super) flight: VecDeque<(Instant, Segment)>,
     /// Bytes of `out` that are in flight.
     pub(super) flying: usize,
@@ -73,9 +78,12 @@ pub(super) struct End {
     /// FIN is to follow the last byte; it has been sent.
     pub(super) ends: bool,
     pub(super) fin_sent: bool,
+    /// What has arrived and is unread, then what the peer has sent and is still to come.
     pub(super) inbox: VecDeque<u8>,
+    /// Bytes of the inbox that have arrived.
+    pub(super) arrived: usize,
     pub(super) eof: bool,
-    /// A receive stops here once, whatever follows.
+    /// A receive stops once before so many bytes are read of what there is, whatever follows.
     pub(super) mark: Option<usize>,
     /// A send found no room, or too little.
     pub(super) starved: bool,
@@ -96,7 +104,7 @@ impl End {
             local,
             remote,
             phase: Phase::Dialling { tries: 0 },
-            out: VecDeque::new(),
+            out: 0,
             flight: VecDeque::new(),
             flying: 0,
             link_free: Instant::START,
@@ -104,6 +112,7 @@ impl End {
             ends: false,
             fin_sent: false,
             inbox: VecDeque::new(),
+            arrived: 0,
             eof: false,
             mark: None,
             starved: false,
@@ -121,18 +130,23 @@ impl End {
                 ready = Ready::READ.with(Ready::WRITE).with(Ready::HUP).with(Ready::ERR);
             }
             Phase::Open => {
-                if !self.inbox.is_empty() || self.eof {
+                if self.arrived > 0 || self.eof {
                     ready = ready.with(Ready::READ);
                 }
                 if self.eof {
                     ready = ready.with(Ready::HUP);
                 }
-                if self.out.len() < send_buffer {
+                if self.out < send_buffer {
                     ready = ready.with(Ready::WRITE);
                 }
             }
         }
         ready
+    }
+
+    /// Whether bytes that arrive here find a reader.
+    fn receives(&self) -> bool {
+        !self.closed && !matches!(self.phase, Phase::Dead(_))
     }
 
     pub(super) fn remote_peer(&self) -> Peer {
@@ -155,6 +169,7 @@ impl State {
     pub(super) fn insert_end(&mut self, mut end: End) -> EndId {
         let generation = self.next_generation();
         end.generation = generation;
+        end.inbox = self.spare.pop().unwrap_or_default();
         EndId { place: self.ends.insert(end), generation }
     }
 
@@ -235,9 +250,9 @@ impl State {
         loop {
             let Some(end) = self.end(id) else { return };
             let Some(peer) = end.peer.filter(|_| end.phase == Phase::Open) else { return };
-            let unread = self.end(peer).map_or(0, |peer| peer.inbox.len());
+            let unread = self.end(peer).map_or(0, |peer| peer.arrived);
             let room = window.saturating_sub(unread + end.flying);
-            let unsent = end.out.len() - end.flying;
+            let unsent = end.out - end.flying;
             let next = match unsent.min(room).min(segment) {
                 0 if unsent == 0 && end.ends && !end.fin_sent => Segment::Fin,
                 0 => return,
@@ -310,21 +325,33 @@ impl State {
         }
     }
 
+    /// Puts bytes behind those that are to go to an end's peer.
+    pub(super) fn give(&mut self, id: EndId, slices: &[IoSlice<'_>], mut n: usize) {
+        let Some(end) = self.end_mut(id) else { return };
+        end.out += n;
+        let Some(peer) = end.peer else { return };
+        // Who cannot receive gets none of them, but their sender learns of it only by and by.
+        let Some(peer) = self.end_mut(peer).filter(|peer| peer.receives()) else { return };
+        for slice in slices {
+            let part = n.min(slice.len());
+            peer.inbox.extend(&slice[..part]);
+            n -= part;
+        }
+    }
+
     fn deliver(&mut self, id: EndId, peer: EndId, n: usize) {
         self.counts.bytes += n as u64;
-        let (place, other) = (id.place, peer.place);
-        let receives = self.end(peer).is_some_and(|e| !e.closed && e.phase == Phase::Open);
-        if receives && let Some((end, peer)) = self.ends.get2_mut(place, other) {
-            let (first, second) = end.out.as_slices();
-            let split = n.min(first.len());
-            peer.inbox.extend(&first[..split]);
-            peer.inbox.extend(&second[..n - split]);
+        let mut receives = false;
+        if let Some(end) = self.end_mut(peer).filter(|end| end.receives()) {
+            end.arrived += n;
+            assert!(end.arrived <= end.inbox.len(), "more arrives than was sent");
+            receives = true;
         }
         let send_buffer = self.limits.send_buffer;
         let Some(end) = self.end_mut(id) else { return };
-        end.out.drain(..n);
+        end.out -= n;
         end.flying -= n;
-        let roomy = end.starved && end.out.len() <= send_buffer / 3 * 2;
+        let roomy = end.starved && end.out <= send_buffer / 3 * 2;
         if roomy {
             end.starved = false;
             self.announce(id, Ready::WRITE);
@@ -363,7 +390,7 @@ impl State {
         if end.phase != Phase::Open {
             return self.drop_end(id);
         }
-        if reset || !end.inbox.is_empty() {
+        if reset || end.arrived > 0 {
             return self.reset(id);
         }
         end.ends = true;
@@ -378,12 +405,21 @@ impl State {
         let at = self.now + wait;
         let Some(end) = self.end_mut(id) else { return };
         // What is in flight arrives; what is not never leaves.
-        let flying = end.flying;
-        end.out.truncate(flying);
+        end.out = end.flying;
         end.ends = true;
         end.fin_sent = true;
         if end.flight.back().is_none_or(|(_, last)| *last != Segment::Reset) {
             self.fly(id, at, Segment::Reset);
+        }
+        self.take_back(id);
+    }
+
+    /// Takes out of the peer's inbox what will not come any more.
+    fn take_back(&mut self, id: EndId) {
+        let Some(end) = self.end(id) else { return };
+        let (out, peer) = (end.out, end.peer);
+        if let Some(peer) = peer.and_then(|peer| self.end_mut(peer)) {
+            peer.inbox.truncate(peer.arrived + out);
         }
     }
 
@@ -396,10 +432,11 @@ impl State {
         let queued = end.sock.is_none() && !end.closed;
         end.phase = Phase::Dead(fault);
         end.inbox.clear();
-        end.out.clear();
+        (end.arrived, end.out, end.flying) = (0, 0, 0);
         end.flight.clear();
-        end.flying = 0;
-        if end.closed {
+        let closed = end.closed;
+        self.take_back(id);
+        if closed {
             return self.drop_end(id);
         }
         if !queued {
@@ -419,7 +456,7 @@ impl State {
     /// Drops an end that is closed and has nothing more to say or to hear.
     fn bury(&mut self, id: EndId) {
         let done = self.end(id).is_some_and(|end| {
-            end.closed && end.fin_sent && end.flight.is_empty() && end.eof && end.out.is_empty()
+            end.closed && end.fin_sent && end.flight.is_empty() && end.eof && end.out == 0
         });
         if done {
             self.drop_end(id);
@@ -430,7 +467,11 @@ impl State {
         if self.end(id).is_none() {
             return;
         }
-        let end = self.ends.remove(id.place);
+        let mut end = self.ends.remove(id.place);
+        if self.spare.len() < SPARE_MAX {
+            end.inbox.clear();
+            self.spare.push(end.inbox);
+        }
         if end.holds_port {
             self.hosts[end.host as usize].ports -= 1;
         }

@@ -9,9 +9,9 @@
 //! ```text
 //!   host ── Port ── Poller          one Port per engine, or per actor
 //!            │
-//!   End ──► out │▒▒▒ in flight ▒▒▒│ unsent │          room: the send buffer
-//!                     │ arrives after latency, bandwidth, partitions; in order
-//!   End ◄── inbox │ unread │                          room: the receive window
+//!   End ──► │ unsent │▒▒▒ in flight ▒▒▒│              room: the send buffer
+//!                           │ arrives after latency, bandwidth, partitions; in order
+//!   End ◄──── inbox: │ unread │                       room: the receive window
 //! ```
 //!
 //! Events are as edge-like as Linux's: a socket is announced when something new has come, when room
@@ -33,6 +33,8 @@ use tidegate_core::fault::Fault;
 use tidegate_core::poller::{Address, Ready, Sock};
 use tidegate_core::rng::{Rng, Seed};
 use tidegate_core::time::{Duration, Instant};
+
+use crate::stopwatch::{Part, Stopwatch};
 
 use end::{End, EndId, Phase};
 use queue::{Event, Queue};
@@ -133,7 +135,7 @@ impl Counts {
 
 /// The network. A clone is another handle of the same one.
 #[derive(Clone, Debug)]
-pub struct Net(Rc<RefCell<State>>);
+pub struct Net(Rc<RefCell<State>>, Stopwatch);
 
 #[derive(Debug)]
 struct State {
@@ -142,8 +144,12 @@ struct State {
     now: Instant,
     queue: Queue,
     hosts: Vec<Host>,
+    /// The first host of each address.
+    addresses: BTreeMap<IpAddr, HostId>,
     ports: Vec<PortState>,
     ends: Slab<End>,
+    /// Inboxes of connections that are over.
+    spare: Vec<VecDeque<u8>>,
     generation: u32,
     listeners: Slab<Listener>,
     /// Links that are cut, by sender and receiver.
@@ -162,6 +168,8 @@ struct Host {
     /// Nothing that it sends or is sent arrives.
     silent: bool,
     datagrams: Vec<Vec<u8>>,
+    /// Its engines and actors, by their places in `ports`.
+    programs: Vec<usize>,
 }
 
 /// One engine's or actor's view: its handles and what was announced to it.
@@ -200,20 +208,30 @@ struct Listener {
 impl Net {
     /// An empty network at the start of time.
     pub fn new(seed: Seed, limits: Limits) -> Net {
-        Net(Rc::new(RefCell::new(State {
-            limits,
-            rng: Rng::new(seed.split("net")),
-            now: Instant::START,
-            queue: Queue::default(),
-            hosts: Vec::new(),
-            ports: Vec::new(),
-            ends: Slab::new(),
-            generation: 0,
-            listeners: Slab::new(),
-            cut: BTreeMap::new(),
-            counts: Counts::default(),
-            progress: 0,
-        })))
+        Net(
+            Rc::new(RefCell::new(State {
+                limits,
+                rng: Rng::new(seed.split("net")),
+                now: Instant::START,
+                queue: Queue::default(),
+                hosts: Vec::new(),
+                addresses: BTreeMap::new(),
+                ports: Vec::new(),
+                ends: Slab::new(),
+                spare: Vec::new(),
+                generation: 0,
+                listeners: Slab::new(),
+                cut: BTreeMap::new(),
+                counts: Counts::default(),
+                progress: 0,
+            })),
+            Stopwatch::default(),
+        )
+    }
+
+    /// The same network, with its time taken in all that is made of this handle.
+    pub fn timed(self, watch: Stopwatch) -> Net {
+        Net(self.0, watch)
     }
 
     /// Adds a host.
@@ -227,8 +245,11 @@ impl Net {
             next_port: 32_768,
             silent: false,
             datagrams: Vec::new(),
+            programs: Vec::new(),
         });
-        state.hosts.len() as HostId - 1
+        let host = state.hosts.len() as HostId - 1;
+        state.addresses.entry(address).or_insert(host);
+        host
     }
 
     /// A way into the network for one engine of a host, or one actor. The engines of a process have
@@ -247,7 +268,9 @@ impl Net {
             bound: BTreeMap::new(),
             sinks: BTreeMap::new(),
         });
-        Port::new(self.clone(), state.ports.len() - 1)
+        let at = state.ports.len() - 1;
+        state.hosts[host as usize].programs.push(at);
+        Port::new(self.clone(), at)
     }
 
     /// The time.
@@ -262,6 +285,7 @@ impl Net {
 
     /// Lets time pass to `to`, with all that happens until then. Never goes back.
     pub fn advance_to(&self, to: Instant) {
+        let _mine = self.1.within(Part::Network);
         let mut state = self.0.borrow_mut();
         while let Some((at, event)) = state.queue.pop(to) {
             state.now = state.now.max(at);
@@ -356,13 +380,13 @@ impl Net {
         core::mem::take(&mut self.0.borrow_mut().hosts[host as usize].datagrams)
     }
 
-    /// Makes what a connection's receiver has unread end at an urgent mark once: the next receive
-    /// stops there, although more is there (P12).
+    /// Puts an urgent mark into the middle of what each connection of the host has unread: a receive
+    /// stops there once, although more is there (P12).
     pub fn urge(&self, host: HostId) {
         let mut state = self.0.borrow_mut();
         for (_, end) in &mut state.ends {
-            if end.host == host && end.inbox.len() > 1 {
-                end.mark = Some(end.inbox.len() / 2);
+            if end.host == host && end.arrived > 1 {
+                end.mark = Some(end.arrived / 2);
             }
         }
     }
@@ -419,7 +443,7 @@ impl State {
     }
 
     fn host_at(&self, address: IpAddr) -> Option<HostId> {
-        self.hosts.iter().position(|host| host.address == address).map(|at| at as HostId)
+        self.addresses.get(&address).copied()
     }
 
     /// The listeners of an address, one per shard.

@@ -10,8 +10,10 @@ use tidegate_core::poller::{
     Pipe, Poller, Sock, SockOpt, TcpInfo, Which,
 };
 
+use crate::stopwatch::Part;
+
 use super::end::{End, EndId, Phase};
-use super::{HostId, Listener, Net, PortState, State, What};
+use super::{HostId, Listener, Net, State, What};
 
 /// The network as one engine or actor of a host sees it.
 #[derive(Debug)]
@@ -46,6 +48,16 @@ impl Port {
     /// Says to which host the messages for log target `sink` go.
     pub fn bind_sink(&self, sink: u32, host: HostId) {
         self.state().ports[self.at].sinks.insert(sink, host);
+    }
+
+    /// Puts an urgent mark behind what was sent so far: the peer's receive stops there once, even if
+    /// more has come (P12).
+    pub fn urge(&mut self, sock: Sock) {
+        let mut state = self.state();
+        let peer = state.end(state.end_of(self.at, sock)).and_then(|end| end.peer);
+        if let Some(peer) = peer.and_then(|peer| state.end_mut(peer)) {
+            peer.mark = Some(peer.inbox.len()).filter(|len| *len > 0);
+        }
     }
 
     /// Whether there is a reason to turn: events, or a notification.
@@ -123,21 +135,22 @@ impl State {
             Phase::Dead(fault) => return Io::Failed(fault),
             Phase::Open => {}
         }
-        if end.inbox.is_empty() {
+        if end.arrived == 0 {
             return if end.eof { Io::Eof } else { Io::Blocked };
         }
-        let most = end.mark.take().unwrap_or(usize::MAX).max(1);
-        let n = into.len().min(end.inbox.len()).min(most);
+        let n = into.len().min(end.arrived).min(end.mark.unwrap_or(usize::MAX));
+        end.mark = end.mark.and_then(|mark| (mark > n).then(|| mark - n));
         let (first, second) = end.inbox.as_slices();
         let split = n.min(first.len());
         into[..split].copy_from_slice(&first[..split]);
         into[split..n].copy_from_slice(&second[..n - split]);
-        let was_full = end.inbox.len() >= window / 2;
+        let was_full = end.arrived >= window / 2;
         end.inbox.drain(..n);
+        end.arrived -= n;
         let peer = end.peer;
         self.progress += 1;
         if let Some(peer) = peer
-            && (was_full || self.end(peer).is_some_and(|peer| peer.out.len() > peer.flying))
+            && (was_full || self.end(peer).is_some_and(|peer| peer.out > peer.flying))
         {
             let at = self.now + self.latency();
             self.queue.push(at, super::queue::Event::Window(peer));
@@ -156,19 +169,14 @@ impl State {
             Phase::Open => {}
         }
         let offered = from.iter().map(|slice| slice.len()).sum::<usize>().min(most);
-        let n = offered.min(send_buffer.saturating_sub(end.out.len()));
+        let n = offered.min(send_buffer.saturating_sub(end.out));
         if n < offered {
             end.starved = true;
         }
         if n == 0 {
             return Io::Blocked;
         }
-        let mut left = n;
-        for slice in from {
-            let part = left.min(slice.len());
-            end.out.extend(&slice[..part]);
-            left -= part;
-        }
+        self.give(id, from, n);
         self.progress += 1;
         self.transmit(id);
         Io::Done(n)
@@ -177,6 +185,7 @@ impl State {
 
 impl Poller for Port {
     fn harvest(&mut self, events: &mut Vec<Event>) {
+        let _mine = self.net.1.within(Part::Network);
         let mut state = self.state();
         let state = &mut *state;
         let (narrow, send_buffer) = (state.limits.narrow_events, state.limits.send_buffer);
@@ -218,6 +227,7 @@ impl Poller for Port {
     }
 
     fn accept(&mut self, listener: Sock) -> Accepted {
+        let _mine = self.net.1.within(Part::Network);
         let mut state = self.state();
         let What::Listener(place) = state.what(self.at, listener) else {
             panic!("{listener:?} is no listener");
@@ -237,6 +247,7 @@ impl Poller for Port {
     }
 
     fn connect(&mut self, to: &ConnectSpec<'_>) -> Result<Sock, Fault> {
+        let _mine = self.net.1.within(Part::Network);
         let mut state = self.state();
         let host = state.ports[self.at].host;
         let (limits, from) = (state.limits, state.hosts[host as usize].address);
@@ -280,6 +291,7 @@ impl Poller for Port {
     }
 
     fn recv(&mut self, sock: Sock, into: &mut [u8]) -> Io {
+        let _mine = self.net.1.within(Part::Network);
         assert!(!into.is_empty(), "P7: receiving into nothing");
         let mut state = self.state();
         let id = state.end_of(self.at, sock);
@@ -287,6 +299,7 @@ impl Poller for Port {
     }
 
     fn send(&mut self, sock: Sock, from: &[IoSlice<'_>], _more: More) -> Io {
+        let _mine = self.net.1.within(Part::Network);
         assert!(from.iter().any(|slice| !slice.is_empty()), "P7: sending nothing");
         let mut state = self.state();
         let id = state.end_of(self.at, sock);
@@ -294,6 +307,7 @@ impl Poller for Port {
     }
 
     fn shut_write(&mut self, sock: Sock) {
+        let _mine = self.net.1.within(Part::Network);
         let mut state = self.state();
         let id = state.end_of(self.at, sock);
         state.progress += 1;
@@ -304,6 +318,7 @@ impl Poller for Port {
     }
 
     fn close(&mut self, sock: Sock, how: Close) {
+        let _mine = self.net.1.within(Part::Network);
         let mut state = self.state();
         let what = state.what(self.at, sock);
         state.take_handle(self.at, sock);
@@ -337,6 +352,7 @@ impl Poller for Port {
     }
 
     fn splice_in(&mut self, sock: Sock, pipe: Pipe, max: usize) -> Io {
+        let _mine = self.net.1.within(Part::Network);
         assert!(max > 0, "P7: receiving into nothing");
         let mut state = self.state();
         let id = state.end_of(self.at, sock);
@@ -356,6 +372,7 @@ impl Poller for Port {
     }
 
     fn splice_out(&mut self, pipe: Pipe, sock: Sock, max: usize, _more: More) -> Io {
+        let _mine = self.net.1.within(Part::Network);
         let mut state = self.state();
         let id = state.end_of(self.at, sock);
         let mut held = core::mem::take(&mut state.ports[self.at].pipes[pipe.0 as usize]);
@@ -405,6 +422,7 @@ impl Poller for Port {
     }
 
     fn send_messages(&mut self, sink: Sock, messages: &[IoSlice<'_>]) -> usize {
+        let _mine = self.net.1.within(Part::Network);
         let mut state = self.state();
         let What::Sink(number) = state.what(self.at, sink) else { panic!("{sink:?} is no sink") };
         let to = state.ports[self.at].sinks.get(&number).copied();
@@ -422,10 +440,11 @@ impl Poller for Port {
 
     fn notify(&mut self, engine: u32) {
         let mut state = self.state();
+        let state = &mut *state;
         let host = state.ports[self.at].host;
-        let is = |port: &&mut PortState| port.host == host && port.engine == engine;
-        if let Some(port) = state.ports.iter_mut().find(is) {
-            port.notified = true;
+        let programs = &state.hosts[host as usize].programs;
+        if let Some(at) = programs.iter().find(|at| state.ports[**at].engine == engine) {
+            state.ports[*at].notified = true;
         }
     }
 

@@ -20,7 +20,7 @@ use super::wire::{Broken, Bytes, Hash, Reader, Wire, wire_struct};
 /// The beginning of every recording. Its bytes notice what is done to text files.
 pub const MAGIC: [u8; 8] = *b"\x89TGR\r\n\x1a\n";
 /// Goes up with every change of what stands in a recording.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 
 /// How an engine came to be.
 #[derive(Clone, Debug)]
@@ -414,7 +414,8 @@ mod tests {
             bytes
         };
         assert_eq!(error(&with(0)), "it is no recording");
-        assert!(error(&with(8)).contains("format 0"), "{}", error(&with(8)));
+        let other = format!("format {}", FORMAT ^ 1);
+        assert!(error(&with(8)).contains(&other), "{}", error(&with(8)));
         assert_eq!(error(&with(30)), "its head is damaged");
         assert_eq!(error(&with(head.len() - 1)), "its head is damaged");
     }

@@ -25,6 +25,8 @@ fn lively() -> Scenario {
     let mut scenario = Scenario::draw(7, Profile::Swarm);
     let k = &mut scenario.knobs;
     (k.engines, k.tcp, k.server_maxconn, k.servers, k.splice, k.unix) = (2, 0, 1, 2, 0, 0);
+    // No part of it is much of the whole.
+    (k.clients, k.requests, k.body, k.crowd) = (10, 10, 3_000, 0);
     scenario
 }
 

@@ -14,6 +14,7 @@ use tidegate_core::rng::Seed;
 use tidegate_core::time::{Instant, Now, Wall};
 use tidegate_sim::chaos::{Chaos, Ratios};
 use tidegate_sim::digest::Digest;
+use tidegate_sim::stopwatch::Stopwatch;
 use tidegate_sim::trace::Traced;
 
 use super::EPOCH;
@@ -93,7 +94,7 @@ async fn run(proxy: Proxy, seen: Rc<Seen>) {
         .map(|id| {
             let net = TurmoilNet::new(&hub, id as usize, &[PORT], proxy.segment);
             let chaos = seed.split("chaos").split(&id.to_string());
-            let mut wire = Traced::new(Chaos::new(net, chaos, proxy.ratios));
+            let mut wire = Traced::new(Chaos::new(net, chaos, proxy.ratios), Stopwatch::default());
             let mut engine = Engine::new(Setup {
                 site: Arc::clone(&proxy.site),
                 shared: Arc::clone(&shared),

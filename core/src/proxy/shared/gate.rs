@@ -15,6 +15,7 @@
 //! comes later overtakes: while someone waits whom a server may serve, that server has no slot.
 //! The message is in the mailbox before the lock is dropped: who finds its ticket gone has mail.
 
+use core::hash::{Hash, Hasher};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -37,7 +38,7 @@ pub enum Slot {
 }
 
 /// Who waits. A session waits in one queue at a time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Waiter {
     /// Whose session it is.
     pub engine: u32,
@@ -48,7 +49,7 @@ pub struct Waiter {
 }
 
 /// A place in a queue. Once it is answered by a message it is void, and cancelling it harmless.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Ticket {
     backend: ProxyId,
     /// The server whose own queue it is in; none is the backend's queue.
@@ -142,7 +143,7 @@ struct State {
 }
 
 /// The slots of one server.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Seats {
     /// `maxconn`; 0 is none.
     max: u32,
@@ -168,14 +169,14 @@ impl Seats {
 }
 
 /// Waiters by arrival.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 struct Queue {
     waiting: BTreeMap<u64, Waiting>,
     /// Counts those who were served from this queue. Wraps.
     served: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Waiting {
     who: Waiter,
     /// `served` when it came.
@@ -354,6 +355,11 @@ impl Gate {
     pub(super) fn lengths(&self, server: Option<ServerId>) -> (u32, u32) {
         let own = |server| self.meters[self.index(server)].waiting.load(Relaxed);
         (server.map_or(0, own), self.waiting.load(Relaxed))
+    }
+
+    pub(super) fn digest<H: Hasher>(&self, into: &mut H) {
+        let state = lock(&self.state);
+        (&state.seats, &state.queue, state.arrivals, state.spare).hash(into);
     }
 
     pub(super) fn is_idle(&self) -> bool {

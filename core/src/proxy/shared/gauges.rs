@@ -4,6 +4,7 @@
 //! Each engine has a block of its own on cache lines of its own and is the only one to write there,
 //! with a relaxed load and store. A reader sums the blocks: O(engines).
 
+use core::hash::Hasher;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::proxy::spec::{ProxyId, ServerId};
@@ -60,6 +61,11 @@ impl Gauges {
     pub(super) fn add(&self, engine: u32, gauge: Gauge, n: i32) {
         let cell = self.cell(engine as usize, gauge);
         cell.store(cell.load(Relaxed).wrapping_add_signed(n), Relaxed);
+    }
+
+    pub(super) fn digest<H: Hasher>(&self, into: &mut H) {
+        let cells = self.blocks.iter().flatten().flat_map(|line| &line.0);
+        cells.for_each(|cell| into.write_u32(cell.load(Relaxed)));
     }
 
     /// One engine's part may be below zero if it ends what another began, and so may a sum that

@@ -5,6 +5,7 @@
 //! sees the other. Registrations are never withdrawn: a superfluous `Resume` is harmless, a
 //! withdrawn one could have been another listener's of the same engine.
 
+use core::hash::Hasher;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 use crate::invariant;
@@ -49,6 +50,11 @@ impl Limit {
 
     pub(super) fn acquire(&self, engine: u32) -> bool {
         self.take() || self.register(engine)
+    }
+
+    pub(super) fn digest<H: Hasher>(&self, into: &mut H) {
+        let all = [&self.state, &self.waiting, &self.told];
+        all.into_iter().for_each(|word| into.write_u64(word.load(SeqCst)));
     }
 
     /// Returns who is to be told.

@@ -1,6 +1,7 @@
 //! Mailboxes: what one engine has to tell another. Posting does not wake anybody by itself: it
 //! returns whom to notify.
 
+use core::hash::{Hash, Hasher};
 use core::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 use std::sync::Mutex;
 
@@ -10,7 +11,7 @@ use crate::proxy::shared::{LimitId, lock};
 use crate::proxy::spec::{ListenerId, ServerId};
 
 /// What one engine tells another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Message {
     /// There was room below this limit: try again whatever it refused.
     Resume(LimitId),
@@ -125,6 +126,12 @@ struct Mailbox {
 impl Mail {
     pub(super) fn new(engines: u32) -> Self {
         Mail((0..engines).map(|_| Mailbox::default()).collect())
+    }
+
+    pub(super) fn digest<H: Hasher>(&self, into: &mut H) {
+        for mailbox in &self.0 {
+            (&*lock(&mailbox.messages), mailbox.closed.load(Acquire)).hash(into);
+        }
     }
 
     /// Returns the engine if its box was empty: otherwise whoever filled it wakes it. An engine

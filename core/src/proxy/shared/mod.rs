@@ -30,6 +30,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+use core::hash::Hasher;
 use std::sync::{Mutex, MutexGuard};
 
 use crate::invariant;
@@ -51,7 +52,7 @@ pub use mail::{Message, Wake};
 pub const ENGINES_MAX: u32 = 64;
 
 /// A limit on connections that holds across all engines.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum LimitId {
     /// `maxconn` of the global section.
     Process,
@@ -317,6 +318,14 @@ impl Shared {
         for gate in self.gates.iter().flatten() {
             gate.audit(self.engines, &self.mail);
         }
+    }
+
+    /// Takes the whole state into a hash, but for the refused messages.
+    pub fn digest<H: Hasher>(&self, into: &mut H) {
+        self.limits.iter().for_each(|limit| limit.digest(into));
+        self.gates.iter().flatten().for_each(|gate| gate.digest(into));
+        self.gauges.digest(into);
+        self.mail.digest(into);
     }
 
     /// Whether nothing is held, nobody waits and no mail is left: so it must be after the end.
