@@ -9,7 +9,7 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 0 | `time rng bits fault check digest planted` | time, chance, bit sets, typed ends, assertions |
+//! | 0 | `time rng bits fault check digest planted` | time, chance, bits, typed ends, assertions |
 //! | 1 | `poller balance` | the boundary's trait · algorithms: servers and a key in, a choice out |
 //! | 2 | `http config` | messages · lexer, statements, diagnostics: no meaning yet |
 //! | 3 | `sample+acl+rule+logfmt+proxy` | values, conditions, actions, lines · the site |

@@ -616,8 +616,8 @@ fn tag(text: &str, percent: usize, at: usize) -> Result<(Tag, usize), Mistake> {
     Err(Mistake::new(percent, at + len - percent, message).near(near))
 }
 
-/// Appends a part of a request line: what is not fit for a log becomes `#XX`, or with the flag has a
-/// backslash in front.
+/// Appends a part of a request line: what is not fit for a log becomes `#XX`, or with the flag has
+/// a backslash in front.
 fn push_part(part: &[u8], flags: Flags, stop: usize, out: &mut Vec<u8>) {
     if flags.has(Flags::ESCAPE) {
         push_flagged(part, flags, out);
