@@ -86,7 +86,6 @@ pub const ALLOWED: &[(&str, What, &str)] = &[
     ("tcp-timeout-read", Log, KERNEL),
     ("tcp-nolinger", End("o"), "the kernel resets; the script has none"),
     ("tcp-timeout-tunnel-silent", End("o"), SILENT),
-    ("no-server-errorfile", Log, "what a file says of its connection is not counted"),
     ("proxy-cut", Log, "a PROXY header may come in pieces"),
     ("proxy-cut", Socket("c"), "a PROXY header may come in pieces"),
     (
