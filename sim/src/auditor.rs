@@ -35,6 +35,10 @@ pub fn log_line(ledger: &mut Ledger, knobs: &Knobs, line: &str) {
     {
         ledger.violated("A13", format!("an end for no reason: {line}"));
     }
+    // A slow network brings a PROXY header too late, and its request with it.
+    if line.contains("waiting for PROXY protocol header") {
+        ledger.late_headers += 1;
+    }
     let named = line.split_once(" /r/").or_else(|| line.split_once("\"CONNECT r"));
     let Some((_, rest)) = named else { return };
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
@@ -70,6 +74,7 @@ pub fn limits(shared: &Shared, knobs: &Knobs) -> Result<(), String> {
 pub fn close(ledger: &mut Ledger, knobs: &Knobs) {
     let calm = is_calm(knobs);
     let mut found = Vec::new();
+    let mut late = ledger.late_headers;
     for (id, entry) in &ledger.entries {
         let meant = entry.meant;
         match entry.fate {
@@ -84,6 +89,7 @@ pub fn close(ledger: &mut Ledger, knobs: &Knobs) {
             // Whoever was there before may keep a server's only place for long.
             Fate::Answered(503) if knobs.server_maxconn > 0 => {}
             Fate::Cut if knobs.server_maxconn > 0 && knobs.tcp == 1 => {}
+            Fate::Cut if entry.logged == 0 && late > 0 => late -= 1,
             Fate::Answered(500) => {
                 found.push(("A9", format!("request {id} met an error of ours: {entry:?}")));
             }
