@@ -35,10 +35,6 @@ pub fn log_line(ledger: &mut Ledger, knobs: &Knobs, line: &str) {
     {
         ledger.violated("A13", format!("an end for no reason: {line}"));
     }
-    // A slow network brings a PROXY header too late, and its request with it.
-    if line.contains("waiting for PROXY protocol header") {
-        ledger.late_headers += 1;
-    }
     let named = line.split_once(" /r/").or_else(|| line.split_once("\"CONNECT r"));
     let Some((_, rest)) = named else { return };
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
@@ -74,7 +70,9 @@ pub fn limits(shared: &Shared, knobs: &Knobs) -> Result<(), String> {
 pub fn close(ledger: &mut Ledger, knobs: &Knobs) {
     let calm = is_calm(knobs);
     let mut found = Vec::new();
-    let mut late = ledger.late_headers;
+    // Twenty bytes a round trip may bring a PROXY header too late, and its request with it; the line
+    // that says so may be lost.
+    let late = knobs.accept_proxy == 1 && knobs.timeout_client > 0 && knobs.send_buffer < 1_000;
     for (id, entry) in &ledger.entries {
         let meant = entry.meant;
         match entry.fate {
@@ -89,7 +87,7 @@ pub fn close(ledger: &mut Ledger, knobs: &Knobs) {
             // Whoever was there before may keep a server's only place for long.
             Fate::Answered(503) if knobs.server_maxconn > 0 => {}
             Fate::Cut if knobs.server_maxconn > 0 && knobs.tcp == 1 => {}
-            Fate::Cut if entry.logged == 0 && late > 0 => late -= 1,
+            Fate::Cut if entry.logged == 0 && late => {}
             Fate::Answered(500) => {
                 found.push(("A9", format!("request {id} met an error of ours: {entry:?}")));
             }

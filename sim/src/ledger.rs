@@ -92,8 +92,6 @@ pub struct Ledger {
     pub violations: Vec<Violation>,
     /// What happened, to be read by a person.
     pub timeline: Option<Vec<(Instant, String)>>,
-    /// PROXY headers that came too late.
-    pub late_headers: u32,
     /// The time.
     pub now: Instant,
     /// What the actors saw, hashed.
