@@ -92,6 +92,7 @@ fn pass(scenarios: &[Scenario], watch: Watch) -> Pass {
 
 /// Nanoseconds since the first call.
 fn nanoseconds() -> u64 {
+    // The program's clock, not a simulation's: a run is told what it reads, and only adds it up.
     static BEGAN: OnceLock<Instant> = OnceLock::new();
     BEGAN.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
