@@ -2,7 +2,8 @@
 //! the input has the client and the server say, and what the rules make of it. Whatever they are,
 //!
 //! - every server hears requests and nothing else, as the reference reads them, and the client hears
-//!   responses: no value that a rule puts into a message breaks out of its place;
+//!   responses: no value that a rule puts into a message breaks out of its place. Whether a target
+//!   that rules have made is one that the method takes is the operator's affair, as with HAProxy;
 //! - a line of the log is one line, and what somebody sent adds no control character to it;
 //! - the audits hold, and nothing is left.
 //!
@@ -100,10 +101,11 @@ pub fn rules(data: &[u8]) {
 pub fn format(data: &[u8]) {
     let mut parts = cut(data).into_iter();
     let format = parts.next().unwrap_or_default();
-    // In double quotes, as the lexer has it: nothing in it means anything but to the format.
+    // In double quotes, as the lexer has it: nothing in it means anything but to the format. A
+    // control character in the operator's own text goes into the log as it is, in HAProxy too.
     let mut config = CONFIG.as_bytes().to_vec();
     config.extend_from_slice(b" log-format \"");
-    for byte in format.iter().filter(|byte| **byte != 0) {
+    for byte in format.iter().filter(|byte| !byte.is_ascii_control()) {
         config.extend(format!("\\x{byte:02x}").into_bytes());
     }
     config.extend_from_slice(b"\"\n");
@@ -170,7 +172,7 @@ fn settle(stage: &mut Stage, client: &mut Peer, servers: &mut Vec<Peer>) {
 
 /// One answer for each request that is whole and has none.
 fn answer(stage: &mut Stage, server: &mut Peer, response: &[u8]) {
-    let heard = stream::requests(&server.heard);
+    let heard = stream::rewritten_requests(&server.heard);
     let whole = heard.list.iter().filter(|message| message.whole).count();
     let given = server.said.len() / response.len().max(1);
     if given < whole && !response.is_empty() {
@@ -183,7 +185,7 @@ fn answer(stage: &mut Stage, server: &mut Peer, response: &[u8]) {
 fn check(stage: &Stage, client: &Peer, servers: &[Peer], request: &[u8], response: &[u8]) {
     let asked = stream::all_requests(request).list;
     for server in servers {
-        let heard = stream::requests(&server.heard);
+        let heard = stream::rewritten_requests(&server.heard);
         let text = || server.heard.escape_ascii().to_string();
         assert!(heard.ended != Ended::Bad, "a server hears no request: {}", text());
         let fits = heard.list.len() <= asked.len();

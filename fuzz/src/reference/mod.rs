@@ -97,6 +97,14 @@ pub fn is_text(byte: u8) -> bool {
 
 /// Reads the head that `input` begins with; the used bytes include empty lines before it.
 pub fn head(kind: Kind, input: &[u8]) -> Read<Head> {
+    match form(kind, input) {
+        Read::Whole(head, _) if kind == Kind::Request && !target::fits(&head) => Read::Bad,
+        read => read,
+    }
+}
+
+/// The same, whatever the target of a request is.
+pub fn form(kind: Kind, input: &[u8]) -> Read<Head> {
     let mut skip = 0;
     while input[skip..].starts_with(b"\r\n") {
         if kind == Kind::Response || skip == 2 * EMPTY_LINES_MAX {
@@ -155,7 +163,6 @@ fn whole(kind: Kind, text: &[u8]) -> Option<Head> {
     let mut head = Head { start, minor, fields };
     if kind == Kind::Request {
         merge_hosts(&mut head)?;
-        target::fits(&head).then_some(())?;
     }
     Some(head)
 }

@@ -40,7 +40,12 @@ pub struct Messages {
 
 /// Reads what a client says, up to a request behind which there may be no HTTP.
 pub fn requests(input: &[u8]) -> Messages {
-    read(input, Kind::Request, |head, _| body::of_request(head))
+    read(input, Kind::Request, super::head, |head, _| body::of_request(head))
+}
+
+/// The same of requests whose targets and hosts somebody has made who may: rules.
+pub fn rewritten_requests(input: &[u8]) -> Messages {
+    read(input, Kind::Request, super::form, |head, _| body::of_request(head))
 }
 
 /// The same, as if there was always HTTP behind them.
@@ -58,7 +63,7 @@ pub fn all_requests(input: &[u8]) -> Messages {
 /// Reads what a server says to requests of these methods. Interim responses are messages of their
 /// own, and take no method.
 pub fn responses(input: &[u8], methods: &[Vec<u8>]) -> Messages {
-    read(input, Kind::Response, |head, before| {
+    read(input, Kind::Response, super::head, |head, before| {
         let finals = before.iter().filter(|m| m.head.status() / 100 != 1).count();
         body::of_response(head, methods.get(finals)?)
     })
@@ -67,12 +72,13 @@ pub fn responses(input: &[u8], methods: &[Vec<u8>]) -> Messages {
 fn read(
     input: &[u8],
     kind: Kind,
+    head: impl Fn(Kind, &[u8]) -> Read<Head>,
     framing: impl Fn(&Head, &[Message]) -> Option<Framing>,
 ) -> Messages {
     let mut list: Vec<Message> = Vec::new();
     let mut at = 0;
     let ended = loop {
-        let (head, used) = match super::head(kind, &input[at..]) {
+        let (head, used) = match head(kind, &input[at..]) {
             Read::Whole(head, used) => (head, used),
             Read::Partial => break Ended::Open,
             Read::Bad => break Ended::Bad,
