@@ -70,9 +70,6 @@ pub fn limits(shared: &Shared, knobs: &Knobs) -> Result<(), String> {
 pub fn close(ledger: &mut Ledger, knobs: &Knobs) {
     let calm = is_calm(knobs);
     let mut found = Vec::new();
-    // Twenty bytes a round trip may bring a PROXY header too late, and its request with it; the line
-    // that says so may be lost.
-    let late = knobs.accept_proxy == 1 && knobs.timeout_client > 0 && knobs.send_buffer < 1_000;
     for (id, entry) in &ledger.entries {
         let meant = entry.meant;
         match entry.fate {
@@ -87,7 +84,6 @@ pub fn close(ledger: &mut Ledger, knobs: &Knobs) {
             // Whoever was there before may keep a server's only place for long.
             Fate::Answered(503) if knobs.server_maxconn > 0 => {}
             Fate::Cut if knobs.server_maxconn > 0 && knobs.tcp == 1 => {}
-            Fate::Cut if entry.logged == 0 && late => {}
             Fate::Answered(500) => {
                 found.push(("A9", format!("request {id} met an error of ours: {entry:?}")));
             }
