@@ -81,6 +81,7 @@ pub fn rules(data: &[u8]) {
     let allowed = lines.split(|byte| *byte == b'\n').take(LINES_MAX).filter(|line| {
         let word = line.split(|byte| *byte == b' ').find(|word| !word.is_empty());
         word.is_some_and(|word| KEYWORDS.iter().any(|keyword| keyword.as_bytes() == word))
+            && !has_control(line)
     });
     let mut config = CONFIG.as_bytes().to_vec();
     for line in allowed {
@@ -123,6 +124,14 @@ fn cut(mut data: &[u8]) -> Vec<&[u8]> {
     }
     parts.push(data);
     parts
+}
+
+/// Whether the operator writes control characters. They go where the text goes, but for line ends
+/// and NUL, in HAProxy too; it is what others send that must not.
+fn has_control(line: &[u8]) -> bool {
+    let escapes: [&[u8]; 4] = [b"\\x0", b"\\x1", b"\\x7f", b"\\x7F"];
+    line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
+        || escapes.iter().any(|escape| line.windows(escape.len()).any(|window| window == *escape))
 }
 
 /// A client that says `request` and a server that answers each with `response`.
