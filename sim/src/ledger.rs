@@ -150,52 +150,77 @@ impl Ledger {
     }
 }
 
-/// Eight bytes of a body, from eight times `n` on, the first the lowest.
-fn word(id: u64, way: Way, n: u64) -> u64 {
-    let word = (id << 1 | u64::from(way == Way::Response)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        ^ n.wrapping_mul(0xd134_2543_de82_ef95);
-    (word ^ (word >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+/// Where the words of a body begin to differ from those of any other.
+fn origin(id: u64, way: Way) -> u64 {
+    (id << 1 | u64::from(way == Way::Response)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
+
+/// Eight bytes of a body, from eight times `n` on, the first the lowest. No two of a body are the
+/// same. As cheap as it can be: most of a run's bytes are these.
+fn word(origin: u64, n: u64) -> u64 {
+    mixed(origin ^ n.wrapping_mul(TURN))
+}
+
+fn mixed(word: u64) -> u64 {
+    word ^ (word >> 29)
+}
+
+/// What turns one word of a body into the next.
+const TURN: u64 = 0xd134_2543_de82_ef95;
 
 /// A byte of a body: of which, which way, where.
 pub fn byte(id: u64, way: Way, at: u64) -> u8 {
-    (word(id, way, at >> 3) >> (8 * (at & 7))) as u8
+    (word(origin(id, way), at >> 3) >> (8 * (at & 7))) as u8
+}
+
+/// So many words are written or compared at a time.
+const WORDS: usize = 64;
+
+/// Gives `take` the body's bytes from `at` on, piece by piece, until it wants no more of the `len`.
+fn pieces(id: u64, way: Way, mut at: u64, mut len: usize, mut take: impl FnMut(&[u8]) -> bool) {
+    let origin = origin(id, way);
+    let mut words = [[0; 8]; WORDS];
+    while len > 0 {
+        let skip = (at % 8) as usize;
+        let count = (skip + len).div_ceil(8).min(WORDS);
+        let mut turn = (at / 8).wrapping_mul(TURN);
+        for place in &mut words[..count] {
+            *place = mixed(origin ^ turn).to_le_bytes();
+            turn = turn.wrapping_add(TURN);
+        }
+        let piece = &words[..count].as_flattened()[skip..];
+        let piece = &piece[..piece.len().min(len)];
+        if !take(piece) {
+            return;
+        }
+        at += piece.len() as u64;
+        len -= piece.len();
+    }
 }
 
 /// Part of a body, behind what is in `into`.
 pub fn extend(into: &mut Vec<u8>, id: u64, way: Way, at: u64, len: usize) {
-    let end = at + len as u64;
-    let (first, last) = (at.next_multiple_of(8).min(end), end / 8 * 8);
-    into.extend((at..first).map(|at| byte(id, way, at)));
-    if first < last {
-        let from = into.len();
-        into.resize(from + (last - first) as usize, 0);
-        let (words, _) = into[from..].as_chunks_mut::<8>();
-        for (n, place) in (first / 8..).zip(words) {
-            *place = word(id, way, n).to_le_bytes();
-        }
-    }
-    into.extend((last.max(first)..end).map(|at| byte(id, way, at)));
+    into.reserve(len);
+    pieces(id, way, at, len, |piece| {
+        into.extend_from_slice(piece);
+        true
+    });
 }
 
 /// Where the first byte is that is not the body's, if `data` is said to be what is there at `at`.
 pub fn first_wrong(id: u64, way: Way, at: u64, data: &[u8]) -> Option<u64> {
-    let wrong_in = |at: u64, data: &[u8]| {
-        (at..).zip(data).find(|(at, got)| byte(id, way, *at) != **got).map(|(at, _)| at)
-    };
-    let before = (at.wrapping_neg() & 7) as usize;
-    let (first, rest) = data.split_at(before.min(data.len()));
-    let (words, last) = rest.as_chunks::<8>();
-    let start = at + first.len() as u64;
-    if let Some(wrong) = wrong_in(at, first) {
-        return Some(wrong);
-    }
-    for (n, got) in (start / 8..).zip(words) {
-        if u64::from_le_bytes(*got) != word(id, way, n) {
-            return wrong_in(n * 8, got);
+    let mut same = 0;
+    pieces(id, way, at, data.len(), |piece| {
+        let is_same = data[same..][..piece.len()] == *piece;
+        if is_same {
+            same += piece.len();
         }
-    }
-    wrong_in(start + 8 * words.len() as u64, last)
+        is_same
+    });
+    (at + same as u64..)
+        .zip(&data[same..])
+        .find(|(at, got)| byte(id, way, *at) != **got)
+        .map(|(at, _)| at)
 }
 
 /// A number that follows from a request's and a purpose, for what is decided about it.

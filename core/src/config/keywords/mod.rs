@@ -133,9 +133,12 @@ pub fn contexts() -> impl Iterator<Item = Context> {
 
 /// The keyword that `words` begin with; of several, the one of most words.
 pub fn find(context: Context, words: &[&str]) -> Option<&'static Keyword> {
+    let first = words.first()?;
     let begins = |keyword: &&Keyword| {
         let mut words = words.iter();
-        keyword.name.split(' ').all(|part| words.next().is_some_and(|word| *word == part))
+        // Most names differ at once.
+        keyword.name.starts_with(first)
+            && keyword.name.split(' ').all(|part| words.next().is_some_and(|word| *word == part))
     };
     table(context).iter().filter(begins).max_by_key(|keyword| keyword.name.len())
 }
