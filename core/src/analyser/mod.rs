@@ -21,8 +21,8 @@ pub use process_backend::make_unique_id;
 
 use crate::channel::{Analysers, Facts};
 use crate::http::{
-    Body, HeadLimits, HeadScan, Known, Scan, UpgradeField, Version, connection, parse_response,
-    settle, strip_hop_by_hop, write_response,
+    Body, HeadLimits, HeadScan, Known, Scan, UpgradeField, Version, chunks_data, chunks_len, connection,
+    parse_response, settle, strip_hop_by_hop, write_response,
 };
 use crate::pool::Class;
 use crate::reply::{self, Shape};
@@ -111,7 +111,6 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
     let bodyless =
         reply::is_bodyless(&s.txn) || shape == Shape::Parser && asks_for_head(s.req.input());
     cx.scratch.clear();
-    s.txn.body_bytes = 0;
     // Interim answers that were passed on are counted already.
     s.txn.head_bytes += match error_file(s, status, shape, cx) {
         Some(file) => write_file(s, &file, close, cx),
@@ -162,7 +161,6 @@ fn answer_with(s: &mut Session, status: u16, raw: &[u8], cx: &mut Cx<'_>) {
     }
     let close = s.txn.is(TxnFlags::CLIENT_CLOSE);
     cx.scratch.clear();
-    s.txn.body_bytes = 0;
     s.txn.status = status;
     s.txn.head_bytes += write_file(s, raw, close, cx);
     let status = s.txn.status;
@@ -171,6 +169,13 @@ fn answer_with(s: &mut Session, status: u16, raw: &[u8], cx: &mut Cx<'_>) {
 
 /// Takes the server's place: nothing of what it said, or would say, is for the client any more.
 fn stand_in(s: &mut Session) {
+    s.txn.body_bytes = 0;
+    if s.res.analysers.any(Analysers::PROCESS_RESPONSE) {
+        // Rules refused the server's answer. HAProxy's log has no response time then, but counts
+        // what had come.
+        s.times.response = None;
+        s.txn.body_bytes = held_body(s);
+    }
     s.req.analysers = Analysers::NONE;
     s.res.analysers = Analysers::NONE;
     s.req.to_forward = 0;
@@ -180,6 +185,18 @@ fn stand_in(s: &mut Session) {
     s.rule_expiry = Deadline::NEVER;
     s.close_back();
     skip_body(s);
+}
+
+/// How much of the response's body came with its head, as the log counts it.
+#[cold]
+fn held_body(s: &Session) -> u64 {
+    let body = s.res.input().get(s.txn.head_len as usize..).unwrap_or_default();
+    match s.txn.response_flow {
+        Flow::Length(n) => n.min(body.len() as u64),
+        Flow::UntilClose => body.len() as u64,
+        Flow::Chunked(recoder) => chunks_data(recoder.decoder, body),
+        Flow::Head | Flow::Done => 0,
+    }
 }
 
 /// Sends the answer that was written.
@@ -233,13 +250,17 @@ fn queue_answer(s: &mut Session, cx: &mut Cx<'_>) -> bool {
 
 /// Drops a request's body that is here whole, so that the next request can be read behind it.
 fn skip_body(s: &mut Session) {
-    if let (Flow::Length(n), Some(buf)) = (s.txn.request_flow, &mut s.req.buf)
-        && let Ok(n) = usize::try_from(n)
-        && n <= buf.input_len()
-        && buf.output_len() == 0
-    {
-        buf.skip(n);
-        s.req.added -= n as i64;
+    let Some(buf) = s.req.buf.as_mut().filter(|buf| buf.output_len() == 0) else { return };
+    let len = match s.txn.request_flow {
+        // Of one that passes already, only the rest is here.
+        Flow::Length(_) if s.txn.is(TxnFlags::BODY_STARTED) => None,
+        Flow::Length(n) => usize::try_from(n).ok().filter(|n| *n <= buf.input_len()),
+        Flow::Chunked(recoder) => chunks_len(recoder.decoder, buf.input()),
+        Flow::Head | Flow::UntilClose | Flow::Done => None,
+    };
+    if let Some(len) = len {
+        buf.skip(len);
+        s.req.added -= len as i64;
         s.txn.request_flow = Flow::Done;
     }
 }

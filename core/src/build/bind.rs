@@ -79,7 +79,7 @@ impl Builder<'_> {
 
     /// Every address that one of the comma-separated parts means.
     fn bind_addresses(&self, text: &str) -> Result<Vec<Address>, String> {
-        let Endpoint { host, port, family, datagram } = address::parse(text, &self.env)?;
+        let Endpoint { host, port, family, datagram } = address::parse(text, &self.names.env)?;
         if datagram {
             return Err(format!("dgram-type address not acceptable in '{text}'"));
         }

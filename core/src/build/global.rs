@@ -32,7 +32,7 @@ impl Builder<'_> {
                     if self.cli.localpeer.is_none()
                         && let Some(name) = self.one_word(statement, "a peer name")
                     {
-                        self.env.set("HAPROXY_LOCALPEER", &name);
+                        self.names.env.set("HAPROXY_LOCALPEER", &name);
                         self.site.global.localpeer = name.into();
                     }
                 }

@@ -105,7 +105,7 @@ impl Builder<'_> {
         if text.starts_with("tcp") && text.contains('@') || text.starts_with("stream+") {
             return Err(format!("logs over TCP are not supported yet (in '{text}')"));
         }
-        let endpoint = address::parse(text, &self.env)?;
+        let endpoint = address::parse(text, &self.names.env)?;
         let port = match endpoint.port {
             PortPart::None => SYSLOG,
             PortPart::Range(first, last) if first == last && first > 0 => first,

@@ -161,7 +161,7 @@ impl Builder<'_> {
             "log-tag" => {
                 proxy.log_tag = args.need("a tag").map(|word| word.as_str().into());
             }
-            "source" => match source(&mut args, &self.env) {
+            "source" => match source(&mut args, &self.names.env) {
                 Ok(source) => proxy.source = source,
                 Err(()) => return,
             },

@@ -159,7 +159,7 @@ impl Builder<'_> {
     fn server_address(&mut self, word: &Word) -> Option<Endpoint> {
         let text = word.as_str();
         let complain = |message: String| -> Result<Endpoint, (String, &str)> { Err((message, "")) };
-        let checked = match address::parse(text, &self.env) {
+        let checked = match address::parse(text, &self.names.env) {
             Err(message) => complain(message),
             Ok(e) if e.datagram => {
                 complain(format!("dgram-type address not acceptable in '{text}'"))
@@ -284,7 +284,7 @@ impl Builder<'_> {
                 }
                 "source" => {
                     // `usesrc` and `interface` behind it are refused.
-                    let found = source(&mut args, &self.env);
+                    let found = source(&mut args, &self.names.env);
                     at = args.position();
                     match found {
                         Ok(source) => settings.source = source,

@@ -6,6 +6,7 @@ use super::host::Host;
 
 /// Variables for `"$NAME"`, `defined()` and children. Reading a configuration changes this layer,
 /// never the process's own environment.
+#[derive(Clone)]
 pub struct Environment<'h> {
     host: &'h dyn Host,
     /// Set (`Some`) or removed (`None`) since the start.

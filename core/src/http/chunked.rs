@@ -91,6 +91,37 @@ pub fn chunks_end(decoder: &mut ChunkDecoder, bytes: &[u8]) -> bool {
     }
 }
 
+/// How long the rest of a chunked body is that goes on as `decoder` says, if its end is in `bytes`.
+pub fn chunks_len(mut decoder: ChunkDecoder, bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while at < bytes.len() {
+        match decoder.step(&bytes[at..]) {
+            Chunk::Skip(n) | Chunk::Data(n) => at += n,
+            Chunk::End(n) => return Some(at + n),
+            Chunk::NeedMore | Chunk::Bad(_) => return None,
+        }
+    }
+    None
+}
+
+/// How many bytes of data are in `bytes`, of a body that goes on as `decoder` says, and 1 for its end,
+/// as HAProxy counts a body.
+pub fn chunks_data(mut decoder: ChunkDecoder, bytes: &[u8]) -> u64 {
+    let (mut at, mut data) = (0, 0);
+    while at < bytes.len() {
+        match decoder.step(&bytes[at..]) {
+            Chunk::Skip(n) => at += n,
+            Chunk::Data(n) => {
+                at += n;
+                data += n as u64;
+            }
+            Chunk::End(_) => return data + 1,
+            Chunk::NeedMore | Chunk::Bad(_) => return data,
+        }
+    }
+    data
+}
+
 /// What the next input bytes are. The caller drops or keeps as many, and calls again with the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]

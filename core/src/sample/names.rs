@@ -8,7 +8,7 @@ use super::args::Mistake;
 use super::scene::PatternFile;
 use super::vars::{Scope, VarId};
 use crate::acl::{Acl, Patterns};
-use crate::config::{Host, Span};
+use crate::config::{Environment, Host, Span};
 use crate::proxy::spec::{ProxyId, Role, ServerId, Wants};
 
 /// A name of something that may stand further down: an index into [`Refs`].
@@ -79,8 +79,10 @@ impl Refs {
 
 /// The names that were met so far, and what expressions may ask while they are compiled.
 pub struct Names<'p> {
-    /// The machine: files and environment.
+    /// The machine: files.
     pub host: &'p dyn Host,
+    /// The environment as the configuration left it.
+    pub env: Environment<'p>,
     /// Where the expression stands that is being read.
     pub span: Span,
     /// `file:line` of it.
@@ -118,6 +120,7 @@ impl<'p> Names<'p> {
     pub fn new(host: &'p dyn Host) -> Self {
         Names {
             host,
+            env: Environment::new(host),
             span: Span::line(0, 0),
             place: String::new(),
             proxy: String::new(),

@@ -150,6 +150,10 @@ pub(super) fn redirect(
         out.extend_from_slice(cookie);
         out.extend_from_slice(b"\r\n");
     }
+    if at.0 == Point::HttpReq && !s.txn.request_flow.is_done() {
+        // As in HAProxy: where a body comes with the request, here or not, the connection ends.
+        out.extend_from_slice(b"connection: close\r\n");
+    }
     out.extend_from_slice(b"\r\n");
     answer_with(s, status, &out, cx);
     true

@@ -267,11 +267,7 @@ pub(super) fn redirect(phrase: &mut Phrase<'_, '_, '_>) -> Option<(Redirect, usi
             }
             "clear-cookie" => {
                 let text = phrase.args.need("a cookie's name")?.as_str();
-                let value = if text.ends_with('=') {
-                    format!("{text}; path=/; Max-Age=0;")
-                } else {
-                    format!("{text}=; path=/; Max-Age=0;")
-                };
+                let value = format!("{text}; path=/; Max-Age=0;");
                 cookie = Some(value.into_bytes().into());
             }
             other => {

@@ -395,7 +395,7 @@ pub(super) const TABLE: &[Spec] = &[
         made(Fetch::Str(args.text(0).as_bytes().into()))
     }),
     row("env", Kind::Str, Avail::Always, (0, 1), |args, names| {
-        match names.host.env(args.text(0)) {
+        match names.env.var(args.text(0)) {
             Some(value) => made(Fetch::Str(value.into_bytes().into())),
             None => made(Fetch::Absent),
         }
