@@ -96,7 +96,7 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
             site.proxy(p).http_errors.iter().find(|reply| reply.status == status).map(|r| (p, r))
         });
         if let Some((proxy, reply)) = configured {
-            return rules::reply(s, reply, (Point::HttpRes, proxy), cx);
+            return rules::reply(s, reply, (Point::Answer, proxy), cx);
         }
         if looks_at_answers(s, cx) {
             let page = page_of(s, status, cx);

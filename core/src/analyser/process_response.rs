@@ -1,7 +1,7 @@
 //! The response's head as the client will see it, and how its body will pass.
 
 use super::process_frontend::{capture, capture_cookie};
-use super::wait_response::put_response;
+use super::wait_response::{put_response, tunnel};
 use super::{Verdict, answer, rules};
 use crate::channel::{Analysers, FOREVER};
 use crate::fault::{Cause, Phase};
@@ -26,6 +26,9 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     if let Some(wanted) = &frontend.capture_cookie {
         capture_cookie(s, 1, wanted);
+    }
+    if s.txn.is(TxnFlags::SWITCHES) {
+        return tunnel(s, cx);
     }
     let len = s.txn.head_len as usize;
     decide_connections(s);

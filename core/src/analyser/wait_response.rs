@@ -68,7 +68,8 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         }
         match s.txn.response.status() {
             101 if s.txn.is(TxnFlags::UPGRADE) && switches_as_asked(s) => {
-                return tunnel(s, len, cx);
+                s.txn.flags.set(TxnFlags::SWITCHES);
+                return understood(s, len, body, cx);
             }
             101 => return junk(s, Why::Upgrade, len, cx),
             100..=199 if !planted!(InterimFinal) => {
@@ -76,24 +77,33 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
                     return junk(s, Why::TooLarge, len, cx);
                 }
             }
-            _ if body == Body::Tunnel => return tunnel(s, len, cx),
+            _ if body == Body::Tunnel => {
+                s.txn.flags.set(TxnFlags::SWITCHES);
+                return understood(s, len, body, cx);
+            }
             status if RetryOn::status(status).is_some_and(|bit| asks_again(s, bit, cx)) => {
                 return Verdict::Stop;
             }
             status => {
-                s.txn.status = status;
-                s.txn.head_len = len as u32;
-                s.txn.response_flow = Flow::of(body);
-                s.txn.flags.set(TxnFlags::RESPONSE);
-                s.times.response = Some(cx.now.mono);
                 if matches!(status, 401 | 407) && authenticates_connection(s) {
                     s.flags.set(SessionFlags::PRIVATE);
                 }
-                s.res.analysers.set(Analysers::PROCESS_RESPONSE);
-                return Verdict::Done;
+                return understood(s, len, body, cx);
             }
         }
     }
+}
+
+/// The head of the final answer is there, `len` bytes of it.
+#[inline]
+fn understood(s: &mut Session, len: usize, body: Body, cx: &Cx<'_>) -> Verdict {
+    s.txn.status = s.txn.response.status();
+    s.txn.head_len = len as u32;
+    s.txn.response_flow = Flow::of(body);
+    s.txn.flags.set(TxnFlags::RESPONSE);
+    s.times.response = Some(cx.now.mono);
+    s.res.analysers.set(Analysers::PROCESS_RESPONSE);
+    Verdict::Done
 }
 
 /// What is wrong with the lines that are there, of a head that is not whole.
@@ -312,9 +322,7 @@ fn put(
 }
 
 /// From here on the bytes pass as they are, both ways: 101, or a CONNECT that was granted.
-fn tunnel(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> Verdict {
-    s.txn.status = s.txn.response.status();
-    s.times.response = Some(cx.now.mono);
+pub(super) fn tunnel(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     cx.scratch.clear();
     settle(&mut s.txn.response, Body::Tunnel);
     // What else it says of the connection is for us; mostly there is nothing.
@@ -324,10 +332,12 @@ fn tunnel(s: &mut Session, len: usize, cx: &mut Cx<'_>) -> Verdict {
         strip_hop_by_hop(&mut s.txn.response, UpgradeField::Keep);
     }
     write_response(&s.txn.response, s.txn.response.version(), cx.scratch);
-    if !put_head(s, len, cx) {
-        return junk(s, Why::TooLarge, len, cx);
+    if !put_head(s, s.txn.head_len as usize, cx) {
+        s.ends_in(Cause::Proxy, Phase::Headers);
+        answer(s, 502, cx);
+        return Verdict::Stop;
     }
-    s.txn.flags.set(TxnFlags::RESPONSE.with(TxnFlags::TUNNEL));
+    s.txn.flags.set(TxnFlags::TUNNEL);
     s.txn.response_flow = Flow::Done;
     s.txn.request_flow = Flow::Done;
     s.body_begins();

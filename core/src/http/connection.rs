@@ -23,7 +23,7 @@ pub struct Connection {
 /// What becomes of an Upgrade field that the Connection field stands by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpgradeField {
-    /// It is passed on, with a `connection: upgrade` of its own.
+    /// It is passed on, and `upgrade` is all that is left of the Connection fields.
     Keep,
     /// It is removed, as everything for one hop is.
     Strip,
@@ -114,8 +114,8 @@ pub fn strip_hop_by_hop(head: &mut Head, upgrade: UpgradeField) -> Connection {
         head.remove_nominated(NOMINATED_MAX);
     }
     if kept {
-        head.remove_all(ONE_HOP.without(Known::Upgrade));
-        head.push_known(Known::Connection, b"upgrade");
+        head.remove_all(ONE_HOP.without(Known::Upgrade).without(Known::Connection));
+        keep_upgrade(head);
     } else {
         head.remove_all(ONE_HOP);
     }
@@ -125,6 +125,24 @@ pub fn strip_hop_by_hop(head: &mut Head, upgrade: UpgradeField) -> Connection {
 /// The elements of all lists that fields of that name hold; not for lists with quoted strings.
 pub fn elements_of(head: &Head, known: Known) -> impl Iterator<Item = &[u8]> {
     head.values(known).flat_map(elements)
+}
+
+/// Leaves one Connection field that says `upgrade`, where it stands and in its spelling.
+#[cold]
+fn keep_upgrade(head: &mut Head) {
+    const NAME: &[u8] = b"connection";
+    let option = |value| elements(value).find(|it| it.eq_ignore_ascii_case(b"upgrade"));
+    let said = (0..head.fields_count()).find_map(|index| match head.field(index) {
+        Some((NAME, value)) => option(value).map(|option| (index, option.to_vec())),
+        _ => None,
+    });
+    let Some((index, said)) = said else { return };
+    head.replace_value(index, &said);
+    let mut at = 0;
+    head.retain(|name, _| {
+        at += 1;
+        name != NAME || at - 1 == index
+    });
 }
 
 fn may_upgrade(head: &Head) -> bool {
@@ -210,7 +228,7 @@ mod tests {
             (
                 Keep,
                 "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nA: b\r\n",
-                "upgrade: websocket\r\na: b\r\nconnection: upgrade\r\n",
+                "connection: Upgrade\r\nupgrade: websocket\r\na: b\r\n",
             ),
             (Keep, "Connection: upgrade\r\n", ""),
             (Keep, "Connection: upgrade, http2-settings\r\nUpgrade: h2c\r\n", ""),

@@ -396,8 +396,19 @@ impl Head {
     }
 
     /// A bound on [`Head::wire_len`] that is known without a look at the fields.
-    pub(super) fn wire_len_max(&self) -> usize {
+    pub fn wire_len_max(&self) -> usize {
         self.block.len() + CRLF.len()
+    }
+
+    /// Whether it may grow by `more` bytes where HAProxy has `size` for a message: each field, the
+    /// start line and the end take 8 bytes beside their text there, the start line 20 more.
+    pub fn may_grow(&self, more: usize, size: usize) -> bool {
+        const BLOCK: usize = 8;
+        const REST: usize = 40 + 20 + 1 + 3 * BLOCK;
+        let others = REST + self.fields_count() * BLOCK + more;
+        // What was replaced still counts in the bound, and mostly fits all the same.
+        self.wire_len_max() + others <= size
+            || self.line_len() + self.fields_len() + others <= size
     }
 
     /// The lines of the head in order, in as few pieces as they lie in the block. The final empty

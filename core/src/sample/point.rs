@@ -19,6 +19,8 @@ pub enum Point {
     ResContent,
     /// `http-response`, `http-after-response`.
     HttpRes,
+    /// `http-error`: an answer of ours, to a request or in the place of a response.
+    Answer,
     /// `log-format` and kin.
     Log,
     /// The configuration itself: `set-var` in `global`.
@@ -38,6 +40,7 @@ impl Point {
             Point::Switch => "switching rules",
             Point::ResContent => "tcp-response content rules",
             Point::HttpRes => "http-response rules",
+            Point::Answer => "http-error",
             Point::Log => "logs",
             Point::Config => "the configuration itself",
             Point::Any => "ACLs",
@@ -45,7 +48,7 @@ impl Point {
     }
 
     /// Every point that has rules or the like of its own.
-    pub const ALL: [Point; 9] = [
+    pub const ALL: [Point; 10] = [
         Point::Connection,
         Point::Session,
         Point::ReqContent,
@@ -53,6 +56,7 @@ impl Point {
         Point::Switch,
         Point::ResContent,
         Point::HttpRes,
+        Point::Answer,
         Point::Log,
         Point::Config,
     ];
@@ -97,15 +101,15 @@ impl Avail {
             Avail::Stream => !matches!(point, Connection | Session | Config),
             Avail::Backend => match point {
                 ReqContent | HttpReq | Switch => backend,
-                ResContent | HttpRes | Log => true,
+                ResContent | HttpRes | Answer | Log => true,
                 Connection | Session | Config => false,
                 Any => true,
             },
-            Avail::Server => matches!(point, ResContent | HttpRes | Log),
-            Avail::Request => matches!(point, ReqContent | HttpReq | Switch),
-            Avail::Response => matches!(point, ResContent | HttpRes),
+            Avail::Server => matches!(point, ResContent | HttpRes | Answer | Log),
+            Avail::Request => matches!(point, ReqContent | HttpReq | Switch | Answer),
+            Avail::Response => matches!(point, ResContent | HttpRes | Answer),
             Avail::Either => {
-                matches!(point, ReqContent | HttpReq | Switch | ResContent | HttpRes)
+                matches!(point, ReqContent | HttpReq | Switch | ResContent | HttpRes | Answer)
             }
         }
     }

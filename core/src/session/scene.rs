@@ -55,7 +55,8 @@ impl Session {
             .then_some(&txn.response)
             .filter(|head| head.is_response());
         // A response's head is in front of its body until it is passed on.
-        let head_len = if point == Point::HttpRes { txn.head_len as usize } else { 0 };
+        let in_front = matches!(point, Point::HttpRes | Point::Answer);
+        let head_len = if in_front { txn.head_len as usize } else { 0 };
         let mut scene = client_scene((point, proxy), of);
         scene.backend = self.backend;
         scene.server = (self.back.server != NO_SERVER).then_some(self.back.server);

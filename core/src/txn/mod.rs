@@ -28,6 +28,8 @@ bit_set! {
         SERVER_CLOSE = 16,
         /// The request's head was put into the output of the connection that is in use.
         HEAD_QUEUED = 32,
+        /// A rewrite of the request that does not fit is left out (`strict-mode off`).
+        SOFT_REQUEST = 64,
         /// The client asked for another protocol, and 101 would be fitting.
         UPGRADE = 128,
         /// Both directions pass as they are.
@@ -42,6 +44,10 @@ bit_set! {
         BODY_STARTED = 4096,
         /// The answer was cut where its end is the connection's: only a reset tells the client.
         CUT = 8192,
+        /// A rewrite of the response that does not fit is left out.
+        SOFT_RESPONSE = 16384,
+        /// The response's head begins a tunnel, once it is passed on.
+        SWITCHES = 32768,
     }
 }
 

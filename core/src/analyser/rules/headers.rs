@@ -9,23 +9,32 @@ use crate::rule::{Action, Pattern, Template};
 use crate::sample::Point;
 use crate::session::{Cx, Session};
 
+/// Carries one out; false if what it makes does not fit.
 pub(super) fn apply(
     s: &mut Session,
     action: &Action,
     response: bool,
     at: (Point, ProxyId),
     cx: &mut Cx<'_>,
-) {
+) -> bool {
+    let mut fits = true;
+    let size = cx.site.tunables.bufsize as usize;
     let mut text = std::mem::take(cx.scratch);
     text.clear();
     match action {
         Action::SetHeader(name, value) => {
             write_format(s, value, at, cx, &mut text);
-            head(s, response).set(name, &text);
+            fits = head(s, response).may_grow(name.len() + text.len(), size);
+            if fits {
+                head(s, response).set(name, &text);
+            }
         }
         Action::AddHeader(name, value) => {
             write_format(s, value, at, cx, &mut text);
-            head(s, response).push(name, &text);
+            fits = head(s, response).may_grow(name.len() + text.len(), size);
+            if fits {
+                head(s, response).push(name, &text);
+            }
         }
         Action::DelHeader(names) => match names {
             crate::rule::NameMatch::Is(name) => {
@@ -34,12 +43,12 @@ pub(super) fn apply(
             other => head(s, response).retain(|name, _| !other.matches(name)),
         },
         Action::ReplaceHeader(name, pattern, template) => {
-            replace(s, response, name, at, cx, |value, s, cx| {
+            fits = replace(s, response, name, cx, |value, s, cx| {
                 rewritten(value, pattern, template, at, s, cx)
             });
         }
         Action::ReplaceValue(name, pattern, template) => {
-            replace(s, response, name, at, cx, |value, s, cx| {
+            fits = replace(s, response, name, cx, |value, s, cx| {
                 rewritten_list(value, pattern, template, at, s, cx)
             });
         }
@@ -52,34 +61,42 @@ pub(super) fn apply(
         _ => {}
     }
     *cx.scratch = text;
+    fits
 }
 
 fn head(s: &mut Session, response: bool) -> &mut Head {
     if response { &mut s.txn.response } else { &mut s.txn.request }
 }
 
-/// Replaces the values of all fields of a name.
+/// Replaces the values of all fields of a name; false at the first that does not fit.
 fn replace(
     s: &mut Session,
     response: bool,
     name: &[u8],
-    _at: (Point, ProxyId),
     cx: &mut Cx<'_>,
     make: impl Fn(&[u8], &Session, &Cx<'_>) -> Option<Vec<u8>>,
-) {
+) -> bool {
+    let size = cx.site.tunables.bufsize as usize;
     let count = head(s, response).fields_count();
     for index in 0..count {
         let made = {
             let head = if response { &s.txn.response } else { &s.txn.request };
             match head.field(index) {
-                Some((field, value)) if field == name => make(value, s, cx),
+                Some((field, value)) if field == name => {
+                    make(value, s, cx).map(|made| (made, value.len()))
+                }
                 _ => None,
             }
         };
-        if let Some(made) = made {
-            head(s, response).replace_value(index, &made);
+        if let Some((made, old)) = made {
+            let head = head(s, response);
+            if made.len() > old && !head.may_grow(made.len() - old, size) {
+                return false;
+            }
+            head.replace_value(index, &made);
         }
     }
+    true
 }
 
 /// A whole value with the template in its place, if the pattern matches.

@@ -164,8 +164,22 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
         | Action::ReplaceHeader(..)
         | Action::ReplaceValue(..)
         | Action::SetStatus { .. } => {
-            headers::apply(s, &rule.action, response, at, cx);
-            Step::Next
+            let fits = headers::apply(s, &rule.action, response, at, cx);
+            let soft = match set {
+                Set::AfterResponse => true,
+                _ if response => s.txn.is(TxnFlags::SOFT_RESPONSE),
+                _ => s.txn.is(TxnFlags::SOFT_REQUEST),
+            };
+            if fits || soft {
+                return Step::Next;
+            }
+            ended_by(s, rule);
+            s.ends_in(Cause::Proxy, phase);
+            if !response {
+                s.times.request = None;
+            }
+            answer(s, 500, cx);
+            Step::Stop
         }
         Action::EarlyHint(name, value) => {
             answers::early_hint(s, (name, value), at, cx);
@@ -233,6 +247,14 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             keep(s, response, *slot, text, cx);
             Step::Next
         }
+        Action::StrictMode(strict) => {
+            let soft = if response { TxnFlags::SOFT_RESPONSE } else { TxnFlags::SOFT_REQUEST };
+            s.txn.flags.clear(soft);
+            if !strict {
+                s.txn.flags.set(soft);
+            }
+            Step::Next
+        }
         Action::DisableL7Retry => {
             s.flags.set(SessionFlags::NO_RETRY);
             Step::Next
@@ -290,7 +312,6 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
         Action::SwitchHttp
         | Action::ExpectProxy
         | Action::SetNice(_)
-        | Action::StrictMode(_)
         | Action::Nothing => Step::Next,
     }
 }

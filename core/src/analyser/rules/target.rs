@@ -7,6 +7,7 @@ use crate::proxy::spec::ProxyId;
 use crate::rule::{Action, Pattern, Template, path_start};
 use crate::sample::Point;
 use crate::session::{Cx, Session};
+use crate::txn::TxnFlags;
 
 /// Carries one out; the error is the status of the refusal.
 pub(super) fn apply(
@@ -15,7 +16,7 @@ pub(super) fn apply(
     at: (Point, ProxyId),
     cx: &mut Cx<'_>,
 ) -> Result<(), u16> {
-    /// What makes no request any more is an error of ours.
+    /// What makes no request any more, or does not fit, is an error of ours.
     const FAILED: u16 = 500;
     let made = match action {
         Action::SetMethod(format) => {
@@ -58,7 +59,14 @@ pub(super) fn apply(
         }
         _ => None,
     };
+    let old = s.txn.request.target().len();
+    let size = cx.site.tunables.bufsize as usize;
     match made {
+        Some(target)
+            if target.len() > old && !s.txn.request.may_grow(target.len() - old, size) =>
+        {
+            if s.txn.is(TxnFlags::SOFT_REQUEST) { Ok(()) } else { Err(FAILED) }
+        }
         Some(target) => s.txn.request.set_target(&target).map_err(|_| FAILED),
         None => Ok(()),
     }

@@ -11,7 +11,7 @@ use crate::config::keywords::{self, Context};
 use crate::config::{Statement, Word};
 use crate::logfmt::format::Style;
 use crate::proxy::spec::Role;
-use crate::rule::{Action, Rule, Set};
+use crate::rule::{Action, ReplyBody, Rule, Set};
 use crate::sample::{Names, Point};
 
 use super::Builder;
@@ -95,7 +95,7 @@ impl<'b> Builder<'b> {
         let (host, sets, default_path) =
             (self.host, std::mem::take(&mut self.error_sets), self.default_path.clone());
         let max = self.site.tunables.bufsize as usize;
-        let mut phrase = self.phrase(statement, (1, "http-error"), Point::HttpRes);
+        let mut phrase = self.phrase(statement, (1, "http-error"), Point::Answer);
         let pages =
             reply::Pages { host, sets: &sets, default_path: &default_path, config: &config, max };
         let answer = reply::answer(&mut phrase, reply::Purpose::Error, &pages);
@@ -110,7 +110,10 @@ impl<'b> Builder<'b> {
         // One that comes later takes the place of one that came before.
         draft.proxy.error_files.retain(|(status, _)| *status != answer.status);
         draft.proxy.http_errors.retain(|known| known.status != answer.status);
-        draft.proxy.http_errors.push(Arc::new(answer));
+        // The usual page is there without being kept.
+        if !matches!(answer.body, ReplyBody::Page) {
+            draft.proxy.http_errors.push(Arc::new(answer));
+        }
     }
 
     /// `acl <name> <criterion> [flags] [patterns]`.

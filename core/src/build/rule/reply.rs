@@ -1,6 +1,6 @@
 //! Answers and redirects in rules.
 
-use crate::config::Host;
+use crate::config::{Host, Word};
 use crate::logfmt::format::{Format, Style};
 use crate::reply;
 use crate::rule::{Redirect, RedirectKind, Reply, ReplyBody};
@@ -45,7 +45,8 @@ pub(in crate::build) fn answer(
     let mut content_type: Option<Box<str>> = None;
     let mut fields = Vec::new();
     let mut file_status = None;
-    let mut set: Option<&str> = None;
+    let mut set: Option<&Word> = None;
+    let mut whole = false;
     let mut stated = false;
     while let Some(word) = phrase.args.peek() {
         let name = word.as_str();
@@ -106,6 +107,7 @@ pub(in crate::build) fn answer(
                     return None;
                 }
                 stated = true;
+                whole = name.contains("errorfile");
                 if name == "errorfiles" {
                     set = Some(error_set(phrase, pages)?);
                     body = ReplyBody::Page;
@@ -126,9 +128,29 @@ pub(in crate::build) fn answer(
         }
     }
     let status = status.or(file_status).unwrap_or(default);
-    let of_set = set.and_then(|name| pages.sets.get(name)).into_iter().flatten();
-    if let Some((_, page)) = of_set.into_iter().find(|(known, _)| *known == status) {
-        body = ReplyBody::File(page.clone());
+    if whole && !fields.is_empty() {
+        fields.clear();
+        let message = format!("'{}' : 'hdr' adds nothing to a whole page", phrase.args.name());
+        phrase.names.warnings.push((phrase.args.place(), message));
+    }
+    if let Some(word) = set {
+        let of_set = pages.sets.get(word.as_str()).into_iter().flatten();
+        let page = of_set.into_iter().find(|(known, _)| *known == status);
+        if page.is_none() {
+            let without =
+                if purpose == Purpose::Error { "the line has no effect" } else { "it is empty" };
+            let message = format!(
+                "'{}' : http-errors section '{}' has no page for {status}: {without}",
+                phrase.args.name(),
+                word.as_str()
+            );
+            phrase.names.warnings.push((word.span, message));
+        }
+        body = match page {
+            Some((_, page)) => ReplyBody::File(page.clone()),
+            None if purpose == Purpose::Error => return None,
+            None => ReplyBody::Empty,
+        };
     }
     match &mut body {
         ReplyBody::Bytes(bytes, kind) => match content_type {
@@ -146,10 +168,10 @@ pub(in crate::build) fn answer(
 }
 
 /// The next word is the name of an `http-errors` section.
-fn error_set<'s>(phrase: &mut Phrase<'s, '_, '_>, pages: &Pages<'_>) -> Option<&'s str> {
+fn error_set<'s>(phrase: &mut Phrase<'s, '_, '_>, pages: &Pages<'_>) -> Option<&'s Word> {
     let word = phrase.args.need("the name of an http-errors section")?;
     if pages.sets.contains_key(word.as_str()) {
-        return Some(word.as_str());
+        return Some(word);
     }
     let message = format!("unknown http-errors section '{}'", word.as_str());
     phrase.args.alert(word.span, message, "it must stand above its use");
