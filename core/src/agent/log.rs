@@ -39,7 +39,7 @@ use crate::logfmt::dates::Dates;
 use crate::logfmt::line::Lines;
 use crate::logfmt::wire::{Level, Sender, admitted, push_header};
 use crate::poller::Sock;
-use crate::proxy::spec::{LogTarget, Site, WireFormat};
+use crate::proxy::spec::{LogSample, LogTarget, Site, WireFormat};
 use crate::sometimes;
 use crate::time::{Deadline, Duration, Instant, Wall};
 
@@ -66,6 +66,8 @@ pub struct Logs {
     /// What the message at hand has been formatted to so far.
     made: Vec<(Key, Span)>,
     sinks: Vec<SinkState>,
+    /// Which messages are sent where only some are, and the number of the next.
+    samples: Vec<(LogSample, u32)>,
 }
 
 /// What a sink wants from the engine.
@@ -147,6 +149,7 @@ impl Logs {
             arena_max: site.tunables.log_arena_max as usize,
             made: Vec::new(),
             sinks: site.sinks.iter().map(|_| closed()).collect(),
+            samples: site.log_samples.iter().map(|sample| (sample.clone(), 0)).collect(),
         }
     }
 
@@ -160,12 +163,15 @@ impl Logs {
         at: Wall,
         write: impl FnOnce(&mut Lines, &mut Vec<u8>),
     ) {
+        let mut samples = std::mem::take(&mut self.samples);
         let mut wanted = targets
             .iter()
             .filter_map(|target| admitted(target, level).map(|level| (target, level)))
+            .filter(|(target, _)| target.sample.is_none_or(|index| sampled(&mut samples, index)))
             .peekable();
         if wanted.peek().is_none() {
             self.structured.clear();
+            self.samples = samples;
             return;
         }
         self.text.clear();
@@ -190,6 +196,7 @@ impl Logs {
             }
         }
         self.structured.clear();
+        self.samples = samples;
     }
 
     /// Puts header and text into the arena, cut to the target's length; None if they do not fit.
@@ -323,6 +330,14 @@ impl Logs {
     pub fn dropped(&self) -> u64 {
         self.sinks.iter().map(|sink| sink.tally.dropped).sum()
     }
+}
+
+/// Whether a message that a target gets is one of those that it sends.
+fn sampled(samples: &mut [(LogSample, u32)], index: u32) -> bool {
+    let Some((sample, next)) = samples.get_mut(index as usize) else { return true };
+    let number = *next;
+    *next = (number + 1) % sample.size.max(1);
+    sample.takes(number)
 }
 
 impl SinkState {

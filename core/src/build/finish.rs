@@ -374,6 +374,14 @@ impl Builder<'_> {
         if draft.kind == SectionKind::Backend {
             proxy.maxconn = 0;
         }
+        // Each proxy counts for itself, wherever its line stands.
+        for target in &mut proxy.logs {
+            if let Some(index) = &mut target.sample {
+                let sample = site.log_samples[*index as usize].clone();
+                *index = site.log_samples.len() as u32;
+                site.log_samples.push(sample);
+            }
+        }
         site.rewrites |= proxy.rules.http_request.iter().any(|rule| rule.action.rewrites());
         if proxy.role.has(Role::BACKEND) {
             site.backends.insert(proxy.name.as_bytes(), id);

@@ -2,10 +2,9 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::config::keywords::Context;
-use crate::config::{SectionKind, Statement, Word};
+use crate::config::{Statement, Word};
 use crate::poller::Address;
-use crate::proxy::spec::{LogTarget, Sink, WireFormat};
+use crate::proxy::spec::{LogSample, LogTarget, Sink, WireFormat};
 
 use super::Builder;
 use super::address::{self, Family, HostPart, PortPart};
@@ -44,6 +43,7 @@ impl Builder<'_> {
             level: 7,
             min_level: 0,
             len_max: 1_024,
+            sample: None,
         };
         let mut sampled = None;
         loop {
@@ -52,7 +52,14 @@ impl Builder<'_> {
             } else if args.takes("format") {
                 target.format = args.choice(&FORMATS)?;
             } else if args.takes("sample") {
-                sampled = Some(args.need("a sample, such as '1:2'")?.span);
+                let word = args.need("a sample, such as '1:2'")?;
+                match sample(word.as_str()) {
+                    Ok(sample) => sampled = Some(sample),
+                    Err(message) => {
+                        args.alert(word.span, format!("'log' : {message}"), "");
+                        return None;
+                    }
+                }
             } else {
                 break;
             }
@@ -67,10 +74,9 @@ impl Builder<'_> {
         if !args.end() {
             return None;
         }
-        if let Some(span) = sampled {
-            let context = Context::Line(SectionKind::Global);
-            const REASON: &str = "every message is sent";
-            self.ineffective(context, "log ... sample", span, REASON);
+        if let Some(sample) = sampled {
+            self.site.log_samples.push(sample);
+            target.sample = Some(self.site.log_samples.len() as u32 - 1);
         }
         let sink = self.sink(address)?;
         target.sink = match self.site.sinks.iter().position(|known| *known == sink) {
@@ -123,6 +129,40 @@ impl Builder<'_> {
         };
         Ok(Sink::Datagram(Address::Inet(SocketAddr::new(ip, port))))
     }
+}
+
+/// `<ranges>:<size>`, each range a number from 1 up, or two.
+fn sample(text: &str) -> Result<LogSample, String> {
+    let (list, size) = text.split_once(':').unwrap_or((text, ""));
+    if list.is_empty() {
+        return Err("no sampling ranges given".into());
+    }
+    let number = |text: &str| {
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        text.parse::<u32>().ok().filter(|n| *n > 0 && digits)
+    };
+    let mut ranges = Vec::new();
+    for range in list.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        match (number(first), number(last)) {
+            (Some(first), Some(last)) if first <= last => ranges.push((first - 1, last - 1)),
+            _ => return Err(format!("wrong sample range '{range}'")),
+        }
+    }
+    ranges.sort_unstable();
+    if ranges.windows(2).any(|pair| pair[0].1 >= pair[1].0) {
+        return Err("ranges are overlapping".into());
+    }
+    let size = number(size)
+        .ok_or_else(|| format!("wrong sample size '{size}' for sample range '{list}'"))?;
+    let most = ranges.last().map_or(0, |(_, last)| last + 1);
+    if size < most {
+        return Err(format!(
+            "sample size {size} should be greater or equal to {most} the maximum of the high \
+             ranges limits"
+        ));
+    }
+    Ok(LogSample { size, ranges: ranges.into() })
 }
 
 /// The number of a name.

@@ -189,6 +189,7 @@ mod tests {
             level,
             min_level,
             len_max: 1_024,
+            sample: None,
         };
         let table = [
             (target(7, 0), Level::Info, Some(6)),

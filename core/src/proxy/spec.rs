@@ -40,6 +40,8 @@ pub struct Site {
     pub listeners: Vec<Listener>,
     /// Every log target in use, each once.
     pub sinks: Vec<Sink>,
+    /// What log targets that send only some messages send; each proxy's counts for itself.
+    pub log_samples: Vec<LogSample>,
     /// Pattern files, and lists of patterns that rules may change, each once.
     pub patterns: Vec<PatternFile>,
     /// ACLs, by index: the lines of each.
@@ -511,6 +513,24 @@ pub struct LogTarget {
     pub min_level: u8,
     /// The longest message in bytes (`len`), 80 to 65,535.
     pub len_max: u32,
+    /// The index in [`Site::log_samples`], if only some messages are sent.
+    pub sample: Option<u32>,
+}
+
+/// `sample` of a `log` line: which of each so many messages are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSample {
+    /// After so many it begins anew.
+    pub size: u32,
+    /// The first and the last of each range, counted from 0.
+    pub ranges: Box<[(u32, u32)]>,
+}
+
+impl LogSample {
+    /// Whether the message of that number, counted from 0, is sent.
+    pub fn takes(&self, number: u32) -> bool {
+        self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&number))
+    }
 }
 
 /// Where log messages go. Each is opened once per engine.
