@@ -55,6 +55,8 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
     if body != Body::None || head.has(Known::TransferEncoding) {
         settle(head, body);
     }
+    unique_id(s, cx);
+    let head = &mut s.txn.request;
     let forward_for = |p| cx.site.proxy(p).forward_for.as_ref();
     // The backend's parameters win; `if-none` holds if either says so.
     if let Some(rule) = forward_for(s.backend).or(forward_for(s.frontend)) {
@@ -66,7 +68,6 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
     {
         add_forwarded(head, rule, destination);
     }
-    unique_id(s, cx);
     if upgrade && s.txn.request.has(Known::Upgrade) {
         return;
     }
@@ -84,13 +85,15 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
 
 /// `unique-id-header`.
 fn unique_id(s: &mut Session, cx: &Cx<'_>) {
+    make_unique_id(s, cx);
     let name = &cx.site.proxy(s.frontend).unique_id_header;
     if let (Some(id), Some(name)) = (&s.txn.unique_id, name) {
         s.txn.request.push(name.as_bytes(), id);
     }
 }
 
-/// `unique-id-format`: the id is made when it is first asked for, and stays.
+/// `unique-id-format`: the id is made when it is first asked for, or the request is made ready for a
+/// server, and stays.
 pub fn make_unique_id(s: &mut Session, cx: &Cx<'_>) {
     if let Some(format) = &cx.site.proxy(s.frontend).unique_id_format
         && s.txn.unique_id.is_none()

@@ -17,7 +17,9 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         if !frontend.captures[0].is_empty() {
             capture(s, 0, &frontend.captures[0]);
         }
-        make_unique_id(s, cx);
+        if cx.site.wants.unique_id {
+            make_unique_id(s, cx);
+        }
         if frontend.monitor_uri.is_some() && rules::monitor(s, cx) {
             return Verdict::Stop;
         }

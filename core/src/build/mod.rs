@@ -114,6 +114,8 @@ struct Builder<'b> {
     /// Keywords without effect: first place, further lines, reason.
     ineffective: BTreeMap<(Context, &'static str), (Span, usize, &'static str)>,
     default_path: error_file::DefaultPath,
+    /// An ACL asks for the unique id.
+    acl_unique_id: bool,
 }
 
 impl<'b> Builder<'b> {
@@ -152,6 +154,7 @@ impl<'b> Builder<'b> {
             drafts: Vec::new(),
             ineffective: BTreeMap::new(),
             default_path: error_file::DefaultPath::Current,
+            acl_unique_id: false,
         }
     }
 

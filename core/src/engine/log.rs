@@ -8,7 +8,7 @@ use crate::logfmt::line::{Broken, Connect};
 use crate::logfmt::wire::Level;
 use crate::poller::{Close, Poller, Ready, Which};
 use crate::proxy::spec::{LogFormat, Mode, Options, ProxyId};
-use crate::sample::Point;
+use crate::sample::{Point, Stream};
 use crate::session::{SessionFlags, Surroundings, Witnesses};
 use crate::side::State;
 use crate::txn::{LogLevel, TxnFlags};
@@ -60,6 +60,30 @@ impl Engine {
             return;
         }
         let of = Witnesses { client, site: &site, shared: &self.shared, now: self.now.mono };
+        let formatted = custom.is_some() || frontend.format_sd.is_some();
+        if let Some(format) = &frontend.unique_id_format
+            && formatted
+            && !broken
+            && s.txn.unique_id.is_none()
+        {
+            let surroundings = Surroundings {
+                client,
+                site: &site,
+                desk: &self.desk,
+                shared: &self.shared,
+                engine: self.id,
+                now: self.now,
+            };
+            // As in HAProxy: whoever answered, the request itself is gone by now.
+            let record = s.record(&of, &mut self.scratch, early);
+            let mut scene = s.scene_of(Point::HttpReq, s.frontend, &surroundings);
+            scene.req = Stream { head: None, bytes: &[], ..scene.req };
+            scene.record = Some(&record);
+            let mut id = Vec::new();
+            const ID_MAX: usize = 1024;
+            format.write(&scene, ID_MAX, &mut id);
+            s.txn.unique_id = Some(id.into());
+        }
         let record = s.record(&of, &mut self.scratch, early);
         let options = frontend.options;
         let error = record.is_error();
@@ -73,7 +97,7 @@ impl Engine {
             _ => usual,
         };
         let tag = frontend.log_tag.as_deref().unwrap_or(&site.global.log_tag);
-        if custom.is_some() || frontend.format_sd.is_some() {
+        if formatted {
             let surroundings = Surroundings {
                 client,
                 site: &site,

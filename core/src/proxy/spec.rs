@@ -67,6 +67,9 @@ pub struct Wants {
     pub destination: bool,
     /// Where our connections to servers come from: `bc_src`, `%bi`.
     pub source: bool,
+    /// The unique id, before the request is made ready for a server, and not in a rule, which says
+    /// so itself ([`crate::rule::Rule`]).
+    pub unique_id: bool,
 }
 
 /// The `global` section, as far as it concerns the process.

@@ -129,6 +129,19 @@ pub struct Rule {
     pub line: u32,
     /// As it was written, for explanations.
     pub text: Arc<str>,
+    /// When it asks for the unique id.
+    pub unique_id: UniqueId,
+}
+
+/// When a rule asks for the unique id, which is made the first time that it is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UniqueId {
+    /// Never.
+    Never,
+    /// If it applies.
+    Applied,
+    /// To know whether it applies.
+    Tested,
 }
 
 /// What a rule does.

@@ -30,6 +30,7 @@ impl Expr {
         let call = args::call(text, at)?;
         names.wants.destination |= call.name.contains("dst");
         names.wants.source |= call.name.starts_with("bc_src");
+        names.wants.unique_id |= call.name == "unique-id" && point != Point::Log;
         let (fetch, kind) = fetch::make(&call, point, names)?;
         Self::with_convs(text, (at, call.end), fetch, kind, names)
     }

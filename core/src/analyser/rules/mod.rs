@@ -8,14 +8,14 @@ mod client;
 mod headers;
 mod target;
 
-use super::{Verdict, answer, tarpit};
+use super::{Verdict, answer, make_unique_id, tarpit};
 use crate::acl::Truth;
 use crate::channel::Facts;
 use crate::fault::{Cause, Phase};
 use crate::logfmt::format::Format;
 use crate::poller::Peer;
 use crate::proxy::spec::ProxyId;
-use crate::rule::{Action, End, Only, Rule, Set, TimeoutValue, Value, Which};
+use crate::rule::{Action, End, Only, Rule, Set, TimeoutValue, UniqueId, Value, Which};
 use crate::sample::vars::VarId;
 use crate::sample::{Point, Value as Sampled};
 use crate::session::{Cx, Session, SessionFlags, Witnesses};
@@ -61,6 +61,9 @@ pub(super) fn run(
     let site = cx.site;
     let rules = site.proxy(proxy).rules.set(set);
     while let Some(rule) = rules.get(s.txn.rule_at as usize) {
+        if rule.unique_id == UniqueId::Tested && s.has_request() {
+            make_unique_id(s, cx);
+        }
         let truth = match &rule.condition {
             None => Truth::Yes,
             Some(condition) => {
@@ -77,6 +80,9 @@ pub(super) fn run(
         }
         let step = if truth.holds() {
             cx.desk.note(&rule.file, rule.line, &rule.text);
+            if rule.unique_id == UniqueId::Applied && s.has_request() {
+                make_unique_id(s, cx);
+            }
             apply(s, rule, (set, proxy), cx)
         } else {
             Step::Next

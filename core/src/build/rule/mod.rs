@@ -11,7 +11,7 @@ use crate::config::keywords::{self, Context};
 use crate::config::{Statement, Word};
 use crate::logfmt::format::Style;
 use crate::proxy::spec::Role;
-use crate::rule::{Action, ReplyBody, Rule, Set};
+use crate::rule::{Action, ReplyBody, Rule, Set, UniqueId};
 use crate::sample::{Names, Point};
 
 use super::Builder;
@@ -75,11 +75,20 @@ impl<'b> Builder<'b> {
         (set, _): (Set, usize),
         (action, at): (Action, usize),
     ) {
+        let applied = std::mem::take(&mut self.names.wants.unique_id);
         let mut phrase = self.phrase(statement, (at, title), point(set));
         let Ok(condition) = phrase.condition() else { return };
         let (file, line) = self.place_of(statement);
         let words: Vec<&str> = statement.words.iter().map(Word::as_str).collect();
-        let rule = Rule { condition, action, file, line, text: words.join(" ").into() };
+        let text = words.join(" ").into();
+        let tested = std::mem::take(&mut self.names.wants.unique_id)
+            || condition.is_some() && self.acl_unique_id;
+        let unique_id = match applied {
+            _ if tested => UniqueId::Tested,
+            true => UniqueId::Applied,
+            false => UniqueId::Never,
+        };
+        let rule = Rule { condition, action, file, line, text, unique_id };
         draft.proxy.rules.set_mut(set).push(rule);
     }
 
@@ -144,6 +153,7 @@ impl<'b> Builder<'b> {
         match Acl::parse(words, phrase.names) {
             Ok(acl) => {
                 phrase.names.add_acl(Some(text), acl);
+                self.acl_unique_id |= std::mem::take(&mut self.names.wants.unique_id);
             }
             Err(fault) => {
                 phrase.fault(words, &fault);
