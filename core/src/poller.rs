@@ -22,6 +22,9 @@
 //! - P11 a socket or listener that the core stopped using keeps its ready bit and is retried from
 //!   the cached list when the reason ends.
 //! - P12 a short read at an urgent mark may hide data; such a session ends by its timeout.
+//! - P13 after `close` with [`Close::Drop`] the peer hears nothing more: no end, no reset, no byte
+//!   that has not left. What it sends from then on may be answered by a reset, as by a host that
+//!   has lost its memory. A backend that cannot do this resets.
 
 use core::net::SocketAddr;
 use std::io::IoSlice;
@@ -168,6 +171,8 @@ pub enum Close {
     Graceful,
     /// RST at once, discarding what is queued (`SO_LINGER` 0).
     Reset,
+    /// Without a word to the peer (P13).
+    Drop,
 }
 
 /// Which end's address is asked for.

@@ -159,7 +159,12 @@ impl<P: Poller> Poller for Traced<P> {
     }
 
     fn close(&mut self, sock: Sock, how: Close) {
-        self.call(9 + u64::from(how == Close::Reset), sock);
+        let kind = match how {
+            Close::Graceful => 9,
+            Close::Reset => 10,
+            Close::Drop => 29,
+        };
+        self.call(kind, sock);
         self.inner.close(sock, how);
     }
 

@@ -212,7 +212,7 @@ impl Harness for Wild {
     }
 }
 
-contract_tests!(plain: Plain, unix: false, common hangups scarcity marks);
+contract_tests!(plain: Plain, unix: false, common hangups scarcity marks silence);
 contract_tests!(plain_unix: Plain, unix: true, common hangups scarcity);
 contract_tests!(narrow: Narrow, unix: false, common hangups scarcity marks);
 contract_tests!(wild: Wild, unix: false, common);

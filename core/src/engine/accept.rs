@@ -220,7 +220,7 @@ impl Engine {
             Cx { now: *now, site: &site, pools, client, scratch, desk, shared, engine: *engine };
         let refused = analyser::refuses(set, &mut cx);
         desk.clear();
-        refused.map(|silent| if silent { Close::Reset } else { Close::Graceful })
+        refused.map(|silent| if silent { Close::Drop } else { Close::Graceful })
     }
 
     /// A client whose first request may take its time.

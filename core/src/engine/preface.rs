@@ -135,7 +135,7 @@ impl Engine {
             Cx { now: *now, site: &site, pools, client, scratch, desk, shared, engine: *engine };
         let refused = analyser::refuses(Set::Session, &mut cx);
         desk.clear();
-        refused.map(|silent| if silent { Close::Reset } else { Close::Graceful })
+        refused.map(|silent| if silent { Close::Drop } else { Close::Graceful })
     }
 
     /// A client has said who it is, and what else is in `buf`: from here on it is like any other

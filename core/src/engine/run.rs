@@ -289,6 +289,11 @@ impl Engine {
         if s.req.is(Facts::EOF) {
             client.flags.set(crate::conn::ClientFlags::EOF);
         }
+        if s.flags.has(SessionFlags::SILENT) {
+            self.recycle(s);
+            self.release_client(net, client_id, Close::Drop);
+            return;
+        }
         if keeps {
             self.recycle(s);
             self.client_idles(net, client_id);

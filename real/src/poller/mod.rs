@@ -284,8 +284,12 @@ impl Poller for MioPoller {
     fn close(&mut self, sock: Sock, how: Close) {
         self.slots.remove_sink(sock);
         let Some((fd, kind)) = self.slots.remove(sock) else { return };
-        if how == Close::Reset {
-            let _ = rustix::net::sockopt::set_socket_linger(&fd, Some(Duration::ZERO));
+        match how {
+            Close::Graceful => {}
+            Close::Reset => {
+                let _ = rustix::net::sockopt::set_socket_linger(&fd, Some(Duration::ZERO));
+            }
+            Close::Drop => socket::silence(fd.as_fd()),
         }
         // Closing the last descriptor of a socket ends its registration, but a listener may have
         // others (a sibling's, our parent's).

@@ -157,6 +157,32 @@ pub fn set(fd: BorrowedFd<'_>, option: SockOpt) -> Result<(), Errno> {
     }
 }
 
+/// Makes a socket leave without a word when it is closed.
+///
+/// What has come is read and acknowledged, so that the peer has no reason to send it again and to be
+/// answered by a reset. In repair mode, which needs `CAP_NET_ADMIN`, the kernel then forgets the
+/// connection. Where that is not allowed, the reset gets no further than the first router: the peer
+/// on our own network sees it.
+pub fn silence(fd: BorrowedFd<'_>) {
+    /// At most so many bytes are read: a peer that goes on sending is reset.
+    const READS_MAX: usize = 4;
+    let mut bytes = [0; 16_384];
+    for _ in 0..READS_MAX {
+        match rustix::net::recv(fd, &mut bytes, rustix::net::RecvFlags::DONTWAIT) {
+            Ok((_, 1..)) => {}
+            _ => break,
+        }
+    }
+    let _ = set(fd, SockOpt::QuickAck(true));
+    #[cfg(target_os = "linux")]
+    if sys::set_int(fd, libc::IPPROTO_TCP, libc::TCP_REPAIR, 1).is_ok() {
+        return;
+    }
+    let _ = sockopt::set_ip_ttl(fd, 1);
+    let _ = sockopt::set_ipv6_unicast_hops(fd, Some(1));
+    let _ = set(fd, SockOpt::NoLinger);
+}
+
 /// The kernel counts keep-alive times in seconds, of at least one.
 fn seconds(length: tidegate_core::time::Duration) -> std::time::Duration {
     let ms = length.as_millis().max(1);

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use tidegate_core::fault::Fault;
-use tidegate_core::poller::{Address, Peer, Ready, Sock};
+use tidegate_core::poller::{Address, Close, Peer, Ready, Sock};
 use tidegate_core::time::{Duration, Instant};
 
 use super::queue::Event;
@@ -378,7 +378,7 @@ impl State {
     }
 
     /// The program closes its handle. What it has not read is answered by a RST, as kernels do.
-    pub(super) fn close_end(&mut self, id: EndId, reset: bool) {
+    pub(super) fn close_end(&mut self, id: EndId, how: Close) {
         let Some(end) = self.end_mut(id) else { return };
         end.closed = true;
         end.sock = Sock::NONE;
@@ -390,7 +390,10 @@ impl State {
         if end.phase != Phase::Open {
             return self.drop_end(id);
         }
-        if reset || end.arrived > 0 {
+        if how == Close::Drop {
+            return self.kill(id, Fault::Reset);
+        }
+        if how == Close::Reset || end.arrived > 0 {
             return self.reset(id);
         }
         end.ends = true;

@@ -325,11 +325,11 @@ impl Poller for Port {
         let host = state.ports[self.at].host;
         state.hosts[host as usize].descriptors -= 1;
         match what {
-            What::End(id) => state.close_end(id, how == Close::Reset),
+            What::End(id) => state.close_end(id, how),
             What::Listener(place) => {
                 let listener = state.listeners.remove(place);
                 for id in listener.queue {
-                    state.close_end(id, true);
+                    state.close_end(id, Close::Reset);
                 }
             }
             What::Sink(_) => {}

@@ -163,7 +163,7 @@ wire_enum! {
     Peer { 0 => Inet(address), 1 => Unix }
     Address { 0 => Inet(address), 1 => Unix(path), 2 => Abstract(name), 3 => Fd(number) }
     More { 0 => No, 1 => Yes }
-    Close { 0 => Graceful, 1 => Reset }
+    Close { 0 => Graceful, 1 => Reset, 2 => Drop }
     Which { 0 => Local, 1 => Peer }
     SockOpt {
         0 => NoDelay(on), 1 => KeepAlive(on), 2 => KeepIdle(time), 3 => KeepInterval(time),
@@ -382,6 +382,7 @@ mod tests {
             Entry::Send { sock: SOCK, bytes: 1, hash, more },
             Entry::ShutWrite(SOCK),
             Entry::Close(SOCK, Close::Reset),
+            Entry::Close(SOCK, Close::Drop),
             Entry::OpenPipe(1 << 20),
             Entry::SpliceIn { sock: SOCK, pipe: Pipe(1), max: 5 },
             Entry::SpliceOut { pipe: Pipe(1), sock: SOCK, max: 5, more: More::No },

@@ -94,6 +94,7 @@ pub struct TurmoilNet {
     generation: u32,
     events: Vec<Event>,
     pipes: Slab<(VecDeque<u8>, usize)>,
+    dropped: Vec<Slot>,
 }
 
 struct Slot {
@@ -134,6 +135,7 @@ impl TurmoilNet {
             generation: 0,
             events: Vec::new(),
             pipes: Slab::new(),
+            dropped: Vec::new(),
         }
     }
 
@@ -390,8 +392,10 @@ impl Poller for TurmoilNet {
         }
     }
 
-    fn close(&mut self, sock: Sock, _how: Close) {
-        drop(self.remove(sock));
+    fn close(&mut self, sock: Sock, how: Close) {
+        let slot = self.remove(sock);
+        // Turmoil says something whenever a stream ends: this one never does.
+        self.dropped.extend(slot.filter(|_| how == Close::Drop));
     }
 
     fn open_pipe(&mut self, bytes: u32) -> Result<Pipe, Fault> {

@@ -113,6 +113,34 @@ pub async fn a_reset_is_final<H: Harness>(mut b: Bench<H>) {
     assert!(failed[0] > 2 && failed[1] > 2, "{failed:?}");
 }
 
+/// P13: a peer is told nothing, or that the connection was reset; never that it was over.
+pub async fn a_dropped_socket_does_not_end<H: Harness>(mut b: Bench<H>) {
+    let (near, far) = b.pair().await;
+    let inet = b.net().address(near, Which::Peer).is_some_and(|peer| peer != Peer::Unix);
+    b.send_now(far, b"unread").await;
+    b.until(near, Ready::READ).await;
+    b.close(near, Close::Drop);
+    b.host.settle().await;
+    match b.net().recv(far, &mut [0; 64]) {
+        Io::Blocked | Io::Failed(Fault::Reset) => {}
+        // A unix socket knows no resets.
+        Io::Eof => assert!(!inet, "the peer thinks that it was told all"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// P13: a peer is told nothing, whatever was left unread.
+pub async fn a_dropped_socket_says_nothing<H: Harness>(mut b: Bench<H>) {
+    let (near, far) = b.pair().await;
+    b.send_now(far, b"unread").await;
+    b.until(near, Ready::READ).await;
+    b.close(near, Close::Drop);
+    b.host.settle().await;
+    assert!(b.is_silent(far));
+    b.send_now(far, b"anyone?").await;
+    assert_eq!(b.read_to_end(far, 64).await, (vec![], Err(Fault::Reset)));
+}
+
 /// P6: a refused connection says so, at once or when announced, and again when asked again.
 pub async fn a_refused_connection_fails_for_good<H: Harness>(mut b: Bench<H>) {
     let to = b.host.nobody();

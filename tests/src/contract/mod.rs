@@ -22,6 +22,7 @@
 //! | P11 | `readiness_that_is_not_used_stays`, `a_queue_that_is_left_alone_stays`, |
 //! | | `a_starved_listener_goes_on` |
 //! | P12 | `a_short_read_at_a_mark_hides_data_and_loses_none` |
+//! | P13 | `a_dropped_socket_does_not_end`, `a_dropped_socket_says_nothing` |
 
 mod bench;
 mod bytes;
@@ -134,6 +135,7 @@ macro_rules! contract_tests {
             a_reset_is_final
             an_end_is_final
             a_refused_connection_fails_for_good
+            a_dropped_socket_does_not_end
             receiving_into_nothing_panics
             sending_nothing_panics
             splicing_by_the_rules_ends
@@ -153,6 +155,10 @@ macro_rules! contract_tests {
     };
     (@ scarcity $harness:ident, $unix:expr) => {
         $crate::contract_tests!(@each $harness, $unix, a_starved_listener_goes_on);
+    };
+    // A socket can be closed without a word.
+    (@ silence $harness:ident, $unix:expr) => {
+        $crate::contract_tests!(@each $harness, $unix, a_dropped_socket_says_nothing);
     };
     (@ marks $harness:ident, $unix:expr) => {
         $crate::contract_tests!(
