@@ -21,8 +21,8 @@ pub use process_backend::make_unique_id;
 
 use crate::channel::{Analysers, Facts};
 use crate::http::{
-    Body, HeadLimits, HeadScan, Known, Scan, UpgradeField, Version, chunks_data, chunks_len, connection,
-    parse_response, settle, strip_hop_by_hop, write_response,
+    Body, HeadLimits, HeadScan, Known, Scan, UpgradeField, Version, chunks_data, chunks_len,
+    connection, parse_response, settle, strip_hop_by_hop, write_response,
 };
 use crate::pool::Class;
 use crate::reply::{self, Shape};

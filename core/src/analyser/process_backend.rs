@@ -92,8 +92,8 @@ fn unique_id(s: &mut Session, cx: &Cx<'_>) {
     }
 }
 
-/// `unique-id-format`: the id is made when it is first asked for, or the request is made ready for a
-/// server, and stays.
+/// `unique-id-format`: the id is made when it is first asked for, or when the request is made ready
+/// for a server, and stays.
 pub fn make_unique_id(s: &mut Session, cx: &Cx<'_>) {
     if let Some(format) = &cx.site.proxy(s.frontend).unique_id_format
         && s.txn.unique_id.is_none()

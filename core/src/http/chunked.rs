@@ -104,8 +104,8 @@ pub fn chunks_len(mut decoder: ChunkDecoder, bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// How many bytes of data are in `bytes`, of a body that goes on as `decoder` says, and 1 for its end,
-/// as HAProxy counts a body.
+/// How many bytes of data are in `bytes`, of a body that goes on as `decoder` says, and 1 for its
+/// end, as HAProxy counts a body.
 pub fn chunks_data(mut decoder: ChunkDecoder, bytes: &[u8]) -> u64 {
     let (mut at, mut data) = (0, 0);
     while at < bytes.len() {

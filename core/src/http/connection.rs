@@ -110,12 +110,13 @@ pub fn strip_hop_by_hop(head: &mut Head, upgrade: UpgradeField) -> Connection {
         return said;
     }
     let kept = upgrade == UpgradeField::Keep && said.upgrade && may_upgrade(head);
+    let spelt = if kept { spelt_upgrade(head) } else { None };
     if said.nominates {
         head.remove_nominated(NOMINATED_MAX);
     }
-    if kept {
+    if let Some(spelt) = spelt {
         head.remove_all(ONE_HOP.without(Known::Upgrade).without(Known::Connection));
-        keep_upgrade(head);
+        keep_upgrade(head, &spelt);
     } else {
         head.remove_all(ONE_HOP);
     }
@@ -127,17 +128,29 @@ pub fn elements_of(head: &Head, known: Known) -> impl Iterator<Item = &[u8]> {
     head.values(known).flat_map(elements)
 }
 
-/// Leaves one Connection field that says `upgrade`, where it stands and in its spelling.
+/// The option `upgrade` of the Connection fields, as it is spelt there.
 #[cold]
-fn keep_upgrade(head: &mut Head) {
+fn spelt_upgrade(head: &Head) -> Option<Vec<u8>> {
+    elements_of(head, Known::Connection).find(|it| is_upgrade(it)).map(<[u8]>::to_vec)
+}
+
+fn is_upgrade(option: &[u8]) -> bool {
+    option.eq_ignore_ascii_case(b"upgrade")
+}
+
+/// Leaves one Connection field that says `upgrade`: where one stands, if one is left.
+#[cold]
+fn keep_upgrade(head: &mut Head, spelt: &[u8]) {
     const NAME: &[u8] = b"connection";
-    let option = |value| elements(value).find(|it| it.eq_ignore_ascii_case(b"upgrade"));
-    let said = (0..head.fields_count()).find_map(|index| match head.field(index) {
-        Some((NAME, value)) => option(value).map(|option| (index, option.to_vec())),
-        _ => None,
-    });
-    let Some((index, said)) = said else { return };
-    head.replace_value(index, &said);
+    let says = |index: &usize| {
+        let (name, value) = head.field(*index).unwrap_or_default();
+        name == NAME && elements(value).any(is_upgrade)
+    };
+    let Some(index) = (0..head.fields_count()).find(says) else {
+        head.push_known(Known::Connection, spelt);
+        return;
+    };
+    head.replace_value(index, spelt);
     let mut at = 0;
     head.retain(|name, _| {
         at += 1;

@@ -51,7 +51,8 @@ mod write;
 mod tests;
 
 pub use chunked::{
-    CHUNK_HEAD_MAX, Chunk, ChunkDecoder, ChunkError, LAST_CHUNK, chunks_data, chunks_end, chunks_len, write_chunk_head,
+    CHUNK_HEAD_MAX, Chunk, ChunkDecoder, ChunkError, LAST_CHUNK, chunks_data, chunks_end,
+    chunks_len, write_chunk_head,
 };
 pub use connection::{
     Connection, UpgradeField, connection, elements_of, keep_alive_wanted, strip_hop_by_hop,

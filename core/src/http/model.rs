@@ -407,8 +407,7 @@ impl Head {
         const REST: usize = 40 + 20 + 1 + 3 * BLOCK;
         let others = REST + self.fields_count() * BLOCK + more;
         // What was replaced still counts in the bound, and mostly fits all the same.
-        self.wire_len_max() + others <= size
-            || self.line_len() + self.fields_len() + others <= size
+        self.wire_len_max() + others <= size || self.line_len() + self.fields_len() + others <= size
     }
 
     /// The lines of the head in order, in as few pieces as they lie in the block. The final empty

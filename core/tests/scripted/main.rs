@@ -25,6 +25,7 @@ mod resets;
 mod retries;
 mod reuse;
 mod rig;
+mod rules;
 mod served;
 mod soft_stop;
 mod splice;

@@ -358,6 +358,7 @@ impl Rig {
             Some(Close::Graceful) if self.net.unread(wire) => Ended::Reset,
             Some(Close::Graceful) => Ended::Closed,
             Some(Close::Reset) => Ended::Reset,
+            Some(Close::Drop) => Ended::Dropped,
             None if self.net.is_shut(wire) => Ended::Shut,
             None => Ended::Open,
         }
@@ -375,6 +376,8 @@ pub enum Ended {
     Closed,
     /// It reset, or closed without having read everything, which resets.
     Reset,
+    /// It left without a word.
+    Dropped,
 }
 
 /// What came out beside bytes.

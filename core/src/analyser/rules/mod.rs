@@ -315,10 +315,9 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             s.txn.marks.mark = Some(*mark);
             Step::Next
         }
-        Action::SwitchHttp
-        | Action::ExpectProxy
-        | Action::SetNice(_)
-        | Action::Nothing => Step::Next,
+        Action::SwitchHttp | Action::ExpectProxy | Action::SetNice(_) | Action::Nothing => {
+            Step::Next
+        }
     }
 }
 

@@ -62,10 +62,12 @@ pub(super) fn apply(
     let old = s.txn.request.target().len();
     let size = cx.site.tunables.bufsize as usize;
     match made {
-        Some(target)
-            if target.len() > old && !s.txn.request.may_grow(target.len() - old, size) =>
-        {
-            if s.txn.is(TxnFlags::SOFT_REQUEST) { Ok(()) } else { Err(FAILED) }
+        Some(target) if target.len() > old && !s.txn.request.may_grow(target.len() - old, size) => {
+            if s.txn.is(TxnFlags::SOFT_REQUEST) {
+                Ok(())
+            } else {
+                Err(FAILED)
+            }
         }
         Some(target) => s.txn.request.set_target(&target).map_err(|_| FAILED),
         None => Ok(()),

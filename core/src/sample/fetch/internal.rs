@@ -394,11 +394,9 @@ pub(super) const TABLE: &[Spec] = &[
     row("str", Kind::Str, Avail::Always, (0, 1), |args, _| {
         made(Fetch::Str(args.text(0).as_bytes().into()))
     }),
-    row("env", Kind::Str, Avail::Always, (0, 1), |args, names| {
-        match names.env.var(args.text(0)) {
-            Some(value) => made(Fetch::Str(value.into_bytes().into())),
-            None => made(Fetch::Absent),
-        }
+    row("env", Kind::Str, Avail::Always, (0, 1), |args, names| match names.env.var(args.text(0)) {
+        Some(value) => made(Fetch::Str(value.into_bytes().into())),
+        None => made(Fetch::Absent),
     }),
     row("var", Kind::Any, Avail::Always, (1, 2), |args, names| {
         let absent = (args.len() > 1).then(|| args.text(1).as_bytes().into());

@@ -30,6 +30,11 @@ fn columns(point: Point, role: Role) -> &'static [usize] {
         Point::Switch => of(&[5, 9]),
         Point::ResContent => of(&[15, 11]),
         Point::HttpRes => of(&[16, 12]),
+        Point::Answer => match (frontend, backend) {
+            (true, true) => &[3, 16, 7, 12],
+            (true, false) => &[3, 16],
+            _ => &[7, 12],
+        },
         Point::Log => &[18],
         Point::Config => &[20],
         // Checked where it is used.

@@ -359,7 +359,7 @@ impl Stage {
         conn.held.extend_from_slice(&bytes);
         if conn.ended.is_none() {
             conn.ended = match self.rig.ended(conn.wire) {
-                Ended::Open => None,
+                Ended::Open | Ended::Dropped => None,
                 Ended::Shut | Ended::Closed => Some("end"),
                 Ended::Reset => Some("reset"),
             };
