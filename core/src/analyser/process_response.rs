@@ -16,16 +16,9 @@ use crate::txn::{Flow, TxnFlags};
 /// Rewrites the head and starts the body.
 #[inline]
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
-    let frontend = cx.site.proxy(s.frontend);
-    if s.txn.stage == 0 && s.txn.rule_at == 0 && !frontend.captures[1].is_empty() {
-        capture(s, 1, &frontend.captures[1]);
-    }
-    match rules_of_both(s, cx) {
-        Verdict::Done => {}
-        other => return other,
-    }
-    if let Some(wanted) = &frontend.capture_cookie {
-        capture_cookie(s, 1, wanted);
+    let plain = cx.site.proxy(s.frontend).plain && cx.site.proxy(s.backend).plain;
+    if !plain && let other @ (Verdict::Wait | Verdict::Stop) = looks(s, cx) {
+        return other;
     }
     let len = s.txn.head_len as usize;
     decide_connections(s);
@@ -46,9 +39,24 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     Verdict::Done
 }
 
+/// Captures, and runs the rules.
+fn looks(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    let frontend = cx.site.proxy(s.frontend);
+    if s.txn.stage == 0 && s.txn.rule_at == 0 && !frontend.captures[1].is_empty() {
+        capture(s, 1, &frontend.captures[1]);
+    }
+    match rules_of_both(s, cx) {
+        Verdict::Done => {}
+        other => return other,
+    }
+    if let Some(wanted) = &frontend.capture_cookie {
+        capture_cookie(s, 1, wanted);
+    }
+    Verdict::Done
+}
+
 /// Runs the backend's rules, then the frontend's, then those that look at every answer; from where
 /// they waited.
-#[inline]
 fn rules_of_both(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     const SETS: [(Set, bool); 3] =
         [(Set::ResponseContent, false), (Set::HttpResponse, false), (Set::HttpResponse, true)];

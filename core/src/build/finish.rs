@@ -374,6 +374,7 @@ impl Builder<'_> {
         if draft.kind == SectionKind::Backend {
             proxy.maxconn = 0;
         }
+        proxy.plain = proxy.is_plain();
         site.rewrites |= proxy.rules.http_request.iter().any(|rule| rule.action.rewrites());
         if proxy.role.has(Role::BACKEND) {
             site.backends.insert(proxy.name.as_bytes(), id);

@@ -196,9 +196,13 @@ fn plain_length(digits: &[u8]) -> Option<u64> {
     if !(1..=18).contains(&digits.len()) {
         return None;
     }
-    digits.iter().try_fold(0, |length, digit| {
-        digit.is_ascii_digit().then(|| length * 10 + u64::from(digit - b'0'))
-    })
+    let (mut length, mut odd) = (0, false);
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        odd |= digit > 9;
+        length = length * 10 + u64::from(digit);
+    }
+    (!odd).then_some(length)
 }
 
 fn parse_length(digits: &[u8]) -> Result<u64, FramingError> {
