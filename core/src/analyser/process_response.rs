@@ -6,7 +6,8 @@ use super::{Verdict, answer, rules};
 use crate::channel::{Analysers, FOREVER};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, Known, UpgradeField, Version, keep_alive_wanted, response_body, settle, strip_hop_by_hop,
+    Body, Known, UpgradeField, Version, keep_alive_wanted, response_body, settle, settle_unchanged,
+    strip_hop_by_hop,
 };
 use crate::rule::Set;
 use crate::session::{Cx, Session, SessionFlags};
@@ -22,7 +23,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     let len = s.txn.head_len as usize;
     decide_connections(s);
-    prepare_head(s);
+    prepare_head(s, plain);
     if !put_response(s, len, cx) {
         s.ends_in(Cause::Proxy, Phase::Headers);
         answer(s, 502, cx);
@@ -102,13 +103,15 @@ fn decide_connections(s: &mut Session) {
     }
 }
 
-fn prepare_head(s: &mut Session) {
+/// `unchanged`: the head is as the server sent it.
+fn prepare_head(s: &mut Session, unchanged: bool) {
     let close = s.txn.is(TxnFlags::CLIENT_CLOSE);
     let from_10 = s.txn.request.version() == Version::V10;
     let head = &mut s.txn.response;
     strip_hop_by_hop(head, UpgradeField::Strip);
     match s.txn.response_flow {
         _ if s.txn.flags.has(TxnFlags::UNCHUNK) => settle(head, Body::UntilClose),
+        Flow::Length(n) if unchanged => settle_unchanged(head, Body::Length(n)),
         Flow::Length(n) => settle(head, Body::Length(n)),
         Flow::Chunked(_) => settle(head, Body::Chunked),
         Flow::UntilClose => settle(head, Body::UntilClose),

@@ -100,16 +100,19 @@ impl Engine {
     }
 
     /// The load of the session's server changed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn balancer_moved(&mut self, id: u32) {
         let s = &self.sessions[id as usize];
-        if s.back.server == NO_SERVER {
-            return;
+        if self.site.proxy(s.backend).balance.algorithm == Algorithm::LeastConn
+            && s.back.server != NO_SERVER
+        {
+            self.least_moved(id);
         }
+    }
+
+    fn least_moved(&mut self, id: u32) {
+        let s = &self.sessions[id as usize];
         let backend = self.site.proxy(s.backend);
-        if backend.balance.algorithm != Algorithm::LeastConn {
-            return;
-        }
         let view = View { site: &self.site, backend, shared: &self.shared };
         let index = (s.back.server - backend.servers.start) as usize;
         if let Some(balancer) = &mut self.farms[s.backend as usize].balancer {
@@ -184,7 +187,7 @@ impl Engine {
     }
 
     /// The server of the client's last request, if `option prefer-last-server` has it so.
-    #[inline]
+    #[inline(always)]
     fn preferred(&self, id: u32, failed: bool) -> Option<ServerId> {
         let s = &self.sessions[id as usize];
         let client = &self.clients[s.client as usize];
@@ -367,15 +370,17 @@ impl Engine {
     }
 
     /// Notes both ends of the connection that is used from here on.
+    #[inline(always)]
     fn note_ends<P: Poller>(&mut self, net: &mut P, id: u32, sock: crate::poller::Sock) {
         let inet = |peer: Option<Peer>| match peer {
             Some(Peer::Inet(at)) => Some(at),
             _ => None,
         };
-        let ours = if self.site.wants.source { net.address(sock, Which::Local) } else { None };
         let s = &mut self.sessions[id as usize];
         let server = self.site.server(s.back.server);
-        s.back.ours = inet(ours);
+        if self.site.wants.source {
+            s.back.ours = inet(net.address(sock, Which::Local));
+        }
         s.back.dialled = true;
         // Else it is where the configuration says.
         if server.port_offset.is_some() {

@@ -118,10 +118,10 @@ impl Engine {
 
     /// `Connect from …`, where no other line is asked for: for each connection, or for each
     /// request.
-    #[inline]
+    #[inline(always)]
     pub(super) fn log_connect<P: Poller>(&mut self, net: &mut P, client: u32) {
         let frontend = self.site.proxy(self.clients[client as usize].frontend);
-        if frontend.log_format == LogFormat::Connect && !frontend.logs.is_empty() {
+        if !frontend.logs.is_empty() && frontend.log_format == LogFormat::Connect {
             self.log_from(net, client);
         }
     }

@@ -401,6 +401,7 @@ impl Engine {
     }
 
     /// Whether one more idle connection to `server` is within the limits.
+    #[inline(always)]
     fn may_park(&self, conn: u32, server: u32) -> bool {
         let spec = self.site.server(server);
         let requests = self.conns.conn(conn).requests;
