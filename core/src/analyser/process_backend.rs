@@ -13,6 +13,19 @@ use crate::txn::{Flow, TxnFlags};
 
 /// Runs the backend's rules and makes the head ready to be sent.
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    let backend = cx.site.proxy(s.backend);
+    let frontend = cx.site.proxy(s.frontend);
+    let plain = backend.plain && frontend.plain;
+    if !plain && let other @ (Verdict::Wait | Verdict::Stop) = rules(s, cx) {
+        return other;
+    }
+    prepare_head(s, plain, cx);
+    s.back.state.step(Step::Want);
+    Verdict::Done
+}
+
+/// Runs the backend's rules.
+fn rules(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let buffers = cx.site.proxy(s.backend).options.has(Options::BUFFER_REQUEST);
     if s.txn.stage == 0 && s.txn.rule_at == 0 && buffers {
         match rules::buffer_request(s, s.backend, cx) {
@@ -29,13 +42,11 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if let Some(wanted) = &cx.site.proxy(s.frontend).capture_cookie {
         process_frontend::capture_cookie(s, 0, wanted);
     }
-    prepare_head(s, cx);
-    s.back.state.step(Step::Want);
     Verdict::Done
 }
 
 /// Removes what was meant for the hop to us and adds what the server should know.
-fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
+fn prepare_head(s: &mut Session, plain: bool, cx: &mut Cx<'_>) {
     let options = s.options(cx.site);
     let closing = Options::HTTP_SERVER_CLOSE.with(Options::HTTP_CLOSE);
     if options.any(closing) {
@@ -55,7 +66,9 @@ fn prepare_head(s: &mut Session, cx: &mut Cx<'_>) {
     if body != Body::None || head.has(Known::TransferEncoding) {
         settle(head, body);
     }
-    unique_id(s, cx);
+    if !plain {
+        unique_id(s, cx);
+    }
     let head = &mut s.txn.request;
     let forward_for = |p| cx.site.proxy(p).forward_for.as_ref();
     // The backend's parameters win; `if-none` holds if either says so.
@@ -116,10 +129,11 @@ fn add_forwarded(head: &mut crate::http::Head, rule: &ForwardFor, peer: Peer) {
     }
     let mut text = [0; 45];
     let len = write_ip(address.ip(), &mut text);
-    if &*rule.header == "x-forwarded-for" {
-        head.push_known(Known::XForwardedFor, &text[..len]);
-    } else {
-        head.push(rule.header.as_bytes(), &text[..len]);
+    match rule.known {
+        Known::Other => {
+            head.push(rule.header.as_bytes(), &text[..len]);
+        }
+        known => head.push_known(known, &text[..len]),
     }
 }
 

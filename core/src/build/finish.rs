@@ -382,6 +382,7 @@ impl Builder<'_> {
                 site.log_samples.push(sample);
             }
         }
+        proxy.plain = proxy.is_plain();
         site.rewrites |= proxy.rules.http_request.iter().any(|rule| rule.action.rewrites());
         if proxy.role.has(Role::BACKEND) {
             site.backends.insert(proxy.name.as_bytes(), id);
