@@ -30,7 +30,7 @@
 //! | wait queue with lazy re-queue | [`tasks`], [`timers`] |
 //! | run queue with wake reasons | [`tasks`] ([`tasks::Woken`]) |
 //! | `jobs == 0` ends the process | `Engine::park`: [`engine::Park::Done`] |
-//! | poller with the contract P1–P12 | [`poller`] |
+//! | poller with the contract P1–P13 | [`poller`] |
 //! | ready bits and cached events | [`fds`]; speculative I/O: `engine/accept.rs` |
 //! | listener states, `tune.maxaccept` | `engine/accept.rs` ([`engine::ListenerState`]) |
 //! | protocols (tcp4, tcp6, unix, `fd@N`) | [`poller::Address`]; the host makes the sockets |

@@ -144,7 +144,7 @@ impl Engine {
             backend: s.has_request().then_some(s.backend),
             server,
             source: client.peer,
-            flags: [u32::from(client.flags.bits()), s.flags.bits(), u32::from(s.txn.flags.bits())],
+            flags: [u32::from(client.flags.bits()), s.flags.bits(), s.txn.flags.bits()],
             message,
         }));
     }

@@ -15,7 +15,7 @@ use crate::time::Duration;
 
 bit_set! {
     /// What is true of a transaction.
-    pub struct TxnFlags: u16 {
+    pub struct TxnFlags: u32 {
         /// The request's head was understood.
         REQUEST = 1,
         /// The response's head was understood (a final one).
@@ -28,8 +28,6 @@ bit_set! {
         SERVER_CLOSE = 16,
         /// The request's head was put into the output of the connection that is in use.
         HEAD_QUEUED = 32,
-        /// A rewrite of the request that does not fit is left out (`strict-mode off`).
-        SOFT_REQUEST = 64,
         /// The client asked for another protocol, and 101 would be fitting.
         UPGRADE = 128,
         /// Both directions pass as they are.
@@ -44,10 +42,12 @@ bit_set! {
         BODY_STARTED = 4096,
         /// The answer was cut where its end is the connection's: only a reset tells the client.
         CUT = 8192,
+        /// A rewrite of the request that does not fit is left out (`strict-mode off`).
+        SOFT_REQUEST = 1 << 16,
         /// A rewrite of the response that does not fit is left out.
-        SOFT_RESPONSE = 16384,
+        SOFT_RESPONSE = 1 << 17,
         /// The response's head begins a tunnel, once it is passed on.
-        SWITCHES = 32768,
+        SWITCHES = 1 << 18,
     }
 }
 
