@@ -25,6 +25,7 @@ const TRAILERS: &str = "trailers are dropped, as the http module says";
 const CHUNKS: &str = "HAProxy cuts chunks anew where bytes came apart";
 const PORT: &str = "HAProxy removes a default port from Host";
 const ABORT: &str = "an exchange that ends in the middle resets its server's connection";
+const BOTH_WAYS: &str = "a tunnel that timed out ends both ways";
 const KERNEL: &str = "depends on how much the kernel holds";
 const SILENT: &str = "HAProxy resets a connection to a server that nothing was sent on";
 
@@ -42,8 +43,8 @@ pub const ALLOWED: &[(&str, What, &str)] = &[
     ("connection-close-listed", Socket("o"), HOP),
     ("te-kept", Socket("o"), HOP),
     ("upgrade-http10", Socket("o"), HOP),
-    ("upgrade-timeout-tunnel", Socket("o"), HOP),
-    ("websocket-accept-missing", Socket("o"), HOP),
+    ("upgrade-timeout-tunnel", End("o"), BOTH_WAYS),
+    ("websocket-accept-missing", End("o"), ABORT),
     ("target-absolute-port", All, PORT),
     ("connect", HOST, PORT),
     ("connect-server-ends", HOST, PORT),
