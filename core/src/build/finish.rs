@@ -25,6 +25,7 @@ impl Builder<'_> {
             self.check(draft);
         }
         self.tell_warnings();
+        self.check_captured(&drafts);
         for index in 0..drafts.len() {
             let (use_backends, default) = self.backends(&drafts[index], &drafts, &directory);
             let use_servers = self.use_servers(&drafts[index]);
@@ -113,6 +114,12 @@ impl Builder<'_> {
         // A frontend has no time for connecting.
         let connect = timeouts.connect.filter(|_| draft.proxy.role.has(Role::BACKEND));
         timeouts.tarpit = timeouts.tarpit.or(connect);
+        let proxy = &mut draft.proxy;
+        let formats = [&proxy.format, &proxy.format_sd, &proxy.unique_id_format];
+        let late = formats.iter().any(|it| it.as_ref().is_some_and(|it| it.waits_for_end()));
+        if proxy.format.is_some() && !late {
+            proxy.options.set(Options::LOG_ASAP);
+        }
         draft.proxy.balance.all_backups = draft.proxy.options.has(Options::ALL_BACKUPS);
         if !draft.is_http() {
             let mut told = BTreeSet::new();
@@ -297,7 +304,43 @@ impl Builder<'_> {
         self.site.wants = self.names.wants;
         self.site.wants.destination |= self.site.proxies.iter().any(|p| p.original_to.is_some());
         self.site.patterns = std::mem::take(&mut self.names.patterns);
+        self.find_changed_files();
         self.site.acls = std::mem::take(&mut self.names.acls);
+    }
+
+    /// Where the files are that rules change.
+    fn find_changed_files(&mut self) {
+        for (path, span) in std::mem::take(&mut self.names.changed) {
+            let all = (0..).zip(&self.site.patterns);
+            let found: Box<[u32]> =
+                all.filter(|(_, file)| *file.name == *path).map(|(index, _)| index).collect();
+            if found.is_empty() {
+                let message = format!("nothing uses the file '{path}': changing it has no effect");
+                let told = self.diagnostics.warning(span, message);
+                told.help.push("name the file as the 'acl -f' or 'map()' does that uses it".into());
+            }
+            self.site.changed.push(found);
+        }
+    }
+
+    /// Captures that expressions look at in a frontend which does not declare them.
+    fn check_captured(&mut self, drafts: &[Draft]) {
+        for captured in std::mem::take(&mut self.names.captured) {
+            let here = |draft: &&Draft| {
+                *draft.proxy.name == *captured.proxy && draft.proxy.role.has(Role::FRONTEND)
+            };
+            let Some(draft) = drafts.iter().find(here) else { continue };
+            let slots = draft.proxy.captures[usize::from(captured.response)].len();
+            if captured.slot as usize >= slots {
+                let message = format!(
+                    "'{}({})' is empty: {} declares {slots} captures",
+                    captured.fetch,
+                    captured.slot,
+                    draft.title()
+                );
+                self.diagnostics.warning(captured.span, message);
+            }
+        }
     }
 
     fn target(

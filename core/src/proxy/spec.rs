@@ -42,6 +42,9 @@ pub struct Site {
     pub sinks: Vec<Sink>,
     /// Pattern files, and lists of patterns that rules may change, each once.
     pub patterns: Vec<PatternFile>,
+    /// Pattern files that rules change: where each is in `patterns`, once for each way in which it
+    /// is read.
+    pub changed: Vec<Box<[u32]>>,
     /// ACLs, by index: the lines of each.
     pub acls: Vec<Vec<Acl>>,
     /// Backends by name: what `use_backend` with a format looks in.

@@ -2,7 +2,7 @@
 
 use super::{text_of, write_format};
 use crate::acl::expand;
-use crate::http::Head;
+use crate::http::{Head, host_follows_target};
 use crate::proxy::spec::ProxyId;
 use crate::rule::{Action, Pattern, Template, path_start};
 use crate::sample::Point;
@@ -58,9 +58,12 @@ pub(super) fn apply(
         }
         _ => None,
     };
-    match made {
-        Some(target) => s.txn.request.set_target(&target).map_err(|_| FAILED),
-        None => Ok(()),
+    let Some(target) = made else { return Ok(()) };
+    let head = &mut s.txn.request;
+    head.set_target(&target).map_err(|_| FAILED)?;
+    match action {
+        Action::SetUri(_) | Action::ReplaceUri(..) => host_follows_target(head).map_err(|_| FAILED),
+        _ => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ mod auth;
 mod body;
 mod connection;
 mod cookie;
-mod header;
+pub(in crate::sample) mod header;
 mod hello;
 mod http;
 pub(in crate::sample) mod internal;
