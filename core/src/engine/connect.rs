@@ -7,7 +7,7 @@ use crate::fault::{Cause, Fault, Phase};
 use crate::fds::Owner;
 use crate::logfmt::wire::Level;
 use crate::poller::{Address, Close, ConnectSpec, Peer, Poller, Ready, SockOpt, Which};
-use crate::proxy::shared::{Door, Gauge, Queued, Slot, Waiter};
+use crate::proxy::shared::{Door, Gauge, Queued, Rank, Slot, Waiter};
 use crate::proxy::spec::{Mode, Options, Proxy, Reuse, ServerId, Site};
 use crate::rule::{Destination, Switch};
 use crate::sample::Point;
@@ -297,7 +297,8 @@ impl Engine {
     fn queue(&mut self, id: u32, server: Option<ServerId>) {
         sometimes!(QueueWait);
         let s = &mut self.sessions[id as usize];
-        let who = Waiter { engine: self.id, session: id, serial: s.serial };
+        let rank = Rank::new(s.txn.priority, self.now.mono);
+        let who = Waiter { engine: self.id, session: id, serial: s.serial, rank };
         match self.shared.enqueue(s.backend, server, who) {
             Queued::Waiting { ticket, .. } => {
                 s.back.ticket = Some(ticket);

@@ -15,7 +15,7 @@ use tidegate_core::poller::{
     SockOpt, TcpInfo, Which,
 };
 use tidegate_core::proxy::shared::{
-    Answer, Cancel, Gauge, LimitId, Message, Question, Queued, Slot, Ticket, Waiter, Wake,
+    Answer, Cancel, Gauge, LimitId, Message, Question, Queued, Rank, Slot, Ticket, Waiter, Wake,
 };
 use tidegate_core::time::{Duration, Instant, Now, Wall};
 
@@ -207,7 +207,8 @@ wire_struct! {
     Sock { index, generation }
     Event { sock, ready }
     TcpInfo { rtt_us, unacked }
-    Waiter { engine, session, serial }
+    Waiter { engine, session, serial, rank }
+    Rank { class, came, offset }
     Now { mono, wall }
 }
 
@@ -347,7 +348,7 @@ mod tests {
         let inet: SocketAddr = ([10, 0, 0, 1], 80).into();
         let hash = Hash(7);
         let more = More::Yes;
-        let who = Waiter { engine: 1, session: 2, serial: 3 };
+        let who = Waiter { engine: 1, session: 2, serial: 3, rank: Rank { class: 4, came: 5, offset: 6 } };
         let message = Message::Adopt { listener: 1, parcel: Parcel(9), peer: Peer::Inet(inet) };
         let options = vec![SockOpt::NoDelay(true), SockOpt::UserTimeout(Duration::from_secs(1))];
         let questions = [
@@ -437,7 +438,7 @@ mod tests {
                 Question::Enqueue {
                     backend: 0,
                     server: None,
-                    who: Waiter { engine: 0, session: 0, serial: 0 },
+                    who: Waiter { engine: 0, session: 0, serial: 0, rank: Rank::default() },
                 },
                 Answer::Queued(Queued::Waiting { ticket, ahead: 5 }),
             ),

@@ -307,6 +307,7 @@ impl Answered for (u32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::shared::Rank;
     use crate::proxy::shared::tests::{server, site};
     use std::sync::Mutex;
 
@@ -336,7 +337,7 @@ mod tests {
 
     /// Asks everything once.
     fn ask_all(door: &Door) -> Vec<Answer> {
-        let who = Waiter { engine: 0, session: 7, serial: 8 };
+        let who = Waiter { engine: 0, session: 7, serial: 8, rank: Rank::default() };
         let message = Message::Resume(LimitId::Process);
         door.gauge_add(0, Gauge::Served(0), 1);
         let mut answers = vec![

@@ -5,7 +5,7 @@
 //! ```text
 //!   gauges   approximate   a block of counters per engine, summed by readers; no contention
 //!   limits   exact         maxconn of the process, frontends, listeners: one atomic word each
-//!   gates    exact, FIFO   server slots and the queues before them: one mutex per backend
+//!   gates    exact         server slots and the queues before them: one mutex per backend
 //!   errors   the last       refused messages, for `show errors`: one mutex per proxy and direction
 //!   mail                   what one engine has to tell another: one mutex per engine
 //! ```
@@ -44,7 +44,7 @@ use mail::Mail;
 
 pub(crate) use door::Door;
 pub use door::{Answer, Question, Witness};
-pub use gate::{Cancel, Queued, Slot, Ticket, Waiter};
+pub use gate::{Cancel, Queued, Rank, Slot, Ticket, Waiter};
 pub use gauges::Gauge;
 pub use mail::{Message, Wake};
 
@@ -220,7 +220,7 @@ impl Shared {
         self.gate(ticket.backend()).cancel(ticket)
     }
 
-    /// Gives a granted slot back. The oldest waiter of the server's queue and, if the server takes
+    /// Gives a granted slot back. The first waiter of the server's queue and, if the server takes
     /// from it, of the backend's queue gets it at once.
     pub fn free(&self, server: ServerId) -> Wake {
         self.gate_of(server).free(server, &self.mail)

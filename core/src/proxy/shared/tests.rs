@@ -59,7 +59,7 @@ pub(super) fn site(servers: Vec<Server>) -> Site {
 const RESUME: Message = Message::Resume(LimitId::Process);
 
 fn who(engine: u32, session: u32) -> Waiter {
-    Waiter { engine, session, serial: u64::from(session) + 1000 }
+    Waiter { engine, session, serial: u64::from(session) + 1000, rank: Rank::default() }
 }
 
 fn granted(session: u32, server: ServerId, position: u32) -> Message {
