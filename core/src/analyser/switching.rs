@@ -3,16 +3,20 @@
 use super::{Verdict, answer, rules};
 use crate::channel::Analysers;
 use crate::fault::{Cause, Phase};
+use crate::proxy::shared::{Gauge, Rate};
 use crate::proxy::spec::{Mode, ProxyId, Role, Site};
 use crate::rule::{Destination, Switch};
 use crate::sample::Point;
-use crate::session::{Cx, Session};
+use crate::session::{Cx, Session, SessionFlags};
 use crate::side::Step;
 
 /// Takes the first way that applies; a `listen` is its own backend.
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let frontend = cx.site.proxy(s.frontend);
     let own = frontend.role.has(Role::BACKEND).then_some(s.frontend);
+    if !frontend.switching.is_empty() {
+        s.peek_for_head(cx.site);
+    }
     let way = way(s, cx);
     if let Some(way) = way {
         cx.desk.note(&way.place.0, way.place.1, &way.text);
@@ -29,9 +33,26 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         return Verdict::Stop;
     };
     s.backend = chosen;
+    s.flags.set(SessionFlags::COUNTED_BACKEND);
+    cx.shared.gauge_add(cx.engine, Gauge::Received(chosen), 1);
+    cx.shared.gauge_add(cx.engine, Gauge::Backend(chosen), 1);
+    if cx.site.wants.rates {
+        cx.shared.count(cx.engine, Rate::Received(chosen), cx.now.mono);
+    }
     let backend = cx.site.proxy(chosen);
     s.retries = backend.retries;
     s.back.retries_left = backend.retries;
+    match (s.mode, backend.mode) {
+        (Mode::Tcp, Mode::Http) => s.becomes_http(cx),
+        // What became HTTP cannot go back.
+        (Mode::Http, Mode::Tcp) => {
+            s.times.request = None;
+            s.ends_in(Cause::Internal, Phase::Request);
+            s.abort(cx);
+            return Verdict::Stop;
+        }
+        _ => {}
+    }
     if s.mode == Mode::Tcp {
         if chosen != s.frontend && !backend.rules.content.is_empty() {
             s.req.analysers.set(Analysers::TCP_INSPECT_BACKEND);
@@ -64,5 +85,6 @@ fn destination(s: &Session, way: &Switch, cx: &Cx<'_>) -> Option<ProxyId> {
 
 fn backend_named(site: &Site, name: &[u8], mode: Mode) -> Option<ProxyId> {
     let index = site.backends.get(name)?;
-    (site.proxy(index).mode == mode).then_some(index)
+    let backend = site.proxy(index).mode;
+    (backend == mode || backend == Mode::Http).then_some(index)
 }

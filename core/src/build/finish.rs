@@ -121,7 +121,9 @@ impl Builder<'_> {
             proxy.options.set(Options::LOG_ASAP);
         }
         draft.proxy.balance.all_backups = draft.proxy.options.has(Options::ALL_BACKUPS);
-        if !draft.is_http() {
+        if !draft.is_http() && draft.becomes_http() {
+            self.check_switching(draft);
+        } else if !draft.is_http() {
             let mut told = BTreeSet::new();
             for (what, span) in std::mem::take(&mut draft.http_only) {
                 if told.insert(what) {
@@ -149,15 +151,18 @@ impl Builder<'_> {
                 after_response: Vec::new(),
                 ..std::mem::take(rules)
             };
-            if draft.proxy.log_format == LogFormat::Http && draft.is_frontend() {
-                draft.proxy.log_format = LogFormat::Tcp;
-                if let Some(span) = draft.log_option {
-                    let message = format!(
-                        "'option httplog' not usable with {title} (needs 'mode http'); falling \
-                         back to 'option tcplog'"
-                    );
-                    self.diagnostics.warning(span, message);
-                }
+        }
+        if !draft.is_http()
+            && draft.proxy.log_format == LogFormat::Http
+            && draft.is_frontend()
+        {
+            draft.proxy.log_format = LogFormat::Tcp;
+            if let Some(span) = draft.log_option {
+                let message = format!(
+                    "'option httplog' not usable with {title} (needs 'mode http'); falling \
+                     back to 'option tcplog'"
+                );
+                self.diagnostics.warning(span, message);
             }
         }
         if draft.proxy.disabled {
@@ -196,6 +201,19 @@ impl Builder<'_> {
                 "without them dead peers are kept for ever: set 'timeout {}'",
                 missing.join("', 'timeout ")
             ));
+        }
+    }
+
+    /// A TCP proxy whose connections may become HTTP.
+    fn check_switching(&mut self, draft: &Draft) {
+        let elsewhere = draft.default_backend.is_some() || !draft.use_backends.is_empty();
+        if draft.is_backend() && !elsewhere {
+            let message = format!(
+                "'switch-mode http' configured for {} with no backend: connections that became \
+                 HTTP cannot go to its servers",
+                draft.title()
+            );
+            self.diagnostics.warning(draft.span, message);
         }
     }
 
@@ -523,7 +541,8 @@ fn backend(
         let message = format!("{}: loop detected for {keyword}: '{name}'", draft.title());
         return Err(Box::new(alert(message)));
     }
-    if target.proxy.mode == draft.proxy.mode {
+    // A TCP session can become HTTP, but not the other way round.
+    if target.proxy.mode == draft.proxy.mode || target.is_http() {
         return Ok(index);
     }
     let mode = |draft: &Draft| if draft.is_http() { "http" } else { "tcp" };
@@ -534,11 +553,6 @@ fn backend(
         mode(target),
         target.title()
     );
-    let help = if target.is_http() {
-        "switching a tcp frontend to an http backend is not supported yet: set 'mode http' in \
-         the frontend"
-    } else {
-        "set the same 'mode' in both"
-    };
+    let help = "set the same 'mode' in both";
     Err(Box::new(alert(message).help(help).see(target.name_span, "the backend is declared at")))
 }

@@ -49,7 +49,7 @@ pub struct Site {
     pub acls: Vec<Vec<Acl>>,
     /// Backends by name: what `use_backend` with a format looks in.
     pub backends: Roster,
-    /// What expressions want to know that costs a system call.
+    /// What expressions want to know that costs something for each connection.
     pub wants: Wants,
     /// Some rule changes methods or targets: what was asked for is kept for the log.
     pub rewrites: bool,
@@ -61,13 +61,15 @@ pub struct Site {
     pub proc_vars: Vec<(u32, Value)>,
 }
 
-/// What expressions want to know that costs a system call for each connection.
+/// What expressions want to know that costs something for each connection.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Wants {
     /// Where clients connected to: `dst`, `%fi`, `option originalto`.
     pub destination: bool,
     /// Where our connections to servers come from: `bc_src`, `%bi`.
     pub source: bool,
+    /// Events per second: `fe_req_rate` and kin.
+    pub rates: bool,
 }
 
 /// The `global` section, as far as it concerns the process.

@@ -108,7 +108,7 @@ pub struct Names<'p> {
     pub captured: Vec<Captured>,
     /// Pattern files that rules change, each once, by path; what reads them may stand further down.
     pub changed: Vec<(String, Span)>,
-    /// What costs a system call, and some expression wants to know.
+    /// What costs something for each connection, and some expression wants to know.
     pub wants: Wants,
     /// Variables by name: their numbers, in the order in which they were met.
     pub vars: BTreeMap<String, u32>,

@@ -15,7 +15,7 @@ use tidegate_core::poller::{
     SockOpt, TcpInfo, Which,
 };
 use tidegate_core::proxy::shared::{
-    Answer, Cancel, Gauge, LimitId, Message, Question, Queued, Rank, Slot, Ticket, Waiter, Wake,
+    Answer, Cancel, Gauge, LimitId, Message, Question, Queued, Rank, Rate, Slot, Ticket, Waiter, Wake,
 };
 use tidegate_core::time::{Duration, Instant, Now, Wall};
 
@@ -185,12 +185,14 @@ wire_enum! {
         11 => HasMail,
         12 => Collect,
         13 => Retire,
+        14 => Rate(rate, now),
     }
     Gauge {
         0 => Frontend(id), 1 => Backend(id), 2 => Accepted(id), 3 => Received(id),
         4 => Served(id), 5 => Idle(id), 6 => RequestErrors(id), 7 => ResponseErrors(id),
         8 => ServerResponseErrors(id),
     }
+    Rate { 0 => Sessions(id), 1 => Requests(id), 2 => Received(id), 3 => Served(id) }
     LimitId { 0 => Process, 1 => Frontend(proxy), 2 => Listener(listener) }
     Message {
         0 => Resume(limit),
@@ -263,7 +265,7 @@ pub fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
 /// Reads the answer to a question.
 pub fn get_answer(question: &Question, from: &mut Reader<'_>) -> Result<Answer, Broken> {
     Ok(match question {
-        Question::Gauge(_) | Question::Used(_) => Answer::Number(from.get()?),
+        Question::Gauge(_) | Question::Rate(..) | Question::Used(_) => Answer::Number(from.get()?),
         Question::Acquire(_) | Question::Full(_) | Question::HasMail | Question::Retire => {
             Answer::Flag(from.get()?)
         }
@@ -353,6 +355,7 @@ mod tests {
         let options = vec![SockOpt::NoDelay(true), SockOpt::UserTimeout(Duration::from_secs(1))];
         let questions = [
             Question::Gauge(Gauge::Idle(4)),
+            Question::Rate(Rate::Served(4), Instant::from_nanos(5)),
             Question::Acquire(LimitId::Process),
             Question::Release(LimitId::Frontend(1)),
             Question::Used(LimitId::Listener(2)),

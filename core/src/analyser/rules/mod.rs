@@ -14,7 +14,7 @@ use crate::channel::Facts;
 use crate::fault::{Cause, Phase};
 use crate::logfmt::format::Format;
 use crate::poller::Peer;
-use crate::proxy::spec::ProxyId;
+use crate::proxy::spec::{Mode, ProxyId};
 use crate::rule::{Action, End, Rule, Set, TimeoutValue, Value, Which};
 use crate::sample::conv::Condition;
 use crate::sample::vars::VarId;
@@ -120,9 +120,10 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             Step::Stop
         }
         Action::Return(reply) => {
-            ended_by(s, rule);
             s.ends_in(Cause::Local, phase);
+            // What it says does not know yet that it was the last one.
             answers::reply(s, reply, at, cx);
+            ended_by(s, rule);
             Step::Stop
         }
         Action::Redirect(redirect) => {
@@ -290,8 +291,14 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             s.txn.marks.mark = Some(*mark);
             Step::Next
         }
-        Action::SwitchHttp
-        | Action::ExpectProxy
+        Action::SwitchHttp => {
+            ended_by(s, rule);
+            if s.mode == Mode::Tcp {
+                s.becomes_http(cx);
+            }
+            Step::Last
+        }
+        Action::ExpectProxy
         | Action::SetNice(_)
         | Action::StrictMode(_)
         | Action::Nothing => Step::Next,

@@ -213,7 +213,16 @@ impl Builder<'_> {
             "set-priority-offset" => Action::SetPriorityOffset(Box::new(p.expr()?)),
             "switch-mode" => {
                 const MODES: [(&str, ()); 1] = [("http", ())];
+                const PROTOCOLS: [(&str, ()); 1] = [("h1", ())];
                 p.args.choice(&MODES)?;
+                if p.args.takes("proto") {
+                    p.args.choice(&PROTOCOLS)?;
+                }
+                if !draft.proxy.role.has(crate::proxy::spec::Role::FRONTEND) {
+                    let message = format!("'{title}' is for frontends only");
+                    p.args.alert(word.span, message, "the frontend is where a client's mode is set");
+                    return None;
+                }
                 Action::SwitchHttp
             }
             // Without TLS there is no handshake to wait for.

@@ -105,7 +105,7 @@ const TCP_REQUEST_CONTENT: &[Keyword] = &[
     kw("set-var", WORKS),
     kw("set-var-fmt", WORKS),
     kw("silent-drop", WORKS),
-    kw("switch-mode", refuse(RULES)),
+    kw("switch-mode", WORKS),
     kw("track-sc0", no(COUNTERS)),
     kw("track-sc1", no(COUNTERS)),
     kw("track-sc2", no(COUNTERS)),

@@ -118,7 +118,8 @@ impl Side {
     /// The message's head; if there is none, what a fetch that needs it comes to.
     fn head<'a>(self, scene: &Scene<'a>) -> Result<&'a Head, Sample<'a>> {
         let stream = self.stream(scene);
-        stream.head.ok_or(if scene.http && stream.more { Sample::NOT_YET } else { Sample::NONE })
+        let to_come = stream.head_to_come && stream.more;
+        stream.head.ok_or(if to_come { Sample::NOT_YET } else { Sample::NONE })
     }
 
     /// Where it is to be found.
