@@ -65,9 +65,8 @@ pub(super) fn capture_cookie(s: &mut Session, which: usize, wanted: &CaptureCook
 pub(super) fn sets(s: &mut Session, proxy: ProxyId, cx: &mut Cx<'_>) -> Verdict {
     const SETS: [Set; 3] = [Set::Content, Set::HttpRequest, Set::Redirect];
     while let Some(set) = SETS.get(usize::from(s.txn.stage)) {
-        let inspected = *set == Set::Content
-            && proxy == s.frontend
-            && s.flags.has(SessionFlags::INSPECTED);
+        let inspected =
+            *set == Set::Content && proxy == s.frontend && s.flags.has(SessionFlags::INSPECTED);
         if !cx.site.proxy(proxy).rules.set(*set).is_empty() && !inspected {
             // The head is here: what is not there now will not come.
             match rules::run(s, *set, proxy, true, cx) {

@@ -124,6 +124,8 @@ impl Builder<'_> {
         if !draft.is_http() && draft.becomes_http() {
             self.check_switching(draft);
         } else if !draft.is_http() {
+            // What goes to an HTTP backend becomes HTTP, and meets the rules after all.
+            let leads_on = draft.default_backend.is_some() || !draft.use_backends.is_empty();
             let mut told = BTreeSet::new();
             for (what, span) in std::mem::take(&mut draft.http_only) {
                 if told.insert(what) {
@@ -136,26 +138,29 @@ impl Builder<'_> {
                         option => format!("'option {option}'"),
                     };
                     let message = format!("{what} ignored for {title} (needs 'mode http')");
-                    self.diagnostics.warning(span, message);
+                    let found = self.diagnostics.warning(span, message);
+                    if leads_on && what.ends_with("rules") {
+                        let but = "they do apply to connections that go to an HTTP backend";
+                        found.help.push(but.into());
+                    }
                 }
             }
             draft.proxy.forward_for = None;
             if let Algorithm::Uri(_) = draft.proxy.balance.algorithm {
                 draft.proxy.balance.algorithm = Algorithm::RoundRobin;
             }
-            let rules = &mut draft.proxy.rules;
-            *rules = Rules {
-                http_request: Vec::new(),
-                redirect: Vec::new(),
-                http_response: Vec::new(),
-                after_response: Vec::new(),
-                ..std::mem::take(rules)
-            };
+            if !leads_on {
+                let rules = &mut draft.proxy.rules;
+                *rules = Rules {
+                    http_request: Vec::new(),
+                    redirect: Vec::new(),
+                    http_response: Vec::new(),
+                    after_response: Vec::new(),
+                    ..std::mem::take(rules)
+                };
+            }
         }
-        if !draft.is_http()
-            && draft.proxy.log_format == LogFormat::Http
-            && draft.is_frontend()
-        {
+        if !draft.is_http() && draft.proxy.log_format == LogFormat::Http && draft.is_frontend() {
             draft.proxy.log_format = LogFormat::Tcp;
             if let Some(span) = draft.log_option {
                 let message = format!(

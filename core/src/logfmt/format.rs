@@ -282,7 +282,9 @@ impl Format {
     pub fn waits_for_end(&self) -> bool {
         use Tag::*;
         let late = |tag: &Tag| match tag {
-            Handshake | Idle | RequestTime | UntilRequest | Queue | Connect | Response | Data => true,
+            Handshake | Idle | RequestTime | UntilRequest | Queue | Connect | Response | Data => {
+                true
+            }
             Active | Total | User | BytesOut | BytesIn | Termination | UniqueId => true,
             ActConn | FeConn | BeConn | SrvConn | Retries | SrvQueue | BackendQueue => true,
             _ => false,

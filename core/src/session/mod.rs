@@ -312,9 +312,7 @@ impl Session {
         self.mode = Mode::Http;
         cx.client.mux = Mux::H1;
         self.flags.set(SessionFlags::INSPECTED);
-        self.txn.flags.clear(
-            TxnFlags::PEEKING.with(TxnFlags::PEEKED).with(TxnFlags::NO_REQUEST),
-        );
+        self.txn.flags.clear(TxnFlags::PEEKING.with(TxnFlags::PEEKED).with(TxnFlags::NO_REQUEST));
         self.txn.request.clear();
         self.txn.request_scan = HeadScan::request();
         self.req.facts.clear(Facts::AUTO_CLOSE);

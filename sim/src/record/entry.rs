@@ -15,7 +15,8 @@ use tidegate_core::poller::{
     SockOpt, TcpInfo, Which,
 };
 use tidegate_core::proxy::shared::{
-    Answer, Cancel, Gauge, LimitId, Message, Question, Queued, Rank, Rate, Slot, Ticket, Waiter, Wake,
+    Answer, Cancel, Gauge, LimitId, Message, Question, Queued, Rank, Rate, Slot, Ticket, Waiter,
+    Wake,
 };
 use tidegate_core::time::{Duration, Instant, Now, Wall};
 
@@ -350,7 +351,12 @@ mod tests {
         let inet: SocketAddr = ([10, 0, 0, 1], 80).into();
         let hash = Hash(7);
         let more = More::Yes;
-        let who = Waiter { engine: 1, session: 2, serial: 3, rank: Rank { class: 4, came: 5, offset: 6 } };
+        let who = Waiter {
+            engine: 1,
+            session: 2,
+            serial: 3,
+            rank: Rank { class: 4, came: 5, offset: 6 },
+        };
         let message = Message::Adopt { listener: 1, parcel: Parcel(9), peer: Peer::Inet(inet) };
         let options = vec![SockOpt::NoDelay(true), SockOpt::UserTimeout(Duration::from_secs(1))];
         let questions = [

@@ -298,10 +298,9 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             }
             Step::Last
         }
-        Action::ExpectProxy
-        | Action::SetNice(_)
-        | Action::StrictMode(_)
-        | Action::Nothing => Step::Next,
+        Action::ExpectProxy | Action::SetNice(_) | Action::StrictMode(_) | Action::Nothing => {
+            Step::Next
+        }
     }
 }
 

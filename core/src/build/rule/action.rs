@@ -6,8 +6,8 @@ use crate::logfmt::format::Style;
 use crate::logfmt::wire::Level;
 use crate::proxy::spec::Capture;
 use crate::rule::{
-    Action, End, NameMatch, Normalizer, Pattern, PatternChange, Set, Template, TimeoutValue,
-    Value, Which,
+    Action, End, NameMatch, Normalizer, Pattern, PatternChange, Set, Template, TimeoutValue, Value,
+    Which,
 };
 use crate::sample::args;
 use crate::sample::conv::Condition;
@@ -15,8 +15,8 @@ use crate::sample::conv::Condition;
 use super::super::Builder;
 use super::super::draft::Draft;
 use super::super::phrase::Phrase;
-use super::reply::{self, Pages, Purpose, field_name};
 use super::point;
+use super::reply::{self, Pages, Purpose, field_name};
 
 /// The statuses that rules may give an answer (`set-status`).
 const STATUSES: core::ops::RangeInclusive<u32> = 100..=999;
@@ -220,7 +220,11 @@ impl Builder<'_> {
                 }
                 if !draft.proxy.role.has(crate::proxy::spec::Role::FRONTEND) {
                     let message = format!("'{title}' is for frontends only");
-                    p.args.alert(word.span, message, "the frontend is where a client's mode is set");
+                    p.args.alert(
+                        word.span,
+                        message,
+                        "the frontend is where a client's mode is set",
+                    );
                     return None;
                 }
                 Action::SwitchHttp

@@ -6,7 +6,7 @@
 //!            slot: Granted ───────────────────────► held ──► free ─┐
 //!  session ─ slot: Unlimited (never counted or freed)  ▲            │
 //!            slot: Full ─► enqueue ─► Granted ─────────┤            ▼
-//!                                  ├► Waiting ─────────┴─ Granted (message) to the first waiter 
+//!                                  ├► Waiting ─────────┴─ Granted (message) to the first waiter
 //!                                  │     ├► cancel        of the server's and the backend's queue
 //!                                  │     └► Requeue (message)
 //!                                  └► Full (maxqueue)
