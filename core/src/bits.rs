@@ -36,7 +36,8 @@ macro_rules! bit_set {
             pub fn clear(&mut self, other: $name) { self.0 &= !other.0; }
             /// The lowest bit that is in the set.
             pub fn lowest(self) -> Option<$name> {
-                (self.0 != 0).then(|| $name(1 << self.0.trailing_zeros()))
+                let lowest = self.0 & self.0.wrapping_neg();
+                if lowest == 0 { None } else { Some($name(lowest)) }
             }
         }
 

@@ -48,37 +48,35 @@ enum Verdict {
 /// Runs the request's analysers: the lowest bit that is set, and so on. One that is set behind the
 /// cursor runs in the next sweep.
 pub fn run_request(s: &mut Session, cx: &mut Cx<'_>) {
-    sweep(s, cx, |s| s.req.analysers, |s, done| s.req.analysers.clear(done));
-}
-
-/// Runs the response's analysers.
-pub fn run_response(s: &mut Session, cx: &mut Cx<'_>) {
-    sweep(s, cx, |s| s.res.analysers, |s, done| s.res.analysers.clear(done));
-}
-
-fn sweep(
-    s: &mut Session,
-    cx: &mut Cx<'_>,
-    set: impl Fn(&Session) -> Analysers,
-    done: impl Fn(&mut Session, Analysers),
-) {
-    while let Some(next) = set(s).lowest() {
+    while let Some(next) = s.req.analysers.lowest() {
         let verdict = match next {
             Analysers::TCP_INSPECT => tcp_inspect::run(s, cx),
             Analysers::WAIT_REQUEST => wait_request::run(s, cx),
             Analysers::PROCESS_FRONTEND => process_frontend::run(s, cx),
             Analysers::SWITCHING => switching::run(s, cx),
             Analysers::TCP_INSPECT_BACKEND => tcp_inspect::run_backend(s, cx),
-            Analysers::INSPECT_RESPONSE => tcp_inspect::run_response(s, cx),
             Analysers::PROCESS_BACKEND => process_backend::run(s, cx),
             Analysers::TARPIT => tarpit::run(s, cx),
-            Analysers::FORWARD_REQUEST => forward::request(s, cx),
+            _ => forward::request(s, cx),
+        };
+        match verdict {
+            Verdict::Done => s.req.analysers.clear(next),
+            Verdict::Wait | Verdict::Stop => return,
+        }
+    }
+}
+
+/// Runs the response's analysers.
+pub fn run_response(s: &mut Session, cx: &mut Cx<'_>) {
+    while let Some(next) = s.res.analysers.lowest() {
+        let verdict = match next {
+            Analysers::INSPECT_RESPONSE => tcp_inspect::run_response(s, cx),
             Analysers::WAIT_RESPONSE => wait_response::run(s, cx),
             Analysers::PROCESS_RESPONSE => process_response::run(s, cx),
             _ => forward::response(s, cx),
         };
         match verdict {
-            Verdict::Done => done(s, next),
+            Verdict::Done => s.res.analysers.clear(next),
             Verdict::Wait | Verdict::Stop => return,
         }
     }

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::{Verdict, process_frontend, rules};
+use super::{Verdict, process_frontend, rules, switching};
 use crate::http::{Body, Known, UpgradeField, Version, settle, strip_hop_by_hop};
 use crate::poller::Peer;
 use crate::proxy::spec::{ForwardFor, Options};
@@ -13,6 +13,21 @@ use crate::txn::{Flow, TxnFlags};
 
 /// Runs the backend's rules and makes the head ready to be sent.
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    let backend = cx.site.proxy(s.backend);
+    let frontend = cx.site.proxy(s.frontend);
+    if !(backend.plain && frontend.plain)
+        && let other @ (Verdict::Wait | Verdict::Stop) = rules(s, cx)
+    {
+        return other;
+    }
+    prepare_head(s, cx);
+    s.back.state.step(Step::Want);
+    Verdict::Done
+}
+
+/// Runs the backend's rules.
+fn rules(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    switching::count(s, cx);
     let buffers = cx.site.proxy(s.backend).options.has(Options::BUFFER_REQUEST);
     if s.txn.stage == 0 && s.txn.rule_at == 0 && buffers {
         match rules::buffer_request(s, s.backend, cx) {
@@ -29,8 +44,6 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if let Some(wanted) = &cx.site.proxy(s.frontend).capture_cookie {
         process_frontend::capture_cookie(s, 0, wanted);
     }
-    prepare_head(s, cx);
-    s.back.state.step(Step::Want);
     Verdict::Done
 }
 
@@ -113,10 +126,11 @@ fn add_forwarded(head: &mut crate::http::Head, rule: &ForwardFor, peer: Peer) {
     }
     let mut text = [0; 45];
     let len = write_ip(address.ip(), &mut text);
-    if &*rule.header == "x-forwarded-for" {
-        head.push_known(Known::XForwardedFor, &text[..len]);
-    } else {
-        head.push(rule.header.as_bytes(), &text[..len]);
+    match rule.known {
+        Known::Other => {
+            head.push(rule.header.as_bytes(), &text[..len]);
+        }
+        known => head.push_known(known, &text[..len]),
     }
 }
 

@@ -10,10 +10,13 @@ use crate::txn::TxnFlags;
 /// Runs the frontend's rules.
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let frontend = cx.site.proxy(s.frontend);
+    if frontend.options.has(Options::HTTP_CLOSE) {
+        s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
+    }
+    if frontend.plain {
+        return Verdict::Done;
+    }
     if s.txn.stage == 0 && s.txn.rule_at == 0 {
-        if frontend.options.has(Options::HTTP_CLOSE) {
-            s.txn.flags.set(TxnFlags::CLIENT_CLOSE);
-        }
         if !frontend.captures[0].is_empty() {
             capture(s, 0, &frontend.captures[0]);
         }

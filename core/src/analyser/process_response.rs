@@ -6,7 +6,8 @@ use super::{Verdict, answer, rules};
 use crate::channel::{Analysers, FOREVER};
 use crate::fault::{Cause, Phase};
 use crate::http::{
-    Body, Known, UpgradeField, Version, keep_alive_wanted, response_body, settle, strip_hop_by_hop,
+    Body, Known, UpgradeField, Version, keep_alive_wanted, response_body, settle, settle_unchanged,
+    strip_hop_by_hop,
 };
 use crate::rule::Set;
 use crate::session::{Cx, Session, SessionFlags};
@@ -16,20 +17,13 @@ use crate::txn::{Flow, TxnFlags};
 /// Rewrites the head and starts the body.
 #[inline]
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
-    let frontend = cx.site.proxy(s.frontend);
-    if s.txn.stage == 0 && s.txn.rule_at == 0 && !frontend.captures[1].is_empty() {
-        capture(s, 1, &frontend.captures[1]);
-    }
-    match rules_of_both(s, cx) {
-        Verdict::Done => {}
-        other => return other,
-    }
-    if let Some(wanted) = &frontend.capture_cookie {
-        capture_cookie(s, 1, wanted);
+    let plain = cx.site.proxy(s.frontend).plain && cx.site.proxy(s.backend).plain;
+    if !plain && let other @ (Verdict::Wait | Verdict::Stop) = looks(s, cx) {
+        return other;
     }
     let len = s.txn.head_len as usize;
     decide_connections(s);
-    prepare_head(s);
+    prepare_head(s, plain);
     if !put_response(s, len, cx) {
         s.ends_in(Cause::Proxy, Phase::Headers);
         answer(s, 502, cx);
@@ -46,9 +40,24 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     Verdict::Done
 }
 
+/// Captures, and runs the rules.
+fn looks(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    let frontend = cx.site.proxy(s.frontend);
+    if s.txn.stage == 0 && s.txn.rule_at == 0 && !frontend.captures[1].is_empty() {
+        capture(s, 1, &frontend.captures[1]);
+    }
+    match rules_of_both(s, cx) {
+        Verdict::Done => {}
+        other => return other,
+    }
+    if let Some(wanted) = &frontend.capture_cookie {
+        capture_cookie(s, 1, wanted);
+    }
+    Verdict::Done
+}
+
 /// Runs the backend's rules, then the frontend's, then those that look at every answer; from where
 /// they waited.
-#[inline]
 fn rules_of_both(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     const SETS: [(Set, bool); 3] =
         [(Set::ResponseContent, false), (Set::HttpResponse, false), (Set::HttpResponse, true)];
@@ -94,13 +103,15 @@ fn decide_connections(s: &mut Session) {
     }
 }
 
-fn prepare_head(s: &mut Session) {
+/// `unchanged`: the head is as the server sent it.
+fn prepare_head(s: &mut Session, unchanged: bool) {
     let close = s.txn.is(TxnFlags::CLIENT_CLOSE);
     let from_10 = s.txn.request.version() == Version::V10;
     let head = &mut s.txn.response;
     strip_hop_by_hop(head, UpgradeField::Strip);
     match s.txn.response_flow {
         _ if s.txn.flags.has(TxnFlags::UNCHUNK) => settle(head, Body::UntilClose),
+        Flow::Length(n) if unchanged => settle_unchanged(head, Body::Length(n)),
         Flow::Length(n) => settle(head, Body::Length(n)),
         Flow::Chunked(_) => settle(head, Body::Chunked),
         Flow::UntilClose => settle(head, Body::UntilClose),

@@ -14,10 +14,13 @@ use crate::side::Step;
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let frontend = cx.site.proxy(s.frontend);
     let own = frontend.role.has(Role::BACKEND).then_some(s.frontend);
-    if !frontend.switching.is_empty() {
-        s.peek_for_head(cx.site);
-    }
-    let way = way(s, cx);
+    let way = match frontend.switching.is_empty() {
+        true => None,
+        false => {
+            s.peek_for_head(cx.site);
+            way(s, cx)
+        }
+    };
     if let Some(way) = way {
         cx.desk.note(&way.place.0, way.place.1, &way.text);
     }
@@ -36,24 +39,14 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     s.flags.set(SessionFlags::COUNTED_BACKEND);
     cx.shared.gauge_add(cx.engine, Gauge::Received(chosen), 1);
     cx.shared.gauge_add(cx.engine, Gauge::Backend(chosen), 1);
-    if cx.site.wants.rates {
-        cx.shared.count(cx.engine, Rate::Received(chosen), cx.now.mono);
-    }
     let backend = cx.site.proxy(chosen);
     s.retries = backend.retries;
     s.back.retries_left = backend.retries;
-    match (s.mode, backend.mode) {
-        (Mode::Tcp, Mode::Http) => s.becomes_http(cx),
-        // What became HTTP cannot go back.
-        (Mode::Http, Mode::Tcp) => {
-            s.times.request = None;
-            s.ends_in(Cause::Internal, Phase::Request);
-            s.abort(cx);
-            return Verdict::Stop;
-        }
-        _ => {}
+    if s.mode != backend.mode && !changes_mode(s, cx) {
+        return Verdict::Stop;
     }
     if s.mode == Mode::Tcp {
+        count(s, cx);
         if chosen != s.frontend && !backend.rules.content.is_empty() {
             s.req.analysers.set(Analysers::TCP_INSPECT_BACKEND);
         } else {
@@ -61,6 +54,27 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         }
     }
     Verdict::Done
+}
+
+/// A TCP session with an HTTP backend becomes HTTP. What became HTTP cannot go back: false.
+#[cold]
+fn changes_mode(s: &mut Session, cx: &mut Cx<'_>) -> bool {
+    if s.mode == Mode::Tcp {
+        s.becomes_http(cx);
+        return true;
+    }
+    s.times.request = None;
+    s.ends_in(Cause::Internal, Phase::Request);
+    s.abort(cx);
+    false
+}
+
+/// Counts a session of its backend, if that is asked for.
+pub(super) fn count(s: &mut Session, cx: &Cx<'_>) {
+    if cx.site.wants.rates && !s.flags.has(SessionFlags::RATED) {
+        s.flags.set(SessionFlags::RATED);
+        cx.shared.count(cx.engine, Rate::Received(s.backend), cx.now.mono);
+    }
 }
 
 /// The first `use_backend` that applies.

@@ -79,18 +79,17 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     if cx.site.rewrites {
         keep_line(txn);
+        count(s, cx);
     }
     s.request_expiry = Deadline::NEVER;
     if s.txn.request_flow.is_done() {
         s.req.read_expiry = Deadline::NEVER;
     }
     s.times.request = Some(cx.now.mono);
-    count(s, cx);
     Verdict::Done
 }
 
 /// Counts a request of the frontend, understood or not.
-#[inline]
 fn count(s: &Session, cx: &Cx<'_>) {
     if cx.site.wants.rates {
         cx.shared.count(cx.engine, Rate::Requests(s.frontend), cx.now.mono);

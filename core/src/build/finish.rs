@@ -440,6 +440,10 @@ impl Builder<'_> {
         if draft.kind == SectionKind::Backend {
             proxy.maxconn = 0;
         }
+        // Where events are counted nothing is left out, so that plain traffic need not ask.
+        let rates = self.names.wants.rates;
+        proxy.plain = proxy.is_plain() && !rates;
+        site.rewrites |= rates;
         site.rewrites |= proxy.rules.http_request.iter().any(|rule| rule.action.rewrites());
         if proxy.role.has(Role::BACKEND) {
             site.backends.insert(proxy.name.as_bytes(), id);

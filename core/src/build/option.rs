@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::keywords::{self, Context};
 use crate::config::{Negation, SectionKind, Statement};
+use crate::http::Known;
 use crate::logfmt::format::{Format, Style};
 use crate::proxy::spec::{ForwardFor, LogFormat, Options};
 use crate::sample::Point;
@@ -184,7 +185,8 @@ const COMMON: &str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft 
 
 /// `[ except <network> ] [ header <name> ] [ if-none ]`.
 fn forward_for(args: &mut Args<'_, '_>, header: &str) -> Option<ForwardFor> {
-    let mut forward = ForwardFor { header: header.into(), except: None, if_none: false };
+    let (header, known) = (header.into(), Known::Other);
+    let mut forward = ForwardFor { header, known, except: None, if_none: false };
     while let Some(word) = args.next() {
         match word.as_str() {
             "if-none" => forward.if_none = true,
@@ -217,6 +219,7 @@ fn forward_for(args: &mut Args<'_, '_>, header: &str) -> Option<ForwardFor> {
             }
         }
     }
+    forward.known = Known::recognise(forward.header.as_bytes());
     Some(forward)
 }
 

@@ -11,7 +11,7 @@ use crate::proxy::shared::{Door, Gauge, Queued, Rank, Rate, Slot, Waiter};
 use crate::proxy::spec::{Mode, Options, Proxy, Reuse, ServerId, Site};
 use crate::rule::{Destination, Switch};
 use crate::sample::Point;
-use crate::session::{Cx, NO_SERVER, SessionFlags, Surroundings};
+use crate::session::{NO_SERVER, SessionFlags, Surroundings};
 use crate::side::{State, Step};
 use crate::sometimes;
 use crate::time::Deadline;
@@ -100,16 +100,19 @@ impl Engine {
     }
 
     /// The load of the session's server changed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn balancer_moved(&mut self, id: u32) {
         let s = &self.sessions[id as usize];
-        if s.back.server == NO_SERVER {
-            return;
+        if self.site.proxy(s.backend).balance.algorithm == Algorithm::LeastConn
+            && s.back.server != NO_SERVER
+        {
+            self.least_moved(id);
         }
+    }
+
+    fn least_moved(&mut self, id: u32) {
+        let s = &self.sessions[id as usize];
         let backend = self.site.proxy(s.backend);
-        if backend.balance.algorithm != Algorithm::LeastConn {
-            return;
-        }
         let view = View { site: &self.site, backend, shared: &self.shared };
         let index = (s.back.server - backend.servers.start) as usize;
         if let Some(balancer) = &mut self.farms[s.backend as usize].balancer {
@@ -136,18 +139,18 @@ impl Engine {
             self.sessions[id as usize].back.server = NO_SERVER;
             self.sessions[id as usize].back.last = avoid;
         }
-        let site = self.site.clone();
-        let s = &self.sessions[id as usize];
-        let backend_id = s.backend;
-        let backend = site.proxy(backend_id);
+        let backend_id = self.sessions[id as usize].backend;
+        let backend = self.site.proxy(backend_id);
         let avoid = (avoid != NO_SERVER).then(|| (avoid - backend.servers.start) as usize);
+        let tells = !backend.use_servers.is_empty();
         if let Some(server) = self.preferred(id, avoid.is_some()) {
             match self.shared.slot(server) {
                 Slot::Full => {}
                 slot => return self.assign(id, server, slot == Slot::Granted),
             }
         }
-        if avoid.is_none()
+        if tells
+            && avoid.is_none()
             && let Some(server) = self.told(id)
         {
             return match self.shared.slot(server) {
@@ -157,7 +160,8 @@ impl Engine {
         }
         let key = self.key(id);
         self.desk.clear();
-        let view = View { site: &site, backend, shared: &self.shared };
+        let backend = self.site.proxy(backend_id);
+        let view = View { site: &self.site, backend, shared: &self.shared };
         let rng = &mut self.rng;
         let Some(balancer) = &mut self.farms[backend_id as usize].balancer else {
             return self.no_server(id);
@@ -178,6 +182,7 @@ impl Engine {
     }
 
     /// The server of the client's last request, if `option prefer-last-server` has it so.
+    #[inline(always)]
     fn preferred(&self, id: u32, failed: bool) -> Option<ServerId> {
         let s = &self.sessions[id as usize];
         let client = &self.clients[s.client as usize];
@@ -199,7 +204,17 @@ impl Engine {
     }
 
     /// What the balance algorithm looks at, hashed.
+    #[inline]
     fn key(&self, id: u32) -> Option<u32> {
+        use Algorithm::{Keyed, Source, Uri};
+        let s = &self.sessions[id as usize];
+        match self.site.proxy(s.backend).balance.algorithm {
+            Source | Uri(_) | Keyed => self.hashed(id),
+            _ => None,
+        }
+    }
+
+    fn hashed(&self, id: u32) -> Option<u32> {
         let s = &self.sessions[id as usize];
         let balance = &self.site.proxy(s.backend).balance;
         match balance.algorithm {
@@ -229,9 +244,6 @@ impl Engine {
     fn told(&self, id: u32) -> Option<ServerId> {
         let s = &self.sessions[id as usize];
         let backend = self.site.proxy(s.backend);
-        if backend.use_servers.is_empty() {
-            return None;
-        }
         let scene = s.scene_of(Point::Switch, s.backend, &self.surroundings(s.client));
         let holds = |way: &&Switch| {
             way.condition.as_ref().is_none_or(|condition| condition.test(&scene).holds())
@@ -276,16 +288,8 @@ impl Engine {
     }
 
     fn give_up(&mut self, id: u32, cause: Cause, phase: Phase) {
-        let Engine {
-            sessions, clients, pools, site, scratch, desk, shared, id: engine, now, ..
-        } = self;
-        let s = &mut sessions[id as usize];
-        let client = &mut clients[s.client as usize];
-        s.gives_up(
-            cause,
-            phase,
-            &mut Cx { now: *now, site, pools, client, scratch, desk, shared, engine: *engine },
-        );
+        let (s, mut cx) = self.session(id);
+        s.gives_up(cause, phase, &mut cx);
     }
 
     /// Waits for a slot of `server`, or of any.
@@ -365,20 +369,22 @@ impl Engine {
     }
 
     /// Notes both ends of the connection that is used from here on.
+    #[inline(always)]
     fn note_ends<P: Poller>(&mut self, net: &mut P, id: u32, sock: crate::poller::Sock) {
         let inet = |peer: Option<Peer>| match peer {
             Some(Peer::Inet(at)) => Some(at),
             _ => None,
         };
-        let ours = if self.site.wants.source { net.address(sock, Which::Local) } else { None };
         let s = &mut self.sessions[id as usize];
         let server = self.site.server(s.back.server);
-        s.back.ours = inet(ours);
-        s.back.theirs = match (&server.address, server.port_offset) {
-            (Some(Address::Inet(at)), None) => Some(*at),
-            (Some(Address::Inet(_)), Some(_)) => inet(net.address(sock, Which::Peer)),
-            _ => None,
-        };
+        if self.site.wants.source {
+            s.back.ours = inet(net.address(sock, Which::Local));
+        }
+        s.back.dialled = true;
+        // Else it is where the configuration says.
+        if server.port_offset.is_some() {
+            s.back.theirs = inet(net.address(sock, Which::Peer));
+        }
     }
 
     /// Tells the operator that a connection could not be made for want of something.

@@ -166,13 +166,12 @@ impl Engine {
             && (s.waits_for_drain()
                 || s.req.facts.any(Facts::WRITE_ERROR)
                 || s.res.facts.any(Facts::WRITE_ERROR)
-                || self.can_read_more(id))
+                || self.can_read_more(&self.sessions[id as usize], sock))
     }
 
     /// Whether a socket was left unread for want of room, which there is now.
-    fn can_read_more(&self, id: u32) -> bool {
-        let s = &self.sessions[id as usize];
-        let client = self.clients[s.client as usize].sock;
+    #[inline(always)]
+    fn can_read_more(&self, s: &Session, client: Sock) -> bool {
         (wants_request(s) && self.is_readable(client) && s.req.is_drained())
             || (s.back.conn != NO_CONN
                 && wants_response(s)
@@ -258,12 +257,18 @@ fn make_room<'a>(
     pools: &mut Pools,
     reserve: usize,
 ) -> Option<(&'a mut crate::buf::Buf, usize)> {
+    let large = pools.size(Class::Large);
+    if channel.buf.as_ref()?.is_empty() && channel.buf.as_ref()?.capacity() >= large {
+        let buf = channel.buf.as_mut()?;
+        let room = buf.room().len();
+        return (room > reserve).then(|| (buf, room - reserve));
+    }
     let mut held = channel.buf.take()?;
     // A small buffer holds what was left at the end of a turn: more comes now. Of a head that comes
     // in small pieces what is there is not moved each time: the piece has room behind it. If it has
     // not, there is more.
     let room = held.room().len();
-    let small = held.capacity() < pools.size(Class::Large);
+    let small = held.capacity() < large;
     let partial = small && held.output_len() == 0 && channel.to_forward == 0;
     if partial && room >= ROOM_WORTH {
         return Some((channel.buf.insert(held), room));

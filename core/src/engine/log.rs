@@ -19,10 +19,17 @@ const BATCH: usize = 64;
 impl Engine {
     /// `option logasap`, or a format that needs nothing of the end: the line of a session as soon as
     /// its answer has begun, or its connection is there.
+    #[inline]
     pub(super) fn log_early(&mut self, id: u32) {
         let s = &self.sessions[id as usize];
-        let asked = self.site.proxy(s.frontend).options.has(Options::LOG_ASAP);
-        if !asked || s.flags.has(SessionFlags::LOGGED) {
+        if self.site.proxy(s.frontend).options.has(Options::LOG_ASAP) {
+            self.log_if_begun(id);
+        }
+    }
+
+    fn log_if_begun(&mut self, id: u32) {
+        let s = &self.sessions[id as usize];
+        if s.flags.has(SessionFlags::LOGGED) {
             return;
         }
         let begun = match s.mode {
@@ -36,12 +43,17 @@ impl Engine {
 
     /// The line of a session that has ended, and is no longer counted at its server and backend; or
     /// of one that is logged `early`, and is.
+    #[inline]
     pub(super) fn log_session(&mut self, id: u32, early: bool) {
         let s = &mut self.sessions[id as usize];
         s.flags.set(SessionFlags::LOGGED);
-        if !s.is_logged(&self.site) {
-            return;
+        if s.is_logged(&self.site) {
+            self.log_line(id, early);
         }
+    }
+
+    fn log_line(&mut self, id: u32, early: bool) {
+        let s = &mut self.sessions[id as usize];
         let site = self.site.clone();
         let client = &self.clients[s.client as usize];
         let frontend = site.proxy(s.frontend);
@@ -110,13 +122,17 @@ impl Engine {
 
     /// `Connect from …`, where no other line is asked for: for each connection, or for each
     /// request.
+    #[inline(always)]
     pub(super) fn log_connect<P: Poller>(&mut self, net: &mut P, client: u32) {
+        let frontend = self.site.proxy(self.clients[client as usize].frontend);
+        if !frontend.logs.is_empty() && frontend.log_format == LogFormat::Connect {
+            self.log_from(net, client);
+        }
+    }
+
+    fn log_from<P: Poller>(&mut self, net: &mut P, client: u32) {
         let client = &self.clients[client as usize];
-        let frontend = self.site.proxy(client.frontend);
-        if frontend.log_format != LogFormat::Connect
-            || frontend.format.is_some()
-            || frontend.logs.is_empty()
-        {
+        if self.site.proxy(client.frontend).format.is_some() {
             return;
         }
         let site = self.site.clone();

@@ -25,7 +25,11 @@ impl Engine {
     /// Runs a session as far as it goes.
     pub(super) fn run_session<P: Poller>(&mut self, net: &mut P, id: u32, woken: Woken) {
         let mut woken = woken;
-        let mut received = false;
+        // A session that begins has what there was, if there is no more.
+        let mut received = woken.has(Woken::INIT) && {
+            let client = self.sessions[id as usize].client;
+            !self.is_readable(self.clients[client as usize].sock)
+        };
         for _ in 0..ROUNDS_MAX {
             if self.sessions[id as usize].back.state == State::Connecting {
                 self.look_at_connecting(net, id);
@@ -46,14 +50,20 @@ impl Engine {
                 }
                 Want::Server => {
                     self.find_server(net, id);
-                    let s = &self.sessions[id as usize];
-                    if !matches!(s.back.state, State::Connecting | State::Queued) {
-                        // There is something to decide before there is something to send.
-                        woken = Woken::IO;
-                        received = true;
-                        continue;
+                    let state = self.sessions[id as usize].back.state;
+                    match state {
+                        State::Connecting | State::Queued => {}
+                        // The request can leave, and nothing else has changed.
+                        State::Established if self.forward_request(id) => {}
+                        _ => {
+                            // There is something to decide before there is something to send.
+                            woken = Woken::IO;
+                            received = true;
+                            continue;
+                        }
                     }
                     // A body may be read meanwhile.
+                    let s = &self.sessions[id as usize];
                     moved |=
                         wants_request(s) && self.is_readable(self.clients[s.client as usize].sock);
                 }
@@ -78,20 +88,33 @@ impl Engine {
 
     /// One step of the session itself.
     fn step(&mut self, id: u32, woken: Woken) -> Want {
-        let Engine {
-            sessions, clients, pools, site, scratch, now, desk, shared, id: engine, ..
-        } = self;
-        let s = &mut sessions[id as usize];
-        let client = &mut clients[s.client as usize];
-        let want = s.process(
-            woken,
-            &mut Cx { now: *now, site, pools, client, scratch, desk, shared, engine: *engine },
-        );
-        desk.clear();
+        let (s, mut cx) = self.session(id);
+        let want = s.process(woken, &mut cx);
+        cx.desk.clear();
         if s.refusal.is_some() {
             self.note_refusal(id);
         }
         want
+    }
+
+    /// The step of a session that found an idle connection for its request: only that has to leave.
+    /// False if that was not all.
+    #[inline]
+    fn forward_request(&mut self, id: u32) -> bool {
+        let (s, mut cx) = self.session(id);
+        s.forwards(&mut cx)
+    }
+
+    /// A session, and what it works with.
+    #[inline]
+    pub(super) fn session(&mut self, id: u32) -> (&mut Session, Cx<'_>) {
+        let Engine {
+            sessions, clients, pools, site, scratch, now, desk, shared, id: engine, ..
+        } = self;
+        let s = &mut *sessions[id as usize];
+        let client = &mut clients[s.client as usize];
+        let cx = Cx { now: *now, site, pools, client, scratch, desk, shared, engine: *engine };
+        (s, cx)
     }
 
     /// Counts a message that the session has refused, and keeps it for `show errors`.
@@ -383,6 +406,7 @@ impl Engine {
     }
 
     /// Whether one more idle connection to `server` is within the limits.
+    #[inline(always)]
     fn may_park(&self, conn: u32, server: u32) -> bool {
         let spec = self.site.server(server);
         let requests = self.conns.conn(conn).requests;
@@ -396,16 +420,9 @@ impl Engine {
     pub(super) fn attempt_failed(&mut self, id: u32, fault: crate::fault::Fault) {
         self.counters.connect_failures += 1;
         sometimes!(ResetWhileConnecting, fault == crate::fault::Fault::Reset);
-        let Engine {
-            sessions, clients, pools, site, scratch, desk, shared, id: engine, now, ..
-        } = self;
-        let s = &mut sessions[id as usize];
+        let (s, mut cx) = self.session(id);
         s.back.fault = Some(fault);
-        let client = &mut clients[s.client as usize];
-        s.attempt_failed(
-            false,
-            &mut Cx { now: *now, site, pools, client, scratch, desk, shared, engine: *engine },
-        );
+        s.attempt_failed(false, &mut cx);
     }
 }
 

@@ -142,6 +142,22 @@ pub fn settle(head: &mut Head, body: Body) {
     }
 }
 
+/// The same for a head that nobody has changed since it was found to have that body, which saves to
+/// read a length again.
+#[inline]
+pub fn settle_unchanged(head: &mut Head, body: Body) {
+    // A number of as many digits as it takes has no zeros in front, no list and no spaces.
+    if let Body::Length(length) = body
+        && let Some(value) = head.lone_value(Known::ContentLength)
+        && value.len() == length.checked_ilog10().map_or(1, |digits| digits as usize + 1)
+        && !head.has(Known::TransferEncoding)
+    {
+        debug_assert_eq!(plain_length(value).unwrap_or(length), length, "it was read before");
+        return;
+    }
+    settle(head, body);
+}
+
 #[inline]
 fn settle_length(head: &mut Head, length: u64) {
     head.remove(Known::TransferEncoding);
@@ -196,9 +212,13 @@ fn plain_length(digits: &[u8]) -> Option<u64> {
     if !(1..=18).contains(&digits.len()) {
         return None;
     }
-    digits.iter().try_fold(0, |length, digit| {
-        digit.is_ascii_digit().then(|| length * 10 + u64::from(digit - b'0'))
-    })
+    let (mut length, mut odd) = (0, false);
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        odd |= digit > 9;
+        length = length * 10 + u64::from(digit);
+    }
+    (!odd).then_some(length)
 }
 
 fn parse_length(digits: &[u8]) -> Result<u64, FramingError> {

@@ -63,23 +63,31 @@ impl Index {
     /// Adds a line that is as it should be.
     #[inline(always)]
     pub(super) fn push(&mut self, at: usize, name_len: usize, value_len: usize, known: Known) {
-        self.push_named(at, name_len, value_len, (known, KnownSet::of(&[known])));
+        self.push_nameless(at, name_len, value_len, known);
+        let name = KnownSet::of(&[known]);
+        self.add_names(name, KnownSet::EMPTY);
     }
 
-    /// The same for a name and the set of only that.
+    /// The same, but for [`Index::add_names`], which the caller owes.
     #[inline(always)]
-    pub(super) fn push_named(
+    pub(super) fn push_nameless(
         &mut self,
         at: usize,
         name_len: usize,
         value_len: usize,
-        (known, name): (Known, KnownSet),
+        known: Known,
     ) {
         debug_assert!(name_len <= NAME_MAX);
         let (at, name_len, value_len) = (at as u32, name_len as u16, value_len as u32);
         self.fields.push(Field { at, value_len, name_len, known });
-        self.repeated.insert_all(self.present.both(name));
-        self.present.insert_all(name);
+    }
+
+    /// Adds the names of fields that were pushed, and those of them that were there twice.
+    #[inline(always)]
+    pub(super) fn add_names(&mut self, present: KnownSet, repeated: KnownSet) {
+        self.repeated.insert_all(repeated);
+        self.repeated.insert_all(self.present.both(present));
+        self.present.insert_all(present);
     }
 
     pub(super) fn clear(&mut self) {

@@ -58,7 +58,7 @@ pub use connection::{
     Connection, UpgradeField, connection, elements_of, keep_alive_wanted, strip_hop_by_hop,
 };
 pub use error::{BadHead, HeadError};
-pub use framing::{Body, FramingError, request_body, response_body, settle};
+pub use framing::{Body, FramingError, request_body, response_body, settle, settle_unchanged};
 pub use known::{Known, KnownSet, Method, Version};
 pub use model::Head;
 pub use parse::{HeadLimits, parse_request, parse_response};

@@ -21,12 +21,18 @@ pub(super) fn take_regular(kind: Kind, head: &mut Head, fields_max: usize) -> Op
         Kind::Response => take_status_line(head)?,
     };
     let (lines, index) = head.loaded();
+    // Kept out of the index while there are lines, for it is what is looked at with every one.
+    let (mut present, mut repeated) = (KnownSet::EMPTY, KnownSet::EMPTY);
     let mut at = start;
     loop {
         let window = lines.get_mut(at..at + WINDOW)?.first_chunk_mut()?;
         let len = match name_end(window) {
             Some(0) => break,
-            Some(name_len) => take_field(window, name_len, at, index),
+            Some(name_len) => take_field(window, name_len, at, index).map(|(len, name)| {
+                repeated.insert_all(present.both(name));
+                present.insert_all(name);
+                len
+            }),
             None => None,
         };
         at += match len {
@@ -34,6 +40,7 @@ pub(super) fn take_regular(kind: Kind, head: &mut Head, fields_max: usize) -> Op
             None => take_long_field(lines, at, index)?,
         };
     }
+    index.add_names(present, repeated);
     // The lines end where no name begins.
     lines.get(at..)?.strip_prefix(b"\r\n")?;
     if index.fields.len() > fields_max || index.repeats(Known::Host) {
@@ -46,7 +53,10 @@ pub(super) fn take_regular(kind: Kind, head: &mut Head, fields_max: usize) -> Op
 /// Says how long the line is.
 fn take_request_line(head: &mut Head) -> Option<usize> {
     let lines = &*head.loaded().0;
-    let method_len = lines.iter().take_while(|byte| is_token_byte(**byte)).count();
+    let method_len = match lines {
+        [b'G', b'E', b'T', b' ', ..] => 3,
+        _ => lines.iter().take_while(|byte| is_token_byte(**byte)).count(),
+    };
     let rest = lines[method_len..].strip_prefix(b" ")?;
     let target_len = find_target_end(rest)?;
     let (version, rest) = rest[target_len..].strip_prefix(b" ")?.split_first_chunk()?;
@@ -77,18 +87,18 @@ fn take_status_line(head: &mut Head) -> Option<usize> {
     Some(len)
 }
 
-/// Takes the line that starts the window, which is at `at`, and says how long it is. None if it is
-/// not regular, or too long to tell.
+/// Takes the line that starts the window, which is at `at`, and says how long it is and which name
+/// is to be added to the index. None if it is not regular, or too long to tell.
 #[inline(always)]
 fn take_field(
     window: &mut [u8; WINDOW],
     name_len: usize,
     at: usize,
     index: &mut Index,
-) -> Option<usize> {
+) -> Option<(usize, KnownSet)> {
     // What it is anyway; it shows that all below is within the window.
     let name_len = name_len % WIDTH;
-    let known = match Known::recognise_short(window, name_len) {
+    let (known, name) = match Known::recognise_short(window, name_len) {
         Some(known) => known,
         None => (recognise_unknown(window, name_len)?, KnownSet::EMPTY),
     };
@@ -100,8 +110,8 @@ fn take_field(
     if !is_regular(window, name_len, end) {
         return None;
     }
-    index.push_named(at, name_len, end - value, known);
-    Some(end + CRLF.len())
+    index.push_nameless(at, name_len, end - value, known);
+    Some((end + CRLF.len(), name))
 }
 
 /// A short name that is not known, if it is a token.

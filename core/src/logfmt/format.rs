@@ -10,7 +10,9 @@
 use core::net::{IpAddr, SocketAddr};
 
 use super::line::Record;
-use super::text::{push_captured, push_escaped, push_ip, push_number, push_or_minus_one};
+use super::text::{
+    HEX_UPPER, push_captured, push_escaped, push_ip, push_number, push_or_minus_one,
+};
 use crate::bit_set;
 use crate::config::similar;
 use crate::poller::Peer;
@@ -336,7 +338,7 @@ impl Format {
         };
         let text = &text[..text.len().min(TEXT_MAX)];
         match self.style {
-            Style::Log => self.quoted(flags, out, |out| push_flagged(text, flags, out)),
+            Style::Log => self.quoted(flags, out, |out| push_logged(text, flags, out)),
             _ if flags.has(Flags::ESCAPE) => push_flagged(text, flags, out),
             Style::Http | Style::Id => push_percent(text, stop, out),
             Style::Plain => out.extend_from_slice(text),
@@ -656,16 +658,28 @@ fn push_flagged(text: &[u8], flags: Flags, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends what an expression gave, which a client may have sent: in a line of the log, control
+/// characters become `#XX`, so that nobody forges lines. (HAProxy writes them as they are, up to a
+/// NUL.)
+fn push_logged(mut text: &[u8], flags: Flags, out: &mut Vec<u8>) {
+    while let Some(at) = text.iter().position(u8::is_ascii_control) {
+        push_flagged(&text[..at], flags, out);
+        let (high, low) = (usize::from(text[at] >> 4), usize::from(text[at] & 15));
+        out.extend_from_slice(&[b'#', HEX_UPPER[high], HEX_UPPER[low]]);
+        text = &text[at + 1..];
+    }
+    push_flagged(text, flags, out);
+}
+
 /// Appends text in which control characters (but the tab) become `%XX`.
 fn push_percent(text: &[u8], stop: usize, out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in text {
         if out.len() >= stop {
             return;
         }
         if byte < 32 && byte != b'\t' || byte == 127 {
             let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
-            out.extend_from_slice(&[b'%', DIGITS[high], DIGITS[low]]);
+            out.extend_from_slice(&[b'%', HEX_UPPER[high], HEX_UPPER[low]]);
         } else {
             out.push(byte);
         }
@@ -701,5 +715,25 @@ fn path_of(target: &[u8]) -> &[u8] {
     match rest.iter().position(|b| *b == b'/') {
         Some(at) => &rest[at..],
         None => b"",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_forges_lines() {
+        for (flags, text, expected) in [
+            (Flags::NONE, &b"plain \xe4"[..], &b"plain \xe4"[..]),
+            (Flags::NONE, b"a\r\n<134>forged\0\x7f\t", b"a#0D#0A<134>forged#00#7F#09"),
+            (Flags::ESCAPE, b"\"a]\nb\\", b"\\\"a\\]#0Ab\\\\"),
+            (Flags::NONE, b"\n", b"#0A"),
+            (Flags::NONE, b"", b""),
+        ] {
+            let mut out = Vec::new();
+            push_logged(text, flags, &mut out);
+            assert_eq!(out, expected, "{}", text.escape_ascii());
+        }
     }
 }

@@ -102,7 +102,7 @@ fn push_group(group: u16, out: &mut Vec<u8>) {
 }
 
 const HEX_LOWER: &[u8; 16] = b"0123456789abcdef";
-const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
+pub(super) const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Appends bytes of a request line: `"`, `#` and what is not printable ASCII become `#XX`.
 ///

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::acl::{Acl, Condition};
 use crate::balance::Policy;
 use crate::bit_set;
+use crate::http::Known;
 use crate::logfmt::format::Format;
 use crate::poller::Address;
 use crate::proxy::roster::Roster;
@@ -51,7 +52,8 @@ pub struct Site {
     pub backends: Roster,
     /// What expressions want to know that costs something for each connection.
     pub wants: Wants,
-    /// Some rule changes methods or targets: what was asked for is kept for the log.
+    /// Some rule changes methods or targets, or requests are counted: what was asked for is kept
+    /// for the log.
     pub rewrites: bool,
     /// What the names in expressions stand for.
     pub refs: Refs,
@@ -332,6 +334,8 @@ pub struct Timeouts {
 pub struct ForwardFor {
     /// The header's name, in lower case; "x-forwarded-for" unless `header` says otherwise.
     pub header: Arc<str>,
+    /// What it is.
+    pub known: Known,
     /// `except`: clients of this network are not named.
     pub except: Option<(IpAddr, u8)>,
     /// `if-none`: a header that is there already stays the only one.
@@ -391,6 +395,9 @@ pub struct Proxy {
     pub error_files: Vec<(u16, Arc<[u8]>)>,
     /// The rule sets.
     pub rules: Rules,
+    /// Whether no request and no response has to be looked at: see [`Proxy::is_plain`]. Known once
+    /// the site is built.
+    pub plain: bool,
     /// `use_backend` lines: the first that applies is taken.
     pub switching: Vec<Switch>,
     /// `default_backend`.
@@ -440,6 +447,33 @@ pub struct Proxy {
     pub retry_on: RetryOn,
     /// `source` of the backend.
     pub source: Option<SocketAddr>,
+}
+
+impl Proxy {
+    /// Whether it has no rules, captures, unique ids, `monitor-uri` or buffering: nothing that has
+    /// to look at a message's head, or at what a session goes by, before it may pass.
+    pub fn is_plain(&self) -> bool {
+        let Rules {
+            connection: _,
+            session: _,
+            content,
+            http_request,
+            redirect,
+            response_content,
+            http_response,
+            after_response,
+            inspect_delay: _,
+            response_delay: _,
+        } = &self.rules;
+        let rules =
+            [content, http_request, redirect, response_content, http_response, after_response];
+        rules.iter().all(|rules| rules.is_empty())
+            && self.captures.iter().all(Vec::is_empty)
+            && self.capture_cookie.is_none()
+            && self.unique_id_format.is_none()
+            && self.monitor_uri.is_none()
+            && !self.options.has(Options::BUFFER_REQUEST)
+    }
 }
 
 bit_set! {

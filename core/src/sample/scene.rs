@@ -161,7 +161,14 @@ impl Desk {
     }
 
     /// Makes all room free that values took.
+    #[inline]
     pub fn clear(&mut self) {
+        if self.arena.allocated_bytes() > 0 || !self.captured.get_mut().is_empty() {
+            self.clear_used();
+        }
+    }
+
+    fn clear_used(&mut self) {
         /// More than this is given back.
         const KEPT_MAX: usize = 1 << 20;
         self.captured.get_mut().clear();

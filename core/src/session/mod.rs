@@ -82,6 +82,8 @@ bit_set! {
         NO_RETRY = 32768,
         /// `tcp-request content` rules of the frontend have looked at it already: it became HTTP.
         INSPECTED = 65536,
+        /// Counted in the backend's rate of sessions.
+        RATED = 131072,
     }
 }
 
@@ -110,7 +112,9 @@ pub struct Back {
     pub backend_queue: u32,
     /// Our end of the last connection, if some expression or log wants to know it.
     pub ours: Option<SocketAddr>,
-    /// The server's end of it.
+    /// Whether there was one.
+    pub dialled: bool,
+    /// The server's end of it, if the configuration does not say it.
     pub theirs: Option<SocketAddr>,
 }
 
@@ -353,6 +357,17 @@ impl Session {
             State::Request | State::Assigned => Want::Server,
             _ => Want::Wait,
         }
+    }
+
+    /// The step of an HTTP request that was just given a server's idle connection. False if it does
+    /// not end with the request on its way, and another has to follow.
+    pub fn forwards(&mut self, cx: &mut Cx<'_>) -> bool {
+        if self.mode != Mode::Http {
+            return false;
+        }
+        analyser::run_request(self, cx);
+        let done = self.txn.is(TxnFlags::HEAD_QUEUED) && self.txn.request_flow.is_done();
+        done && !self.flags.has(SessionFlags::DROP_SERVER) && !self.txn.is(TxnFlags::LOCAL)
     }
 
     /// The next moment at which something of it is due.

@@ -1,10 +1,12 @@
 //! What expressions may look at, of a session and of its client.
 
+use core::net::SocketAddr;
+
 use super::{Cx, NO_SERVER, Session, SessionFlags};
 use crate::channel::{Channel, Facts};
 use crate::conn::{Client, ClientFlags};
 use crate::http::Head;
-use crate::poller::Peer;
+use crate::poller::{Address, Peer};
 use crate::proxy::shared::Door;
 use crate::proxy::spec::{Mode, ProxyId, Site};
 use crate::sample::{Desk, Ends, Point, Scene, Stream};
@@ -62,7 +64,7 @@ impl Session {
         scene.backend = self.backend;
         scene.server = (self.back.server != NO_SERVER).then_some(self.back.server);
         scene.ends.bc_src = self.back.ours;
-        scene.ends.bc_dst = self.back.theirs;
+        scene.ends.bc_dst = self.server_end(of.site);
         let own = |index: usize, usual| match txn.ends[index] {
             Some(Peer::Inet(at)) => Some(at),
             _ => usual,
@@ -87,6 +89,20 @@ impl Session {
         scene.tunnel_timeout = txn.tunnel_timeout.map(Some);
         scene.last_rule = txn.last_rule.as_ref().map(|(file, line)| (&**file, *line));
         scene
+    }
+}
+
+impl Session {
+    /// Where the last connection to a server went.
+    fn server_end(&self, site: &Site) -> Option<SocketAddr> {
+        if !self.back.dialled || self.back.server == NO_SERVER {
+            return None;
+        }
+        let server = site.server(self.back.server);
+        match (&server.address, server.port_offset) {
+            (Some(Address::Inet(at)), None) => Some(*at),
+            _ => self.back.theirs,
+        }
     }
 }
 
