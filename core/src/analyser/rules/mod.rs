@@ -150,8 +150,18 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
         }
         Action::SilentDrop => {
             ended_by(s, rule);
-            s.ends_in(Cause::Proxy, phase);
-            s.times.request = None;
+            // In whatever set: HAProxy says that it was the request.
+            s.ends_in(Cause::Proxy, Phase::Request);
+            match set {
+                Set::HttpResponse => {
+                    s.times.response = None;
+                    // What was here of the body counts as if it had gone on its way.
+                    let head = s.txn.head_len as usize;
+                    s.txn.body_bytes += s.res.input().len().saturating_sub(head) as u64;
+                }
+                Set::ResponseContent => {}
+                _ => s.times.request = None,
+            }
             s.flags.set(SessionFlags::SILENT);
             s.abort(cx);
             Step::Stop
