@@ -78,7 +78,7 @@ fn a_rule_changes_a_file_in_each_way_it_is_read() {
                 http-request deny if { path_beg -f /dev/null }\n";
     let site = http(text);
     match &site.proxies[0].rules.http_request[0].action {
-        Action::Patterns { file: 0, .. } => assert_eq!(site.changed, [Box::from([0, 2, 3])]),
+        Action::Patterns { file: 0, .. } => assert_eq!(site.changed, [Box::from([0, 2, 5])]),
         other => panic!("{other:?}"),
     }
 }
