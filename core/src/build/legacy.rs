@@ -1,6 +1,6 @@
 //! Lines of HAProxy 1.5 that are gone, as one writes them today: what an operator who brings an old
-//! file pastes in the line's place. Only where the two mean the same; what cannot be said so is left
-//! to the advice of the keyword.
+//! file pastes in the place of a line. Only where the two mean the same; what cannot be said so is
+//! left to the advice of the keyword.
 //!
 //! The old words look at whole lines of a message, `Name: value` or `METHOD target VERSION`, with
 //! a regular expression; the modern ones at a field's value, or at the target.
@@ -59,7 +59,7 @@ pub(super) fn modern(words: &[&str]) -> Option<String> {
         "reqsetbe" | "reqisetbe" => {
             let [search, backend, condition @ ..] = rest else { return None };
             let test = OldLine::of(search)?.test(side, ignores_case(keyword))?;
-            with_test(format!("use_backend {}", quoted(backend)), &test, condition)
+            with_test(&format!("use_backend {}", quoted(backend)), &test, condition)
         }
         _ => None,
     }
@@ -206,7 +206,7 @@ fn one_group_less(with: &str) -> String {
 fn matched(side: Side, action: &str, keyword: &str, rest: &[&str]) -> Option<String> {
     let (search, condition) = rest.split_first()?;
     let test = OldLine::of(search)?.test(side, ignores_case(keyword))?;
-    with_test(format!("{} {action}", side.rule), &test, condition)
+    with_test(&format!("{} {action}", side.rule), &test, condition)
 }
 
 fn timeout(which: &str, rest: &[&str]) -> Option<String> {
@@ -229,7 +229,7 @@ fn with_condition(made: String, condition: &[&str]) -> Option<String> {
 }
 
 /// The same where a test holds, too; none if the condition has alternatives.
-fn with_test(made: String, test: &str, condition: &[&str]) -> Option<String> {
+fn with_test(made: &str, test: &str, condition: &[&str]) -> Option<String> {
     let Some((word, terms)) = condition.split_first() else {
         return Some(format!("{made} if {test}"));
     };

@@ -17,8 +17,8 @@ use crate::txn::{LogLevel, TxnFlags};
 const BATCH: usize = 64;
 
 impl Engine {
-    /// `option logasap`, or a format that needs nothing of the end: the line of a session as soon as
-    /// its answer has begun, or its connection is there.
+    /// `option logasap`, or a format that needs nothing of the end: the line of a session as soon
+    /// as its answer has begun, or its connection is there.
     #[inline]
     pub(super) fn log_early(&mut self, id: u32) {
         let s = &self.sessions[id as usize];

@@ -283,15 +283,31 @@ impl Format {
     /// a connection.
     pub fn waits_for_end(&self) -> bool {
         use Tag::*;
-        let late = |tag: &Tag| match tag {
-            Handshake | Idle | RequestTime | UntilRequest | Queue | Connect | Response | Data => {
-                true
-            }
-            Active | Total | User | BytesOut | BytesIn | Termination | UniqueId => true,
-            ActConn | FeConn | BeConn | SrvConn | Retries | SrvQueue | BackendQueue => true,
-            _ => false,
-        };
-        self.parts.iter().any(|part| matches!(part, Part::Tag(tag, _) if late(tag)))
+        const LATE: [Tag; 22] = [
+            Handshake,
+            Idle,
+            RequestTime,
+            UntilRequest,
+            Queue,
+            Connect,
+            Response,
+            Data,
+            Active,
+            Total,
+            User,
+            BytesOut,
+            BytesIn,
+            Termination,
+            UniqueId,
+            ActConn,
+            FeConn,
+            BeConn,
+            SrvConn,
+            Retries,
+            SrvQueue,
+            BackendQueue,
+        ];
+        self.parts.iter().any(|part| matches!(part, Part::Tag(tag, _) if LATE.contains(tag)))
     }
 
     /// Whether something of it comes from the [`Record`] of the scene.
