@@ -17,10 +17,10 @@ use slab::Slab;
 
 use crate::channel::{Channel, Facts};
 use crate::conn::client::{ClientFlags, NO_SESSION};
-use crate::conn::{Client, NO_CONN, ServerConns};
+use crate::conn::{Client, Mux, NO_CONN, ServerConns};
 use crate::fds::{Fds, Owner};
 use crate::pool::Pools;
-use crate::proxy::spec::{Mode, Site};
+use crate::proxy::spec::Site;
 use crate::session::{NO_SERVER, Session, SessionFlags};
 use crate::side::State;
 use crate::tasks::{Tasks, Work};
@@ -190,7 +190,7 @@ fn check_client(view: &View<'_>, id: u32, client: &Client) {
     let bounded = timeouts.client.is_some() || lingers;
     // In TCP mode a client without a session lingers, or its PROXY header is awaited.
     let expects = client.flags.has(ClientFlags::EXPECTS_PROXY);
-    assert!(frontend.mode == Mode::Http || lingers || expects, "client {id} has no session");
+    assert!(client.mux == Mux::H1 || lingers || expects, "client {id} has no session");
     if bounded {
         let deadline = view.tasks.deadline(client.task);
         let due = view.tasks.runnable() > 0 || deadline.is_set();

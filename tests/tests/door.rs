@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tidegate_core::poller::Address;
 use tidegate_core::proxy::shared::{
-    Cancel, LimitId, Message, Queued, Shared, Slot, Ticket, Waiter, Wake,
+    Cancel, LimitId, Message, Queued, Rank, Shared, Slot, Ticket, Waiter, Wake,
 };
 use tidegate_core::proxy::spec::{Proxy, Role, SendProxy, Server, ServerId, Site};
 
@@ -175,7 +175,8 @@ impl Queues<'_> {
                 // The queue of either server, or the backend's.
                 let want = (started % 3).checked_sub(1);
                 let slot = shared.slot(want.unwrap_or(started % 2));
-                let who = Waiter { engine: id, session: started, serial: u64::from(started) };
+                let serial = u64::from(started);
+                let who = Waiter { engine: id, session: started, serial, rank: Rank::default() };
                 let granted = match slot {
                     Slot::Granted => Some(want.unwrap_or(started % 2)),
                     Slot::Unlimited => panic!("both have a limit"),

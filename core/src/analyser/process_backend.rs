@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::{Verdict, process_frontend, rules};
+use super::{Verdict, process_frontend, rules, switching};
 use crate::http::{Body, Known, UpgradeField, Version, settle, strip_hop_by_hop};
 use crate::poller::Peer;
 use crate::proxy::spec::{ForwardFor, Options};
@@ -26,6 +26,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
 
 /// Runs the backend's rules.
 fn rules(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    switching::count(s, cx);
     let buffers = cx.site.proxy(s.backend).options.has(Options::BUFFER_REQUEST);
     if s.txn.stage == 0 && s.txn.rule_at == 0 && buffers {
         match rules::buffer_request(s, s.backend, cx) {

@@ -4,7 +4,7 @@
 use super::{Verdict, make_unique_id, rules};
 use crate::proxy::spec::{Capture, CaptureCookie, Options, ProxyId};
 use crate::rule::Set;
-use crate::session::{Cx, Session};
+use crate::session::{Cx, Session, SessionFlags};
 use crate::txn::TxnFlags;
 
 /// Runs the frontend's rules.
@@ -70,7 +70,9 @@ pub(super) fn capture_cookie(s: &mut Session, which: usize, wanted: &CaptureCook
 pub(super) fn sets(s: &mut Session, proxy: ProxyId, cx: &mut Cx<'_>) -> Verdict {
     const SETS: [Set; 3] = [Set::Content, Set::HttpRequest, Set::Redirect];
     while let Some(set) = SETS.get(usize::from(s.txn.stage)) {
-        if !cx.site.proxy(proxy).rules.set(*set).is_empty() {
+        let inspected =
+            *set == Set::Content && proxy == s.frontend && s.flags.has(SessionFlags::INSPECTED);
+        if !cx.site.proxy(proxy).rules.set(*set).is_empty() && !inspected {
             // The head is here: what is not there now will not come.
             match rules::run(s, *set, proxy, true, cx) {
                 Verdict::Done => {}

@@ -3,17 +3,24 @@
 use super::{Verdict, answer, rules};
 use crate::channel::Analysers;
 use crate::fault::{Cause, Phase};
+use crate::proxy::shared::{Gauge, Rate};
 use crate::proxy::spec::{Mode, ProxyId, Role, Site};
 use crate::rule::{Destination, Switch};
 use crate::sample::Point;
-use crate::session::{Cx, Session};
+use crate::session::{Cx, Session, SessionFlags};
 use crate::side::Step;
 
 /// Takes the first way that applies; a `listen` is its own backend.
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     let frontend = cx.site.proxy(s.frontend);
     let own = frontend.role.has(Role::BACKEND).then_some(s.frontend);
-    let way = way(s, cx);
+    let way = match frontend.switching.is_empty() {
+        true => None,
+        false => {
+            s.peek_for_head(cx.site);
+            way(s, cx)
+        }
+    };
     if let Some(way) = way {
         cx.desk.note(&way.place.0, way.place.1, &way.text);
     }
@@ -29,10 +36,17 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         return Verdict::Stop;
     };
     s.backend = chosen;
+    s.flags.set(SessionFlags::COUNTED_BACKEND);
+    cx.shared.gauge_add(cx.engine, Gauge::Received(chosen), 1);
+    cx.shared.gauge_add(cx.engine, Gauge::Backend(chosen), 1);
     let backend = cx.site.proxy(chosen);
     s.retries = backend.retries;
     s.back.retries_left = backend.retries;
+    if s.mode != backend.mode && !changes_mode(s, cx) {
+        return Verdict::Stop;
+    }
     if s.mode == Mode::Tcp {
+        count(s, cx);
         if chosen != s.frontend && !backend.rules.content.is_empty() {
             s.req.analysers.set(Analysers::TCP_INSPECT_BACKEND);
         } else {
@@ -40,6 +54,27 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         }
     }
     Verdict::Done
+}
+
+/// A TCP session with an HTTP backend becomes HTTP. What became HTTP cannot go back: false.
+#[cold]
+fn changes_mode(s: &mut Session, cx: &mut Cx<'_>) -> bool {
+    if s.mode == Mode::Tcp {
+        s.becomes_http(cx);
+        return true;
+    }
+    s.times.request = None;
+    s.ends_in(Cause::Internal, Phase::Request);
+    s.abort(cx);
+    false
+}
+
+/// Counts a session of its backend, if that is asked for.
+pub(super) fn count(s: &mut Session, cx: &Cx<'_>) {
+    if cx.site.wants.rates && !s.flags.has(SessionFlags::RATED) {
+        s.flags.set(SessionFlags::RATED);
+        cx.shared.count(cx.engine, Rate::Received(s.backend), cx.now.mono);
+    }
 }
 
 /// The first `use_backend` that applies.
@@ -64,5 +99,6 @@ fn destination(s: &Session, way: &Switch, cx: &Cx<'_>) -> Option<ProxyId> {
 
 fn backend_named(site: &Site, name: &[u8], mode: Mode) -> Option<ProxyId> {
     let index = site.backends.get(name)?;
-    (site.proxy(index).mode == mode).then_some(index)
+    let backend = site.proxy(index).mode;
+    (backend == mode || backend == Mode::Http).then_some(index)
 }

@@ -40,6 +40,9 @@ fn inspect(s: &mut Session, set: Set, proxy: ProxyId, cx: &mut Cx<'_>) -> Verdic
     }
     let response = set == Set::ResponseContent;
     let delay = if response { all.response_delay } else { all.inspect_delay };
+    if !response {
+        s.peek_for_head(cx.site);
+    }
     let channel = if response { &s.res } else { &s.req };
     let full = channel.input().len() >= room(cx);
     let ended = channel.is(Facts::SHUTR);

@@ -4,6 +4,7 @@ use super::{Verdict, answer_shaped, refusal};
 use crate::channel::Facts;
 use crate::fault::{Cause, Phase};
 use crate::http::{Body, Head, HeadLimits, Known, Method, Scan, Version, connection, request_body};
+use crate::proxy::shared::Rate;
 use crate::proxy::shared::errors::{Direction, Why};
 use crate::proxy::spec::Options;
 use crate::reply::Shape;
@@ -78,6 +79,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     if cx.site.rewrites {
         keep_line(txn);
+        count(s, cx);
     }
     s.request_expiry = Deadline::NEVER;
     if s.txn.request_flow.is_done() {
@@ -85,6 +87,13 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     }
     s.times.request = Some(cx.now.mono);
     Verdict::Done
+}
+
+/// Counts a request of the frontend, understood or not.
+fn count(s: &Session, cx: &Cx<'_>) {
+    if cx.site.wants.rates {
+        cx.shared.count(cx.engine, Rate::Requests(s.frontend), cx.now.mono);
+    }
 }
 
 /// Keeps the request line as it came: rules may change what the head says.
@@ -147,6 +156,7 @@ fn malformed(s: &mut Session, why: Why, at: usize, cx: &mut Cx<'_>) -> Verdict {
 
 fn refuse(s: &mut Session, status: u16, cause: Cause, cx: &mut Cx<'_>) -> Verdict {
     refusal::count(s, Direction::Request);
+    count(s, cx);
     s.ends_in(cause, Phase::Request);
     answer_shaped(s, status, Shape::Parser, cx);
     Verdict::Stop

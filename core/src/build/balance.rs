@@ -116,7 +116,7 @@ impl Builder<'_> {
                     vec![in_query]
                 }
             }
-            _ => vec![format!("req.rdp_cookie({})", argument.unwrap_or("msts"))],
+            _ => vec![format!("req.rdp_cookie({})", argument.unwrap_or("mstshash"))],
         };
         if !phrase.args.end() {
             return;

@@ -58,6 +58,5 @@ impl Builder<'_> {
             return;
         }
         slots.push(Capture { header, len });
-        self.names.captures[side] = slots.len() as u32;
     }
 }

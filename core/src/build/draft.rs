@@ -7,6 +7,7 @@ use crate::acl::Condition;
 use crate::config::{SectionKind, Span, Word};
 use crate::logfmt::format::Format;
 use crate::proxy::spec::{Listener, Mode, Proxy, RetryOn, Role};
+use crate::rule::Action;
 
 use super::server::{ServerDraft, ServerSettings};
 
@@ -110,6 +111,11 @@ impl Draft {
 
     pub(super) fn is_backend(&self) -> bool {
         self.proxy.role.has(Role::BACKEND)
+    }
+
+    /// Whether it has a rule with `switch-mode http`.
+    pub(super) fn becomes_http(&self) -> bool {
+        self.proxy.rules.content.iter().any(|rule| matches!(rule.action, Action::SwitchHttp))
     }
 
     pub(super) fn is_http(&self) -> bool {

@@ -25,6 +25,7 @@ impl Builder<'_> {
             self.check(draft);
         }
         self.tell_warnings();
+        self.check_captured(&drafts);
         for index in 0..drafts.len() {
             let (use_backends, default) = self.backends(&drafts[index], &drafts, &directory);
             let use_servers = self.use_servers(&drafts[index]);
@@ -113,8 +114,18 @@ impl Builder<'_> {
         // A frontend has no time for connecting.
         let connect = timeouts.connect.filter(|_| draft.proxy.role.has(Role::BACKEND));
         timeouts.tarpit = timeouts.tarpit.or(connect);
+        let proxy = &mut draft.proxy;
+        let formats = [&proxy.format, &proxy.format_sd, &proxy.unique_id_format];
+        let late = formats.iter().any(|it| it.as_ref().is_some_and(|it| it.waits_for_end()));
+        if proxy.format.is_some() && !late {
+            proxy.options.set(Options::LOG_ASAP);
+        }
         draft.proxy.balance.all_backups = draft.proxy.options.has(Options::ALL_BACKUPS);
-        if !draft.is_http() {
+        if !draft.is_http() && draft.becomes_http() {
+            self.check_switching(draft);
+        } else if !draft.is_http() {
+            // What goes to an HTTP backend becomes HTTP, and meets the rules after all.
+            let leads_on = draft.default_backend.is_some() || !draft.use_backends.is_empty();
             let mut told = BTreeSet::new();
             for (what, span) in std::mem::take(&mut draft.http_only) {
                 if told.insert(what) {
@@ -127,30 +138,36 @@ impl Builder<'_> {
                         option => format!("'option {option}'"),
                     };
                     let message = format!("{what} ignored for {title} (needs 'mode http')");
-                    self.diagnostics.warning(span, message);
+                    let found = self.diagnostics.warning(span, message);
+                    if leads_on && what.ends_with("rules") {
+                        let but = "they do apply to connections that go to an HTTP backend";
+                        found.help.push(but.into());
+                    }
                 }
             }
             draft.proxy.forward_for = None;
             if let Algorithm::Uri(_) = draft.proxy.balance.algorithm {
                 draft.proxy.balance.algorithm = Algorithm::RoundRobin;
             }
-            let rules = &mut draft.proxy.rules;
-            *rules = Rules {
-                http_request: Vec::new(),
-                redirect: Vec::new(),
-                http_response: Vec::new(),
-                after_response: Vec::new(),
-                ..std::mem::take(rules)
-            };
-            if draft.proxy.log_format == LogFormat::Http && draft.is_frontend() {
-                draft.proxy.log_format = LogFormat::Tcp;
-                if let Some(span) = draft.log_option {
-                    let message = format!(
-                        "'option httplog' not usable with {title} (needs 'mode http'); falling \
-                         back to 'option tcplog'"
-                    );
-                    self.diagnostics.warning(span, message);
-                }
+            if !leads_on {
+                let rules = &mut draft.proxy.rules;
+                *rules = Rules {
+                    http_request: Vec::new(),
+                    redirect: Vec::new(),
+                    http_response: Vec::new(),
+                    after_response: Vec::new(),
+                    ..std::mem::take(rules)
+                };
+            }
+        }
+        if !draft.is_http() && draft.proxy.log_format == LogFormat::Http && draft.is_frontend() {
+            draft.proxy.log_format = LogFormat::Tcp;
+            if let Some(span) = draft.log_option {
+                let message = format!(
+                    "'option httplog' not usable with {title} (needs 'mode http'); falling \
+                     back to 'option tcplog'"
+                );
+                self.diagnostics.warning(span, message);
             }
         }
         if draft.proxy.disabled {
@@ -189,6 +206,19 @@ impl Builder<'_> {
                 "without them dead peers are kept for ever: set 'timeout {}'",
                 missing.join("', 'timeout ")
             ));
+        }
+    }
+
+    /// A TCP proxy whose connections may become HTTP.
+    fn check_switching(&mut self, draft: &Draft) {
+        let elsewhere = draft.default_backend.is_some() || !draft.use_backends.is_empty();
+        if draft.is_backend() && !elsewhere {
+            let message = format!(
+                "'switch-mode http' configured for {} with no backend: connections that became \
+                 HTTP cannot go to its servers",
+                draft.title()
+            );
+            self.diagnostics.warning(draft.span, message);
         }
     }
 
@@ -297,7 +327,43 @@ impl Builder<'_> {
         self.site.wants = self.names.wants;
         self.site.wants.destination |= self.site.proxies.iter().any(|p| p.original_to.is_some());
         self.site.patterns = std::mem::take(&mut self.names.patterns);
+        self.find_changed_files();
         self.site.acls = std::mem::take(&mut self.names.acls);
+    }
+
+    /// Where the files are that rules change.
+    fn find_changed_files(&mut self) {
+        for (path, span) in std::mem::take(&mut self.names.changed) {
+            let all = (0..).zip(&self.site.patterns);
+            let found: Box<[u32]> =
+                all.filter(|(_, file)| *file.name == *path).map(|(index, _)| index).collect();
+            if found.is_empty() {
+                let message = format!("nothing uses the file '{path}': changing it has no effect");
+                let told = self.diagnostics.warning(span, message);
+                told.help.push("name the file as the 'acl -f' or 'map()' does that uses it".into());
+            }
+            self.site.changed.push(found);
+        }
+    }
+
+    /// Captures that expressions look at in a frontend which does not declare them.
+    fn check_captured(&mut self, drafts: &[Draft]) {
+        for captured in std::mem::take(&mut self.names.captured) {
+            let here = |draft: &&Draft| {
+                *draft.proxy.name == *captured.proxy && draft.proxy.role.has(Role::FRONTEND)
+            };
+            let Some(draft) = drafts.iter().find(here) else { continue };
+            let slots = draft.proxy.captures[usize::from(captured.response)].len();
+            if captured.slot as usize >= slots {
+                let message = format!(
+                    "'{}({})' is empty: {} declares {slots} captures",
+                    captured.fetch,
+                    captured.slot,
+                    draft.title()
+                );
+                self.diagnostics.warning(captured.span, message);
+            }
+        }
     }
 
     fn target(
@@ -382,7 +448,10 @@ impl Builder<'_> {
                 site.log_samples.push(sample);
             }
         }
-        proxy.plain = proxy.is_plain();
+        // Where events are counted nothing is left out, so that plain traffic need not ask.
+        let rates = self.names.wants.rates;
+        proxy.plain = proxy.is_plain() && !rates;
+        site.rewrites |= rates;
         site.rewrites |= proxy.rules.http_request.iter().any(|rule| rule.action.rewrites());
         if proxy.role.has(Role::BACKEND) {
             site.backends.insert(proxy.name.as_bytes(), id);
@@ -489,7 +558,8 @@ fn backend(
         let message = format!("{}: loop detected for {keyword}: '{name}'", draft.title());
         return Err(Box::new(alert(message)));
     }
-    if target.proxy.mode == draft.proxy.mode {
+    // A TCP session can become HTTP, but not the other way round.
+    if target.proxy.mode == draft.proxy.mode || target.is_http() {
         return Ok(index);
     }
     let mode = |draft: &Draft| if draft.is_http() { "http" } else { "tcp" };
@@ -500,11 +570,6 @@ fn backend(
         mode(target),
         target.title()
     );
-    let help = if target.is_http() {
-        "switching a tcp frontend to an http backend is not supported yet: set 'mode http' in \
-         the frontend"
-    } else {
-        "set the same 'mode' in both"
-    };
+    let help = "set the same 'mode' in both";
     Err(Box::new(alert(message).help(help).see(target.name_span, "the backend is declared at")))
 }

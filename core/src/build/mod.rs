@@ -23,6 +23,7 @@ mod error_file;
 mod finish;
 mod format;
 mod global;
+mod legacy;
 mod log;
 mod monitor;
 mod option;

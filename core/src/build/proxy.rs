@@ -4,14 +4,14 @@ use core::net::SocketAddr;
 
 use crate::config::keywords::{Context, Keyword, Status};
 use crate::config::units::Unit;
-use crate::config::{Environment, Negation, Section, SectionKind, Statement};
+use crate::config::{Environment, Negation, Section, SectionKind, Statement, Word};
 use crate::proxy::spec::{Mode, Proxy, RetryOn, Reuse};
 use crate::time::Duration;
 
 use super::address::{self, HostPart, PortPart};
 use super::args::Args;
 use super::draft::Draft;
-use super::{Builder, head};
+use super::{Builder, head, legacy};
 
 impl Builder<'_> {
     pub(super) fn proxy(&mut self, section: &Section) {
@@ -67,6 +67,15 @@ impl Builder<'_> {
         let refused = matches!(keyword.status, Status::Removed(_));
         if !refused && !self.belongs(draft, keyword, statement) {
             return;
+        }
+        if refused {
+            let words: Vec<&str> = statement.words.iter().map(Word::as_str).collect();
+            if let Some(today) = legacy::modern(&words) {
+                let message =
+                    format!("'{}' is not supported any more; use '{today}'", keyword.name);
+                self.diagnostics.alert(head(keyword, statement), message);
+                return;
+            }
         }
         if !self.usable(context, keyword, head(keyword, statement)) {
             return;

@@ -57,7 +57,7 @@ fn site(text: &str) -> Site {
 /// Timeouts, so that nothing is said of them.
 const TIMEOUTS: &str = "defaults\ntimeout client 1s\ntimeout server 1s\ntimeout connect 1s\n";
 
-fn http(text: &str) -> Site {
+pub(super) fn http(text: &str) -> Site {
     site(&format!("{TIMEOUTS}mode http\n{text}"))
 }
 

@@ -13,7 +13,7 @@ use crate::conn::client::ClientFlags;
 use crate::conn::{Client, Mux};
 use crate::fds::Owner;
 use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt, Which};
-use crate::proxy::shared::{Gauge, LimitId, Message};
+use crate::proxy::shared::{Gauge, LimitId, Message, Rate};
 use crate::proxy::spec::{ListenerId, Mode, Options, Probes};
 use crate::rule::Set;
 use crate::session::Cx;
@@ -178,6 +178,9 @@ impl Engine {
             net.close(sock, how);
             self.release_limits(net, listener);
             return;
+        }
+        if site.wants.rates {
+            self.shared.count(self.id, Rate::Sessions(frontend_id), self.now.mono);
         }
         self.clients.insert(client);
         self.fds.insert(sock, Owner::Client(place), Ready::READ.with(Ready::WRITE));

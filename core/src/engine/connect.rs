@@ -7,7 +7,7 @@ use crate::fault::{Cause, Fault, Phase};
 use crate::fds::Owner;
 use crate::logfmt::wire::Level;
 use crate::poller::{Address, Close, ConnectSpec, Peer, Poller, Ready, SockOpt, Which};
-use crate::proxy::shared::{Door, Gauge, Queued, Slot, Waiter};
+use crate::proxy::shared::{Door, Gauge, Queued, Rank, Rate, Slot, Waiter};
 use crate::proxy::spec::{Mode, Options, Proxy, Reuse, ServerId, Site};
 use crate::rule::{Destination, Switch};
 use crate::sample::Point;
@@ -123,11 +123,6 @@ impl Engine {
     /// The session wants a server: choose one if none is chosen, then connect.
     pub(super) fn find_server<P: Poller>(&mut self, net: &mut P, id: u32) {
         let s = &mut self.sessions[id as usize];
-        if !s.flags.has(SessionFlags::COUNTED_BACKEND) {
-            s.flags.set(SessionFlags::COUNTED_BACKEND);
-            self.shared.gauge_add(self.id, Gauge::Received(s.backend), 1);
-            self.shared.gauge_add(self.id, Gauge::Backend(s.backend), 1);
-        }
         if s.back.state == State::Request {
             self.choose(net, id);
         }
@@ -301,7 +296,8 @@ impl Engine {
     fn queue(&mut self, id: u32, server: Option<ServerId>) {
         sometimes!(QueueWait);
         let s = &mut self.sessions[id as usize];
-        let who = Waiter { engine: self.id, session: id, serial: s.serial };
+        let rank = Rank::new(s.txn.priority, self.now.mono);
+        let who = Waiter { engine: self.id, session: id, serial: s.serial, rank };
         match self.shared.enqueue(s.backend, server, who) {
             Queued::Waiting { ticket, .. } => {
                 s.back.ticket = Some(ticket);
@@ -331,6 +327,9 @@ impl Engine {
             s.flags.set(SessionFlags::COUNTED_SERVER);
             self.shared.gauge_add(self.id, Gauge::Served(server), 1);
             self.balancer_moved(id);
+        }
+        if self.site.wants.rates {
+            self.shared.count(self.id, Rate::Served(server), now);
         }
         self.write_preface(net, id);
         if let Some(conn) = self.idle_for(id) {

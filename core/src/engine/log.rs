@@ -17,8 +17,8 @@ use crate::txn::{LogLevel, TxnFlags};
 const BATCH: usize = 64;
 
 impl Engine {
-    /// `option logasap`: the line of a session as soon as its answer has begun, or its connection
-    /// is there.
+    /// `option logasap`, or a format that needs nothing of the end: the line of a session as soon
+    /// as its answer has begun, or its connection is there.
     #[inline]
     pub(super) fn log_early(&mut self, id: u32) {
         let s = &self.sessions[id as usize];
@@ -65,7 +65,7 @@ impl Engine {
             return;
         }
         // What counts is what the client said, as in HAProxy, not what a server did.
-        if s.req.received == 0 && frontend.options.has(Options::DONT_LOG_NULL) {
+        if !early && s.req.received == 0 && frontend.options.has(Options::DONT_LOG_NULL) {
             return;
         }
         if s.txn.log_level == LogLevel::Silent {
@@ -100,6 +100,10 @@ impl Engine {
         let options = frontend.options;
         let error = record.is_error();
         if options.has(Options::DONT_LOG_NORMAL) && !error {
+            if early {
+                // It may still become an error.
+                self.sessions[id as usize].flags.clear(SessionFlags::LOGGED);
+            }
             return;
         }
         let separate = options.has(Options::LOG_SEPARATE_ERRORS) && error;

@@ -177,7 +177,12 @@ impl Engine {
         };
         match outcome {
             Connecting::Pending => {}
-            Connecting::Done => self.established(id, false),
+            Connecting::Done => {
+                self.established(id, false);
+                if self.sessions[id as usize].mode == Mode::Tcp {
+                    self.log_early(id);
+                }
+            }
             Connecting::Failed(fault) => self.attempt_failed(id, fault),
         }
     }

@@ -94,6 +94,42 @@ fn split_uri(uri: &[u8]) -> Option<(&[u8], &[u8])> {
     (valid && plain).then_some((scheme, &rest[..end]))
 }
 
+/// Lets Host follow a target that rules gave the request: an absolute one names the host, and who
+/// routes by the one and who routes by the other shall agree. Where there is no Host none is added.
+/// Refused if the target names none that can be one.
+pub fn host_follows_target(head: &mut Head) -> Result<(), HeadError> {
+    let target = head.target();
+    if !is_absolute(target) || !head.has(Known::Host) {
+        return Ok(());
+    }
+    let (_, authority) = split_uri(target).ok_or(HeadError::TargetForm)?;
+    let host = match memchr::memrchr(b'@', authority) {
+        Some(at) => &authority[at + 1..],
+        None => authority,
+    };
+    if split_port(host).is_none() {
+        return Err(HeadError::TargetForm);
+    }
+    let host = host.to_vec();
+    head.settle_known(Known::Host, &host);
+    Ok(())
+}
+
+/// The other way round: an absolute target names the host that rules wrote into Host.
+pub fn target_follows_host(head: &mut Head) {
+    let target = head.target();
+    let Some(host) = head.value(Known::Host).filter(|_| is_absolute(target)) else { return };
+    let Some((scheme, authority)) = split_uri(target) else { return };
+    let start = scheme.len() + b"://".len();
+    let made = [&target[..start], host, &target[start + authority.len()..]].concat();
+    // What can be no target is no host either: the server is to judge it.
+    let _ = head.set_target(&made);
+}
+
+fn is_absolute(target: &[u8]) -> bool {
+    !target.starts_with(b"/") && memchr::memmem::find(target, b"://").is_some()
+}
+
 /// Host and port of an authority, if it is a host with or without a port. An empty host is none,
 /// and one with user information is not accepted (RFC 9110 section 4.2.4).
 fn split_port(authority: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
@@ -217,6 +253,45 @@ mod tests {
                     assert_eq!(check_host_value(&head).is_ok(), slow, "{byte:#x} {len}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn rules_keep_host_and_target_together() {
+        let request = |target: &str, host: Option<&str>| {
+            let mut head = Head::new();
+            head.set_request_line(b"GET", target.as_bytes(), Version::V11).unwrap();
+            if let Some(host) = host {
+                head.push_known(Known::Host, host.as_bytes());
+            }
+            head
+        };
+        for (target, before, after) in [
+            ("/a", Some("x"), Ok(Some("x"))),
+            ("*", Some("x"), Ok(Some("x"))),
+            ("/go?to=http://y/", Some("x"), Ok(Some("x"))),
+            ("http://y/a", Some("x"), Ok(Some("y"))),
+            ("http://y:80", Some("x"), Ok(Some("y:80"))),
+            ("http://me@Y:81/", Some("x"), Ok(Some("Y:81"))),
+            ("http://y/", None, Ok(None)),
+            ("http:///a", Some("x"), Err(HeadError::TargetForm)),
+            ("http://<y>/a", Some("x"), Err(HeadError::TargetForm)),
+        ] {
+            let mut head = request(target, before);
+            let found = host_follows_target(&mut head)
+                .map(|()| head.value(Known::Host).map(<[u8]>::to_vec));
+            let after = after.map(|host: Option<&str>| host.map(|host| host.as_bytes().to_vec()));
+            assert_eq!(found, after, "{target}");
+        }
+        for (target, host, after) in [
+            ("/a", "x", "/a"),
+            ("http://y/a?b", "x", "http://x/a?b"),
+            ("http://me@y", "x:1", "http://x:1"),
+            ("http://y/", "a b", "http://y/"),
+        ] {
+            let mut head = request(target, Some(host));
+            target_follows_host(&mut head);
+            assert_eq!(head.target(), after.as_bytes(), "{target}");
         }
     }
 

@@ -50,6 +50,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use authority::{host_follows_target, target_follows_host};
 pub use chunked::{
     CHUNK_HEAD_MAX, Chunk, ChunkDecoder, ChunkError, LAST_CHUNK, chunks_data, chunks_end,
     chunks_len, write_chunk_head,

@@ -278,6 +278,38 @@ impl Format {
         }
     }
 
+    /// Whether it is complete only when a session is over, as HAProxy counts it: a line without
+    /// bytes, timers, counts and the termination state is written as soon as there is an answer, or
+    /// a connection.
+    pub fn waits_for_end(&self) -> bool {
+        use Tag::*;
+        const LATE: [Tag; 22] = [
+            Handshake,
+            Idle,
+            RequestTime,
+            UntilRequest,
+            Queue,
+            Connect,
+            Response,
+            Data,
+            Active,
+            Total,
+            User,
+            BytesOut,
+            BytesIn,
+            Termination,
+            UniqueId,
+            ActConn,
+            FeConn,
+            BeConn,
+            SrvConn,
+            Retries,
+            SrvQueue,
+            BackendQueue,
+        ];
+        self.parts.iter().any(|part| matches!(part, Part::Tag(tag, _) if LATE.contains(tag)))
+    }
+
     /// Whether something of it comes from the [`Record`] of the scene.
     pub fn needs_record(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Tag(..)))

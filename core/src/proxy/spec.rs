@@ -45,13 +45,17 @@ pub struct Site {
     pub log_samples: Vec<LogSample>,
     /// Pattern files, and lists of patterns that rules may change, each once.
     pub patterns: Vec<PatternFile>,
+    /// Pattern files that rules change: where each is in `patterns`, once for each way in which it
+    /// is read.
+    pub changed: Vec<Box<[u32]>>,
     /// ACLs, by index: the lines of each.
     pub acls: Vec<Vec<Acl>>,
     /// Backends by name: what `use_backend` with a format looks in.
     pub backends: Roster,
-    /// What expressions want to know that costs a system call.
+    /// What expressions want to know that costs something for each connection.
     pub wants: Wants,
-    /// Some rule changes methods or targets: what was asked for is kept for the log.
+    /// Some rule changes methods or targets, or requests are counted: what was asked for is kept
+    /// for the log.
     pub rewrites: bool,
     /// What the names in expressions stand for.
     pub refs: Refs,
@@ -61,7 +65,7 @@ pub struct Site {
     pub proc_vars: Vec<(u32, Value)>,
 }
 
-/// What expressions want to know that costs a system call for each connection.
+/// What expressions want to know that costs something for each connection.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Wants {
     /// Where clients connected to: `dst`, `%fi`, `option originalto`.
@@ -71,6 +75,8 @@ pub struct Wants {
     /// The unique id, before the request is made ready for a server, and not in a rule, which says
     /// so itself ([`crate::rule::Rule`]).
     pub unique_id: bool,
+    /// Events per second: `fe_req_rate` and kin.
+    pub rates: bool,
 }
 
 /// The `global` section, as far as it concerns the process.

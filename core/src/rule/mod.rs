@@ -12,6 +12,7 @@ pub use rewrite::{Normalizer, Pattern, Template, path_start};
 use crate::acl::Condition;
 use crate::logfmt::format::Format;
 use crate::logfmt::wire::Level;
+use crate::sample::conv::Condition as SetIf;
 use crate::sample::vars::VarId;
 use crate::sample::{Expr, NameRef};
 use crate::time::Duration;
@@ -212,7 +213,7 @@ pub enum Action {
         /// Its value.
         value: Box<Value>,
         /// Only then.
-        when: Box<[Only]>,
+        when: Box<[SetIf]>,
     },
     /// `unset-var(…)`.
     UnsetVar(VarId),
@@ -241,8 +242,8 @@ pub enum Action {
     Patterns {
         /// What is done with the file.
         change: PatternChange,
-        /// Which file, by index: one for each way in which it is read.
-        files: Box<[u32]>,
+        /// Which file: an index in the site's changed files.
+        file: u32,
         /// The key.
         key: Box<Format>,
         /// The value of `set-map`.
@@ -299,27 +300,6 @@ pub enum Value {
     Expr(Expr),
     /// `set-var-fmt`.
     Format(Format),
-}
-
-/// A condition of `set-var`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Only {
-    /// `ifexists`: the variable has a value.
-    IfExists,
-    /// `ifnotexists`: it has none.
-    IfNotExists,
-    /// `ifempty`: the new value is empty.
-    IfEmpty,
-    /// `ifnotempty`: it is not.
-    IfNotEmpty,
-    /// `ifset`: the new value is not false or 0.
-    IfSet,
-    /// `ifnotset`: it is.
-    IfNotSet,
-    /// `ifgt`: the new value is larger than the old one.
-    IfGreater,
-    /// `iflt`: it is smaller.
-    IfLess,
 }
 
 /// Which end of the client's connection.

@@ -24,6 +24,7 @@ mod value;
 pub mod vars;
 
 pub use expr::Expr;
+pub(crate) use fetch::header::element_end;
 pub use names::{NameRef, Named, Names, Refs, Target};
 pub use point::{Avail, Point};
 pub use scene::{Applied, Captured, Captures, Desk, Ends, PatternFile, Scene, Stream};

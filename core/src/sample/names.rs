@@ -77,6 +77,21 @@ impl Refs {
     }
 }
 
+/// A slot of `capture request header` and kin, where an expression looks at it.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    /// The proxy in which it stands.
+    pub proxy: String,
+    /// Where.
+    pub span: Span,
+    /// `capture.req.hdr` or `capture.res.hdr`.
+    pub fetch: String,
+    /// It is one of the response.
+    pub response: bool,
+    /// Its number.
+    pub slot: u32,
+}
+
 /// The names that were met so far, and what expressions may ask while they are compiled.
 pub struct Names<'p> {
     /// The machine: files.
@@ -91,9 +106,11 @@ pub struct Names<'p> {
     pub proxy: String,
     /// What that proxy may do; both in a `defaults` section.
     pub role: Role,
-    /// Slots of `capture request header` and kin so far, in that proxy: request and response.
-    pub captures: [u32; 2],
-    /// What costs a system call, and some expression wants to know.
+    /// Slots of `capture request header` and kin that expressions look at.
+    pub captured: Vec<Captured>,
+    /// Pattern files that rules change, each once, by path; what reads them may stand further down.
+    pub changed: Vec<(String, Span)>,
+    /// What costs something for each connection, and some expression wants to know.
     pub wants: Wants,
     /// Variables by name: their numbers, in the order in which they were met.
     pub vars: BTreeMap<String, u32>,
@@ -125,7 +142,8 @@ impl<'p> Names<'p> {
             place: String::new(),
             proxy: String::new(),
             role: Role::FRONTEND.with(Role::BACKEND),
-            captures: [0; 2],
+            captured: Vec::new(),
+            changed: Vec::new(),
             wants: Wants::default(),
             vars: BTreeMap::new(),
             refs: Vec::new(),
@@ -201,6 +219,16 @@ impl<'p> Names<'p> {
             self.files.insert(key, index);
         }
         index
+    }
+
+    /// The number of a pattern file that a rule here changes.
+    pub fn changed_file(&mut self, path: &str) -> u32 {
+        let known = self.changed.iter().position(|(known, _)| known == path);
+        let index = known.unwrap_or_else(|| {
+            self.changed.push((path.to_owned(), self.span));
+            self.changed.len() - 1
+        });
+        index as u32
     }
 
     /// Adds patterns that stand in the configuration.

@@ -25,6 +25,8 @@ pub struct Stream<'a> {
     /// The head, once it is understood. Where TCP is proxied it is what the bytes were found to
     /// begin with, if anything looks at it (HAProxy reads HTTP in `mode tcp`, too).
     pub head: Option<&'a Head>,
+    /// There is none yet, and one may come.
+    pub head_to_come: bool,
     /// Bytes received and not yet passed on: without the head, but where TCP is proxied.
     pub bytes: &'a [u8],
     /// `bytes` are chunks with their framing.

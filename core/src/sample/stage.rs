@@ -169,8 +169,8 @@ impl Stage {
             began: WALL,
             requests: 1,
             http: self.http,
-            req: stream(self.req.as_ref(), &self.req_bytes, self.more),
-            res: stream(self.res.as_ref(), &self.res_bytes, self.more),
+            req: stream(self.http, self.req.as_ref(), &self.req_bytes, self.more),
+            res: stream(self.http, self.res.as_ref(), &self.res_bytes, self.more),
             sess: Some(&self.sess),
             txn: Some(&self.txn),
             pass: Some(&self.pass),
@@ -213,11 +213,11 @@ fn split_head(bytes: &[u8]) -> (&[u8], &[u8]) {
     bytes.split_at(end + 4)
 }
 
-fn stream<'a>(head: Option<&'a Head>, bytes: &'a [u8], more: bool) -> Stream<'a> {
+fn stream<'a>(http: bool, head: Option<&'a Head>, bytes: &'a [u8], more: bool) -> Stream<'a> {
     let chunked = head.is_some_and(|head| head.has(Known::TransferEncoding));
     let length = head.and_then(|head| head.value(Known::ContentLength));
     let length = length.map_or(0, |length| leading_int(length) as u64);
-    Stream { head, bytes, chunked, length, more }
+    Stream { head, head_to_come: http && head.is_none(), bytes, chunked, length, more }
 }
 
 #[test]

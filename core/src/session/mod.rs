@@ -27,8 +27,10 @@ use core::net::SocketAddr;
 use crate::analyser;
 use crate::bit_set;
 use crate::channel::{Analysers, Channel, FOREVER, Facts};
-use crate::conn::{Client, ConnId, NO_CONN};
+use crate::conn::{Client, ConnId, Mux, NO_CONN};
 use crate::fault::{Cause, End, Fault, Phase};
+use crate::http::{HeadLimits, HeadScan, Scan, request_body};
+use crate::invariant;
 use crate::pool::Pools;
 use crate::proxy::shared::Door;
 use crate::proxy::shared::Ticket;
@@ -78,6 +80,10 @@ bit_set! {
         PRIVATE = 16384,
         /// `disable-l7-retry`: nothing is sent a second time.
         NO_RETRY = 32768,
+        /// `tcp-request content` rules of the frontend have looked at it already: it became HTTP.
+        INSPECTED = 65536,
+        /// Counted in the backend's rate of sessions.
+        RATED = 131072,
     }
 }
 
@@ -243,7 +249,10 @@ impl Session {
         self.task = task;
         self.frontend = client.frontend;
         self.backend = client.frontend;
-        self.mode = frontend.mode;
+        self.mode = match client.mux {
+            Mux::Pass => Mode::Tcp,
+            Mux::H1 => Mode::Http,
+        };
         self.req = Channel::default();
         self.res = Channel::default();
         self.back = Back::none();
@@ -277,6 +286,50 @@ impl Session {
                     Deadline::after(start, timeouts.http_request.or(timeouts.client));
             }
         }
+    }
+
+    /// Where TCP is proxied: looks whether what the client sent begins with the head of a request,
+    /// which rules may ask for.
+    pub fn peek_for_head(&mut self, site: &Site) {
+        let known = TxnFlags::PEEKED.with(TxnFlags::NO_REQUEST);
+        if self.mode != Mode::Tcp || self.txn.flags.any(known) {
+            return;
+        }
+        let txn = &mut self.txn;
+        let input = self.req.buf.as_ref().map_or(&[][..], |buf| buf.input());
+        let limits = HeadLimits::of(site.tunables.maxhdr);
+        let found = match txn.request_scan.parse(input, &mut txn.request, &limits) {
+            Scan::Complete { .. } if request_body(&txn.request).is_ok() => TxnFlags::PEEKED,
+            Scan::NeedMore => TxnFlags::PEEKING,
+            Scan::Complete { .. } | Scan::Bad { .. } => TxnFlags::NO_REQUEST,
+        };
+        txn.flags.clear(TxnFlags::PEEKING);
+        txn.flags.set(found);
+    }
+
+    /// What the client sends is HTTP, though its frontend proxies TCP (`switch-mode http`, or an
+    /// HTTP backend): what is here is read as a request, and so is whatever follows on the
+    /// connection.
+    pub fn becomes_http(&mut self, cx: &mut Cx<'_>) {
+        invariant!(self.mode == Mode::Tcp && self.back.state == State::Initial);
+        invariant!(self.req.to_forward == 0);
+        self.mode = Mode::Http;
+        cx.client.mux = Mux::H1;
+        self.flags.set(SessionFlags::INSPECTED);
+        self.txn.flags.clear(TxnFlags::PEEKING.with(TxnFlags::PEEKED).with(TxnFlags::NO_REQUEST));
+        self.txn.request.clear();
+        self.txn.request_scan = HeadScan::request();
+        self.req.facts.clear(Facts::AUTO_CLOSE);
+        self.res.facts.clear(Facts::AUTO_CLOSE);
+        self.req.read_expiry = Deadline::NEVER;
+        let timeouts = &cx.site.proxy(self.frontend).timeouts;
+        self.request_expiry =
+            Deadline::after(cx.now.mono, timeouts.http_request.or(timeouts.client));
+        self.req.analysers.set(
+            Analysers::WAIT_REQUEST
+                .with(Analysers::PROCESS_FRONTEND)
+                .with(Analysers::PROCESS_BACKEND),
+        );
     }
 
     /// One step: looks at what changed and goes as far as it can without the engine.

@@ -40,7 +40,10 @@ impl Session {
         early: bool,
     ) -> Record<'a> {
         let Witnesses { client, site, shared, now } = *of;
-        let (frontend, backend) = (site.proxy(self.frontend), site.proxy(self.backend));
+        // What was no request never had a backend, not even one that made it HTTP.
+        let broken = self.mode == Mode::Http && !self.has_request();
+        let backend = if broken { self.frontend } else { self.backend };
+        let (frontend, backend) = (site.proxy(self.frontend), site.proxy(backend));
         let mut timers = self.times.timers(now);
         if self.mode == Mode::Tcp {
             timers.total = now.as_millis().saturating_sub(self.times.accepted.as_millis());

@@ -52,7 +52,9 @@ impl Session {
         of: &Surroundings<'a>,
     ) -> Scene<'a> {
         let txn = &self.txn;
-        let request = txn.is(TxnFlags::REQUEST).then_some(&txn.request);
+        // Of HTTP in TCP there is a head while its bytes are here.
+        let peeked = txn.is(TxnFlags::PEEKED) && !self.req.input().is_empty();
+        let request = (txn.is(TxnFlags::REQUEST) || peeked).then_some(&txn.request);
         let response = (txn.status != 0 || txn.is(TxnFlags::RESPONSE))
             .then_some(&txn.response)
             .filter(|head| head.is_response());
@@ -74,6 +76,9 @@ impl Session {
         scene.http = self.mode == Mode::Http;
         scene.req = stream(&self.req, request, &txn.request_flow, 0, of.site);
         scene.res = stream(&self.res, response, &txn.response_flow, head_len, of.site);
+        let http = self.mode == Mode::Http;
+        scene.req.head_to_come = request.is_none() && (http || txn.is(TxnFlags::PEEKING));
+        scene.res.head_to_come = response.is_none() && http;
         scene.txn = Some(&txn.vars);
         scene.pass = Some(&txn.pass);
         scene.captures = [&txn.captures[0], &txn.captures[1]];
@@ -145,6 +150,7 @@ fn stream<'a>(
     let full = bytes.len() >= site.tunables.bufsize as usize;
     Stream {
         head,
+        head_to_come: false,
         bytes: &bytes[head_len.min(bytes.len())..],
         chunked: matches!(flow, Flow::Chunked(_)),
         length: match flow {

@@ -30,6 +30,8 @@ bit_set! {
         HEAD_QUEUED = 32,
         /// The client asked for another protocol, and 101 would be fitting.
         UPGRADE = 128,
+        /// TCP is proxied, and what the client sent until now may become a request's head.
+        PEEKING = 64,
         /// Both directions pass as they are.
         TUNNEL = 256,
         /// A body that came chunked goes out without its framing (to an HTTP/1.0 client).
@@ -42,6 +44,11 @@ bit_set! {
         BODY_STARTED = 4096,
         /// The answer was cut where its end is the connection's: only a reset tells the client.
         CUT = 8192,
+        /// TCP is proxied, and what the client sent begins with the head of a request, for rules to
+        /// look at.
+        PEEKED = 16384,
+        /// The same, and it does not.
+        NO_REQUEST = 32768,
         /// A rewrite of the request that does not fit is left out (`strict-mode off`).
         SOFT_REQUEST = 1 << 16,
         /// A rewrite of the response that does not fit is left out.

@@ -15,7 +15,8 @@ use tidegate_core::poller::{
     SockOpt, TcpInfo, Which,
 };
 use tidegate_core::proxy::shared::{
-    Answer, Cancel, Gauge, LimitId, Message, Question, Queued, Slot, Ticket, Waiter, Wake,
+    Answer, Cancel, Gauge, LimitId, Message, Question, Queued, Rank, Rate, Slot, Ticket, Waiter,
+    Wake,
 };
 use tidegate_core::time::{Duration, Instant, Now, Wall};
 
@@ -185,12 +186,14 @@ wire_enum! {
         11 => HasMail,
         12 => Collect,
         13 => Retire,
+        14 => Rate(rate, now),
     }
     Gauge {
         0 => Frontend(id), 1 => Backend(id), 2 => Accepted(id), 3 => Received(id),
         4 => Served(id), 5 => Idle(id), 6 => RequestErrors(id), 7 => ResponseErrors(id),
         8 => ServerResponseErrors(id),
     }
+    Rate { 0 => Sessions(id), 1 => Requests(id), 2 => Received(id), 3 => Served(id) }
     LimitId { 0 => Process, 1 => Frontend(proxy), 2 => Listener(listener) }
     Message {
         0 => Resume(limit),
@@ -207,7 +210,8 @@ wire_struct! {
     Sock { index, generation }
     Event { sock, ready }
     TcpInfo { rtt_us, unacked }
-    Waiter { engine, session, serial }
+    Waiter { engine, session, serial, rank }
+    Rank { class, came, offset }
     Now { mono, wall }
 }
 
@@ -262,7 +266,7 @@ pub fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
 /// Reads the answer to a question.
 pub fn get_answer(question: &Question, from: &mut Reader<'_>) -> Result<Answer, Broken> {
     Ok(match question {
-        Question::Gauge(_) | Question::Used(_) => Answer::Number(from.get()?),
+        Question::Gauge(_) | Question::Rate(..) | Question::Used(_) => Answer::Number(from.get()?),
         Question::Acquire(_) | Question::Full(_) | Question::HasMail | Question::Retire => {
             Answer::Flag(from.get()?)
         }
@@ -347,11 +351,17 @@ mod tests {
         let inet: SocketAddr = ([10, 0, 0, 1], 80).into();
         let hash = Hash(7);
         let more = More::Yes;
-        let who = Waiter { engine: 1, session: 2, serial: 3 };
+        let who = Waiter {
+            engine: 1,
+            session: 2,
+            serial: 3,
+            rank: Rank { class: 4, came: 5, offset: 6 },
+        };
         let message = Message::Adopt { listener: 1, parcel: Parcel(9), peer: Peer::Inet(inet) };
         let options = vec![SockOpt::NoDelay(true), SockOpt::UserTimeout(Duration::from_secs(1))];
         let questions = [
             Question::Gauge(Gauge::Idle(4)),
+            Question::Rate(Rate::Served(4), Instant::from_nanos(5)),
             Question::Acquire(LimitId::Process),
             Question::Release(LimitId::Frontend(1)),
             Question::Used(LimitId::Listener(2)),
@@ -438,7 +448,7 @@ mod tests {
                 Question::Enqueue {
                     backend: 0,
                     server: None,
-                    who: Waiter { engine: 0, session: 0, serial: 0 },
+                    who: Waiter { engine: 0, session: 0, serial: 0, rank: Rank::default() },
                 },
                 Answer::Queued(Queued::Waiting { ticket, ahead: 5 }),
             ),

@@ -2,11 +2,11 @@
 
 use super::write_format;
 use crate::acl::expand;
-use crate::http::Head;
+use crate::http::{Head, target_follows_host};
 use crate::logfmt::format::Format;
 use crate::proxy::spec::ProxyId;
 use crate::rule::{Action, Pattern, Template};
-use crate::sample::Point;
+use crate::sample::{Point, element_end};
 use crate::session::{Cx, Session};
 
 /// Carries one out; false if what it makes does not fit.
@@ -60,8 +60,21 @@ pub(super) fn apply(
         }
         _ => {}
     }
+    if !response && names_host(action) {
+        target_follows_host(&mut s.txn.request);
+    }
     *cx.scratch = text;
     fits
+}
+
+/// Whether it may give Host another value.
+fn names_host(action: &Action) -> bool {
+    match action {
+        Action::SetHeader(name, _)
+        | Action::ReplaceHeader(name, ..)
+        | Action::ReplaceValue(name, ..) => **name == *b"host",
+        _ => false,
+    }
 }
 
 fn head(s: &mut Session, response: bool) -> &mut Head {
@@ -115,7 +128,7 @@ fn rewritten(
     Some(expand(&text, value, &groups, &cx.desk.arena).to_vec())
 }
 
-/// The same for each part between commas.
+/// The same for each element of a list. Of one that is replaced the blanks around it go as well.
 fn rewritten_list(
     value: &[u8],
     pattern: &Pattern,
@@ -126,21 +139,20 @@ fn rewritten_list(
 ) -> Option<Vec<u8>> {
     let mut made = Vec::new();
     let mut changed = false;
-    for (index, part) in value.split(|b| *b == b',').enumerate() {
-        if index > 0 {
-            made.push(b',');
-        }
-        let inner = part.trim_ascii();
-        match rewritten(inner, pattern, template, at, s, cx) {
+    let mut rest = value;
+    loop {
+        let end = element_end(rest, b',');
+        let (part, behind) = rest.split_at(end);
+        match rewritten(part.trim_ascii(), pattern, template, at, s, cx) {
             Some(with) => {
-                let lead = part.len() - part.trim_ascii_start().len();
-                made.extend_from_slice(&part[..lead]);
                 made.extend_from_slice(&with);
-                made.extend_from_slice(&part[lead + inner.len()..]);
                 changed = true;
             }
             None => made.extend_from_slice(part),
         }
+        let Some((_, behind)) = behind.split_first() else { break };
+        made.push(b',');
+        rest = behind;
     }
     changed.then_some(made)
 }

@@ -14,8 +14,9 @@ use crate::channel::Facts;
 use crate::fault::{Cause, Phase};
 use crate::logfmt::format::Format;
 use crate::poller::Peer;
-use crate::proxy::spec::ProxyId;
-use crate::rule::{Action, End, Only, Rule, Set, TimeoutValue, UniqueId, Value, Which};
+use crate::proxy::spec::{Mode, ProxyId};
+use crate::rule::{Action, End, Rule, Set, TimeoutValue, UniqueId, Value, Which};
+use crate::sample::conv::Condition;
 use crate::sample::vars::VarId;
 use crate::sample::{Point, Value as Sampled};
 use crate::session::{Cx, Session, SessionFlags, Witnesses};
@@ -76,6 +77,8 @@ pub(super) fn run(
         };
         if truth == Truth::Maybe && !last {
             keep_all(s, cx);
+            // With more bytes the rules above may find what they did not find yet.
+            s.txn.rule_at = 0;
             return Verdict::Wait;
         }
         let step = if truth.holds() {
@@ -123,9 +126,10 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             Step::Stop
         }
         Action::Return(reply) => {
-            ended_by(s, rule);
             s.ends_in(Cause::Local, phase);
+            // What it says does not know yet that it was the last one.
             answers::reply(s, reply, at, cx);
+            ended_by(s, rule);
             Step::Stop
         }
         Action::Redirect(redirect) => {
@@ -152,17 +156,27 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
         }
         Action::SilentDrop => {
             ended_by(s, rule);
-            s.ends_in(Cause::Proxy, phase);
-            s.times.request = None;
+            // In whatever set: HAProxy says that it was the request.
+            s.ends_in(Cause::Proxy, Phase::Request);
+            match set {
+                Set::HttpResponse => {
+                    s.times.response = None;
+                    // What was here of the body counts as if it had gone on its way.
+                    let head = s.txn.head_len as usize;
+                    s.txn.body_bytes += s.res.input().len().saturating_sub(head) as u64;
+                }
+                Set::ResponseContent => {}
+                _ => s.times.request = None,
+            }
             s.flags.set(SessionFlags::SILENT);
             s.abort(cx);
             Step::Stop
         }
         Action::Close => {
+            // The server is done with; what it said until now is for the client.
             ended_by(s, rule);
-            s.ends_in(Cause::Proxy, Phase::Data);
-            s.abort(cx);
-            Step::Stop
+            s.close_back();
+            Step::Last
         }
         Action::SetHeader(..)
         | Action::AddHeader(..)
@@ -285,10 +299,10 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             }
             Step::Next
         }
-        Action::Patterns { change, files, key, value } => {
+        Action::Patterns { change, file, key, value } => {
             let key = text_of(s, key, at, cx);
             let value = value.as_ref().map(|value| text_of(s, value, at, cx));
-            for file in files {
+            for file in &cx.site.changed[*file as usize] {
                 cx.desk.change(cx.site, *change, *file, &key, value.as_deref());
             }
             Step::Next
@@ -315,9 +329,14 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             s.txn.marks.mark = Some(*mark);
             Step::Next
         }
-        Action::SwitchHttp | Action::ExpectProxy | Action::SetNice(_) | Action::Nothing => {
-            Step::Next
+        Action::SwitchHttp => {
+            ended_by(s, rule);
+            if s.mode == Mode::Tcp {
+                s.becomes_http(cx);
+            }
+            Step::Last
         }
+        Action::ExpectProxy | Action::SetNice(_) | Action::Nothing => Step::Next,
     }
 }
 
@@ -378,7 +397,7 @@ fn set_var(
     s: &mut Session,
     var: VarId,
     value: &Value,
-    when: &[Only],
+    when: &[Condition],
     at: (Point, ProxyId),
     cx: &Cx<'_>,
 ) {
@@ -392,23 +411,7 @@ fn set_var(
         }
     };
     let Some(new) = new else { return };
-    let old = scene.var(var);
-    let empty = |value: Sampled<'_>| match value {
-        Sampled::Str(text) | Sampled::Bin(text) | Sampled::Method(text) => text.is_empty(),
-        _ => false,
-    };
-    let set = |value: Sampled<'_>| !matches!(value, Sampled::Bool(false) | Sampled::Int(0));
-    let number = |value: Option<Sampled<'_>>| value.and_then(Sampled::to_int).unwrap_or(0);
-    let holds = when.iter().all(|only| match only {
-        Only::IfExists => old.is_some(),
-        Only::IfNotExists => old.is_none(),
-        Only::IfEmpty => empty(new),
-        Only::IfNotEmpty => !empty(new),
-        Only::IfSet => set(new),
-        Only::IfNotSet => !set(new),
-        Only::IfGreater => old.is_some() && number(Some(new)) > number(old),
-        Only::IfLess => old.is_some() && number(Some(new)) < number(old),
-    });
+    let holds = when.iter().all(|condition| condition.holds(var, new, &scene));
     if holds {
         scene.set_var(var, new);
     }

@@ -2,7 +2,7 @@
 
 use super::{text_of, write_format};
 use crate::acl::expand;
-use crate::http::Head;
+use crate::http::{Head, host_follows_target};
 use crate::proxy::spec::ProxyId;
 use crate::rule::{Action, Pattern, Template, path_start};
 use crate::sample::Point;
@@ -59,18 +59,16 @@ pub(super) fn apply(
         }
         _ => None,
     };
-    let old = s.txn.request.target().len();
-    let size = cx.site.tunables.bufsize as usize;
-    match made {
-        Some(target) if target.len() > old && !s.txn.request.may_grow(target.len() - old, size) => {
-            if s.txn.is(TxnFlags::SOFT_REQUEST) {
-                Ok(())
-            } else {
-                Err(FAILED)
-            }
-        }
-        Some(target) => s.txn.request.set_target(&target).map_err(|_| FAILED),
-        None => Ok(()),
+    let Some(target) = made else { return Ok(()) };
+    let (old, size) = (s.txn.request.target().len(), cx.site.tunables.bufsize as usize);
+    if target.len() > old && !s.txn.request.may_grow(target.len() - old, size) {
+        return if s.txn.is(TxnFlags::SOFT_REQUEST) { Ok(()) } else { Err(FAILED) };
+    }
+    let head = &mut s.txn.request;
+    head.set_target(&target).map_err(|_| FAILED)?;
+    match action {
+        Action::SetUri(_) | Action::ReplaceUri(..) => host_follows_target(head).map_err(|_| FAILED),
+        _ => Ok(()),
     }
 }
 

@@ -6,16 +6,17 @@ use crate::logfmt::format::Style;
 use crate::logfmt::wire::Level;
 use crate::proxy::spec::Capture;
 use crate::rule::{
-    Action, End, NameMatch, Normalizer, Only, Pattern, PatternChange, Set, Template, TimeoutValue,
-    Value, Which,
+    Action, End, NameMatch, Normalizer, Pattern, PatternChange, Set, Template, TimeoutValue, Value,
+    Which,
 };
 use crate::sample::args;
+use crate::sample::conv::Condition;
 
 use super::super::Builder;
 use super::super::draft::Draft;
 use super::super::phrase::Phrase;
+use super::point;
 use super::reply::{self, Pages, Purpose, field_name};
-use super::{pattern_files, point};
 
 /// The statuses that rules may give an answer (`set-status`).
 const STATUSES: core::ops::RangeInclusive<u32> = 100..=999;
@@ -212,7 +213,20 @@ impl Builder<'_> {
             "set-priority-offset" => Action::SetPriorityOffset(Box::new(p.expr()?)),
             "switch-mode" => {
                 const MODES: [(&str, ()); 1] = [("http", ())];
+                const PROTOCOLS: [(&str, ()); 1] = [("h1", ())];
                 p.args.choice(&MODES)?;
+                if p.args.takes("proto") {
+                    p.args.choice(&PROTOCOLS)?;
+                }
+                if !draft.proxy.role.has(crate::proxy::spec::Role::FRONTEND) {
+                    let message = format!("'{title}' is for frontends only");
+                    p.args.alert(
+                        word.span,
+                        message,
+                        "the frontend is where a client's mode is set",
+                    );
+                    return None;
+                }
                 Action::SwitchHttp
             }
             // Without TLS there is no handshake to wait for.
@@ -312,21 +326,11 @@ fn variable(p: &mut Phrase<'_, '_, '_>, inside: &[&str]) -> Option<crate::sample
 }
 
 fn set_var(p: &mut Phrase<'_, '_, '_>, name: &str, inside: &[&str]) -> Option<Action> {
-    const CONDITIONS: [(&str, Only); 8] = [
-        ("ifexists", Only::IfExists),
-        ("ifnotexists", Only::IfNotExists),
-        ("ifempty", Only::IfEmpty),
-        ("ifnotempty", Only::IfNotEmpty),
-        ("ifset", Only::IfSet),
-        ("ifnotset", Only::IfNotSet),
-        ("ifgt", Only::IfGreater),
-        ("iflt", Only::IfLess),
-    ];
     let var = variable(p, inside)?;
     let mut when = Vec::new();
     for word in &inside[1..] {
-        let Some((_, only)) = CONDITIONS.iter().find(|(known, _)| known == word) else {
-            let known: Vec<&str> = CONDITIONS.iter().map(|(known, _)| *known).collect();
+        let Some((_, only)) = Condition::ALL.iter().find(|(known, _)| known == word) else {
+            let known: Vec<&str> = Condition::ALL.iter().map(|(known, _)| *known).collect();
             let message = format!("'{}' : no such condition '{word}'", p.args.name());
             let place = p.args.before();
             p.args.alert(place, message, &format!("known are: {}", known.join(", ")));
@@ -369,19 +373,13 @@ fn capture(p: &mut Phrase<'_, '_, '_>, draft: &mut Draft, set: Set) -> Option<Ac
     }
     slots.push(Capture { header: None, len: number });
     let slot = slots.len() as u32 - 1;
-    p.names.captures[0] = slots.len() as u32;
     Some(Action::Capture { slot, len: number, expr })
 }
 
 fn patterns(p: &mut Phrase<'_, '_, '_>, name: &str, inside: &[&str]) -> Option<Action> {
     let path = inside.first().copied().unwrap_or_default();
-    let files = pattern_files(p.names, path);
-    if files.is_empty() {
-        let message = format!("'{}' : no ACL or map above uses the file '{path}'", p.args.name());
-        let place = p.args.before();
-        p.args.alert(place, message, "name the file as the 'acl -f' or 'map()' does that uses it");
-        return None;
-    };
+    // What reads it may stand further down.
+    let file = p.names.changed_file(path);
     let key = Box::new(p.format("a key", Style::Plain)?);
     let (change, value) = match name {
         "add-acl" => (PatternChange::AddAcl, None),
@@ -389,7 +387,7 @@ fn patterns(p: &mut Phrase<'_, '_, '_>, name: &str, inside: &[&str]) -> Option<A
         "set-map" => (PatternChange::SetMap, Some(Box::new(p.format("a value", Style::Plain)?))),
         _ => (PatternChange::DelMap, None),
     };
-    Some(Action::Patterns { change, files, key, value })
+    Some(Action::Patterns { change, file, key, value })
 }
 
 /// `time <time> [ at-least <bytes> ]`.

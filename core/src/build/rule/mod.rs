@@ -12,7 +12,7 @@ use crate::config::{Statement, Word};
 use crate::logfmt::format::Style;
 use crate::proxy::spec::Role;
 use crate::rule::{Action, ReplyBody, Rule, Set, UniqueId};
-use crate::sample::{Names, Point};
+use crate::sample::Point;
 
 use super::Builder;
 use super::args::Args;
@@ -196,7 +196,6 @@ impl<'b> Builder<'b> {
             role => role,
         };
         self.names.acl_names = std::mem::take(&mut draft.acl_names);
-        self.names.captures = draft.proxy.captures.each_ref().map(|list| list.len() as u32);
     }
 
     /// Takes back what the section declared.
@@ -215,10 +214,4 @@ pub(super) fn point(set: Set) -> Point {
         Set::ResponseContent => Point::ResContent,
         Set::HttpResponse | Set::AfterResponse => Point::HttpRes,
     }
-}
-
-/// Where the pattern file is that `add-acl(file)` and kin name: once for each way in which it is
-/// read. None if nothing above uses it.
-pub(super) fn pattern_files(names: &Names<'_>, path: &str) -> Box<[u32]> {
-    (0..).zip(&names.patterns).filter(|(_, file)| &*file.name == path).map(|(n, _)| n).collect()
 }

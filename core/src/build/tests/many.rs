@@ -74,10 +74,11 @@ fn the_last_defaults_of_a_name_counts() {
 fn a_rule_changes_a_file_in_each_way_it_is_read() {
     let text = "frontend f\nbind 127.0.0.1:80\nacl a path -f /dev/null\n\
         acl b path -i -f /dev/null\n\
-                acl c path -f /dev/null\nhttp-request add-acl(/dev/null) x\n";
+                acl c path -f /dev/null\nhttp-request add-acl(/dev/null) x\n\
+                http-request deny if { path_beg -f /dev/null }\n";
     let site = http(text);
     match &site.proxies[0].rules.http_request[0].action {
-        Action::Patterns { files, .. } => assert_eq!(**files, [0, 2]),
+        Action::Patterns { file: 0, .. } => assert_eq!(site.changed, [Box::from([0, 2, 5])]),
         other => panic!("{other:?}"),
     }
 }

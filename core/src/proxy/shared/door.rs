@@ -17,15 +17,18 @@ use std::sync::Arc;
 use crate::invariant;
 use crate::proxy::shared::errors::Event;
 use crate::proxy::shared::{
-    Cancel, Gauge, LimitId, Message, Queued, Shared, Slot, Ticket, Waiter, Wake,
+    Cancel, Gauge, LimitId, Message, Queued, Rate, Shared, Slot, Ticket, Waiter, Wake,
 };
 use crate::proxy::spec::{ProxyId, ServerId};
+use crate::time::Instant;
 
 /// What an engine asks of the others' state: each is a method of [`Shared`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Question {
     /// [`Shared::gauge`]: a number.
     Gauge(Gauge),
+    /// [`Shared::rate`]: a number.
+    Rate(Rate, Instant),
     /// [`Shared::acquire`]: a flag.
     Acquire(LimitId),
     /// [`Shared::release`]: whom to wake.
@@ -143,6 +146,15 @@ impl Door {
     #[inline]
     pub(crate) fn gauge(&self, gauge: Gauge) -> u32 {
         self.ask(Question::Gauge(gauge), |shared| shared.gauge(gauge))
+    }
+
+    #[inline]
+    pub(crate) fn count(&self, engine: u32, rate: Rate, now: Instant) {
+        self.shared.count(engine, rate, now);
+    }
+
+    pub(crate) fn rate(&self, rate: Rate, now: Instant) -> u32 {
+        self.ask(Question::Rate(rate, now), |shared| shared.rate(rate, now))
     }
 
     #[inline]
@@ -307,6 +319,7 @@ impl Answered for (u32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::shared::Rank;
     use crate::proxy::shared::tests::{server, site};
     use std::sync::Mutex;
 
@@ -336,11 +349,12 @@ mod tests {
 
     /// Asks everything once.
     fn ask_all(door: &Door) -> Vec<Answer> {
-        let who = Waiter { engine: 0, session: 7, serial: 8 };
+        let who = Waiter { engine: 0, session: 7, serial: 8, rank: Rank::default() };
         let message = Message::Resume(LimitId::Process);
         door.gauge_add(0, Gauge::Served(0), 1);
         let mut answers = vec![
             Answer::Number(door.gauge(Gauge::Served(0))),
+            Answer::Number(door.rate(Rate::Served(0), Instant::START)),
             Answer::Flag(door.acquire(LimitId::Frontend(0), 0)),
             Answer::Flag(door.acquire(LimitId::Listener(0), 0)),
             Answer::Number(door.used(LimitId::Frontend(0))),

@@ -1,11 +1,12 @@
 //! The gate of a backend: the slots of its servers (`maxconn`) and the queues before them. Exact
-//! across engines; first come, first served. It does not choose servers: that is balancing's.
+//! across engines; first come, first served, unless rules give a session a [`Rank`]. It does not
+//! choose servers: that is balancing's.
 //!
 //! ```text
 //!            slot: Granted ───────────────────────► held ──► free ─┐
 //!  session ─ slot: Unlimited (never counted or freed)  ▲            │
 //!            slot: Full ─► enqueue ─► Granted ─────────┤            ▼
-//!                                  ├► Waiting ─────────┴─ Granted (message) to the oldest waiter
+//!                                  ├► Waiting ─────────┴─ Granted (message) to the first waiter
 //!                                  │     ├► cancel        of the server's and the backend's queue
 //!                                  │     └► Requeue (message)
 //!                                  └► Full (maxqueue)
@@ -24,6 +25,7 @@ use crate::invariant;
 use crate::proxy::shared::lock;
 use crate::proxy::shared::mail::{Mail, Message, Wake};
 use crate::proxy::spec::{ProxyId, Server, ServerId};
+use crate::time::Instant;
 
 /// What became of asking for a slot.
 #[must_use]
@@ -46,6 +48,39 @@ pub struct Waiter {
     pub session: u32,
     /// Tells it from later sessions at the same place.
     pub serial: u64,
+    /// Whom it goes before.
+    pub rank: Rank,
+}
+
+/// Who is served first: the lowest class, in it whoever came first; an offset counts as if the
+/// session had come so much later.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Rank {
+    /// `set-priority-class`, from 0: [`Rank::CLASS_USUAL`] is that of those who have none.
+    pub class: u16,
+    /// When it came, in milliseconds.
+    pub came: u64,
+    /// When it would have come with its offset (`set-priority-offset`), from
+    /// [`Rank::OFFSET_USUAL`] milliseconds earlier on.
+    pub offset: u32,
+}
+
+impl Rank {
+    /// The class of those who have none, 0, in our counting; also the largest number of a class.
+    pub const CLASS_USUAL: i32 = 2047;
+    /// The offset of those who have none, 0, in our counting; also the largest offset.
+    pub const OFFSET_USUAL: i32 = 524_287;
+
+    /// The rank of a session that comes at that time, with the class and the offset that rules gave
+    /// it.
+    pub fn new((class, offset): (i32, i32), now: Instant) -> Rank {
+        let from_zero = |n: i32, most: i32| (n.clamp(-most, most) + most).cast_unsigned();
+        Rank {
+            class: from_zero(class, Self::CLASS_USUAL) as u16,
+            came: now.as_nanos() / 1_000_000,
+            offset: from_zero(offset, Self::OFFSET_USUAL),
+        }
+    }
 }
 
 /// A place in a queue. Once it is answered by a message it is void, and cancelling it harmless.
@@ -138,6 +173,9 @@ struct State {
     queue: Queue,
     /// Counts tickets, over all queues: their order of arrival.
     arrivals: u64,
+    /// The latest time at which anybody came: the engines' clocks are not read at one moment, and
+    /// who came later must not go before.
+    clock: u64,
     /// Servers that take from `queue` and have a slot left.
     spare: u32,
 }
@@ -168,12 +206,23 @@ impl Seats {
     }
 }
 
-/// Waiters by arrival.
+/// Waiters in the order in which they are served.
 #[derive(Debug, Default, Hash)]
 struct Queue {
-    waiting: BTreeMap<u64, Waiting>,
+    waiting: BTreeMap<Turn, Waiting>,
+    /// Where each is, by arrival.
+    turns: BTreeMap<u64, Turn>,
     /// Counts those who were served from this queue. Wraps.
     served: u32,
+}
+
+/// Whose turn it is: the lowest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+struct Turn {
+    class: u16,
+    /// When it came, with its offset.
+    time: u64,
+    arrival: u64,
 }
 
 #[derive(Debug, Hash)]
@@ -188,26 +237,44 @@ impl Queue {
         self.waiting.len() as u32
     }
 
-    fn first(&self) -> Option<u64> {
-        self.waiting.first_key_value().map(|(arrival, _)| *arrival)
+    fn first(&self) -> Option<Turn> {
+        self.waiting.first_key_value().map(|(turn, _)| *turn)
     }
 
-    fn push(&mut self, arrival: u64, who: Waiter) {
-        let before = self.waiting.insert(arrival, Waiting { who, served: self.served });
+    /// How many go before that turn.
+    fn ahead(&self, turn: Turn) -> u32 {
+        match self.waiting.last_key_value() {
+            Some((last, _)) if *last > turn => self.waiting.range(..turn).count() as u32,
+            _ => self.len(),
+        }
+    }
+
+    fn push(&mut self, turn: Turn, who: Waiter) {
+        let before = self.waiting.insert(turn, Waiting { who, served: self.served });
         invariant!(before.is_none());
+        self.turns.insert(turn.arrival, turn);
     }
 
     fn remove(&mut self, arrival: u64) -> Option<(Waiter, u32)> {
-        let waiting = self.waiting.remove(&arrival)?;
+        let turn = self.turns.remove(&arrival)?;
+        let waiting = self.waiting.remove(&turn)?;
         Some((waiting.who, self.position(&waiting)))
     }
 
-    /// Removes the oldest because it is served.
+    /// Removes the first because it is served.
     fn serve(&mut self) -> Option<(Waiter, u32)> {
-        let (_, waiting) = self.waiting.pop_first()?;
+        let (turn, waiting) = self.waiting.pop_first()?;
+        self.turns.remove(&turn.arrival);
         let position = self.position(&waiting);
         self.served = self.served.wrapping_add(1);
         Some((waiting.who, position))
+    }
+
+    /// Empties it: the waiters with their positions, in their order.
+    fn dissolve(&mut self) -> Vec<(Waiter, u32)> {
+        self.turns.clear();
+        let waiting = core::mem::take(&mut self.waiting);
+        waiting.into_values().map(|one| (one.who, self.position(&one))).collect()
     }
 
     /// HAProxy's queue position: who was served since, and itself.
@@ -237,7 +304,7 @@ impl Gate {
             .iter()
             .map(|seats| Meter { max: AtomicU32::new(seats.max), ..Meter::default() })
             .collect();
-        let state = State { seats, queue: Queue::default(), arrivals: 0, spare };
+        let state = State { seats, queue: Queue::default(), arrivals: 0, clock: 0, spare };
         Gate { first, state: Mutex::new(state), meters, waiting: AtomicU32::new(0) }
     }
 
@@ -282,9 +349,12 @@ impl Gate {
         }
         let arrival = state.arrivals;
         state.arrivals += 1;
+        state.clock = state.clock.max(who.rank.came);
+        let time = state.clock + u64::from(who.rank.offset);
+        let turn = Turn { class: who.rank.class, time, arrival };
         let queue = state.queue_of(own);
-        let ahead = queue.len();
-        queue.push(arrival, who);
+        let ahead = queue.ahead(turn);
+        queue.push(turn, who);
         self.publish_queue(&state, own);
         Queued::Waiting { ticket: Ticket { backend, server, arrival }, ahead }
     }
@@ -333,9 +403,7 @@ impl Gate {
         let own = server.map(|server| self.index(server));
         let queue = state.queue_of(own);
         let (count, mut wake) = (queue.len(), Wake::NONE);
-        for waiting in core::mem::take(&mut queue.waiting).values() {
-            let (Waiter { engine, session, serial }, position) =
-                (waiting.who, queue.position(waiting));
+        for (Waiter { engine, session, serial, .. }, position) in queue.dissolve() {
             wake.add(mail.post(engine, Message::Requeue { session, serial, position }));
         }
         self.publish_queue(&state, own);
@@ -359,7 +427,7 @@ impl Gate {
 
     pub(super) fn digest<H: Hasher>(&self, into: &mut H) {
         let state = lock(&self.state);
-        (&state.seats, &state.queue, state.arrivals, state.spare).hash(into);
+        (&state.seats, &state.queue, state.arrivals, state.clock, state.spare).hash(into);
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -373,8 +441,9 @@ impl Gate {
         let queues = || state.seats.iter().map(|seats| &seats.queue).chain([&state.queue]);
         let mut arrivals = BTreeSet::new();
         let mut waiters = BTreeSet::new();
-        for (arrival, Waiting { who, .. }) in queues().flat_map(|queue| &queue.waiting) {
-            invariant!(*arrival < state.arrivals && arrivals.insert(*arrival));
+        invariant!(queues().all(|queue| queue.turns.len() == queue.waiting.len()));
+        for (turn, Waiting { who, .. }) in queues().flat_map(|queue| &queue.waiting) {
+            invariant!(turn.arrival < state.arrivals && arrivals.insert(turn.arrival));
             invariant!(who.engine < engines);
             invariant!(waiters.insert((who.engine, who.session)), "{who:?} waits twice");
         }
@@ -395,10 +464,10 @@ impl Gate {
         }
     }
 
-    /// Gives what slots the server has to those who wait for them, the oldest first.
+    /// Gives what slots the server has to those who wait for them, in their order.
     fn hand_out(&self, state: &mut State, i: usize, mail: &Mail) -> Wake {
         let mut wake = Wake::NONE;
-        while let Some((Waiter { engine, session, serial }, position)) = state.serve(i) {
+        while let Some((Waiter { engine, session, serial, .. }, position)) = state.serve(i) {
             let server = self.first + i as u32;
             wake.add(mail.post(engine, Message::Granted { session, serial, server, position }));
         }
@@ -427,7 +496,7 @@ impl Gate {
 }
 
 impl State {
-    /// Serves the oldest who waits for server `i`, if it has a slot: the slot is taken for him.
+    /// Serves the first who waits for server `i`, if it has a slot: the slot is taken for him.
     fn serve(&mut self, i: usize) -> Option<(Waiter, u32)> {
         let seats = &mut self.seats[i];
         if !seats.has_slot() {

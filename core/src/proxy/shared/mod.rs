@@ -4,8 +4,9 @@
 //!
 //! ```text
 //!   gauges   approximate   a block of counters per engine, summed by readers; no contention
+//!   rates    approximate   the same for events per second, if an expression asks for one
 //!   limits   exact         maxconn of the process, frontends, listeners: one atomic word each
-//!   gates    exact, FIFO   server slots and the queues before them: one mutex per backend
+//!   gates    exact         server slots and the queues before them: one mutex per backend
 //!   errors   the last       refused messages, for `show errors`: one mutex per proxy and direction
 //!   mail                   what one engine has to tell another: one mutex per engine
 //! ```
@@ -27,6 +28,7 @@ mod limit;
 mod mail;
 #[cfg(test)]
 mod model;
+mod rates;
 #[cfg(test)]
 mod tests;
 
@@ -35,18 +37,21 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::invariant;
 use crate::proxy::spec::{ListenerId, Options, ProxyId, ServerId, Site};
+use crate::time::Instant;
 
 use errors::{Direction, Errors, Event};
 use gate::Gate;
 use gauges::Gauges;
 use limit::Limit;
 use mail::Mail;
+use rates::Rates;
 
 pub(crate) use door::Door;
 pub use door::{Answer, Question, Witness};
-pub use gate::{Cancel, Queued, Slot, Ticket, Waiter};
+pub use gate::{Cancel, Queued, Rank, Slot, Ticket, Waiter};
 pub use gauges::Gauge;
 pub use mail::{Message, Wake};
+pub use rates::Rate;
 
 /// The most engines that one process may have; HAProxy 2.6's MAX_THREADS.
 pub const ENGINES_MAX: u32 = 64;
@@ -67,6 +72,7 @@ pub enum LimitId {
 pub struct Shared {
     engines: u32,
     gauges: Gauges,
+    rates: Rates,
     /// The process, then the proxies, then the listeners.
     limits: Vec<Limit>,
     proxies: u32,
@@ -95,6 +101,7 @@ impl Shared {
         Shared {
             engines,
             gauges: Gauges::new(proxies, site.servers.len() as u32, engines),
+            rates: Rates::new(site.wants.rates, proxies, site.servers.len() as u32, engines),
             limits,
             proxies,
             gates: (0..proxies).map(|backend| gate_of(site, backend)).collect(),
@@ -121,6 +128,19 @@ impl Shared {
     /// The gauge's sum over the engines. May be off by what is being changed at this moment.
     pub fn gauge(&self, gauge: Gauge) -> u32 {
         self.gauges.sum(gauge)
+    }
+}
+
+/// Rates: events per second.
+impl Shared {
+    /// Counts an event. Only `engine` itself may call this with its number.
+    pub fn count(&self, engine: u32, rate: Rate, now: Instant) {
+        self.rates.count(engine, rate, now);
+    }
+
+    /// Events of the last second, over the engines; always 0 if no expression asks for a rate.
+    pub fn rate(&self, rate: Rate, now: Instant) -> u32 {
+        self.rates.per_second(rate, now)
     }
 }
 
@@ -220,7 +240,7 @@ impl Shared {
         self.gate(ticket.backend()).cancel(ticket)
     }
 
-    /// Gives a granted slot back. The oldest waiter of the server's queue and, if the server takes
+    /// Gives a granted slot back. The first waiter of the server's queue and, if the server takes
     /// from it, of the backend's queue gets it at once.
     pub fn free(&self, server: ServerId) -> Wake {
         self.gate_of(server).free(server, &self.mail)
@@ -325,6 +345,7 @@ impl Shared {
         self.limits.iter().for_each(|limit| limit.digest(into));
         self.gates.iter().flatten().for_each(|gate| gate.digest(into));
         self.gauges.digest(into);
+        self.rates.digest(into);
         self.mail.digest(into);
     }
 

@@ -1,11 +1,13 @@
 //! The gate and the limits against a model that is too simple to be wrong: everybody who waits is
-//! in one list, in order of arrival, and each step looks through it from the start.
+//! in one list, in the order in which they are served, and each step looks through it from the
+//! start.
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::tests::{server, site};
 use super::*;
+use crate::time::Instant;
 
 const ENGINES: u32 = 3;
 const SERVERS: u32 = 3;
@@ -14,7 +16,7 @@ const SERVERS: u32 = 3;
 #[derive(Clone, Debug)]
 enum Step {
     Slot { server: u32 },
-    Enqueue { engine: u32, server: Option<u32> },
+    Enqueue { engine: u32, server: Option<u32>, rank: Rank },
     Cancel { pick: usize },
     Free { pick: usize },
     Collect { engine: u32 },
@@ -31,8 +33,8 @@ fn step() -> impl Strategy<Value = Step> {
     let server = || 0..SERVERS;
     prop_oneof![
         6 => server().prop_map(|server| Step::Slot { server }),
-        8 => (engine(), prop::option::of(server()))
-            .prop_map(|(engine, server)| Step::Enqueue { engine, server }),
+        8 => (engine(), prop::option::of(server()), rank())
+            .prop_map(|(engine, server, rank)| Step::Enqueue { engine, server, rank }),
         3 => any::<usize>().prop_map(|pick| Step::Cancel { pick }),
         8 => any::<usize>().prop_map(|pick| Step::Free { pick }),
         4 => engine().prop_map(|engine| Step::Collect { engine }),
@@ -45,13 +47,24 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Most have none; clocks that go back and forth a little, and offsets that matter beside them.
+fn rank() -> impl Strategy<Value = Rank> {
+    let class = prop_oneof![3 => Just(0), 1 => -1..=1i32];
+    let offset = prop_oneof![3 => Just(0), 1 => -5..=5i32];
+    (class, offset, 0..10u64).prop_map(|(class, offset, millis)| {
+        Rank::new((class, offset), Instant::from_nanos(millis * 1_000_000))
+    })
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Place {
     who: Waiter,
     server: Option<u32>,
     ticket: Ticket,
-    /// Those ahead in its queue when it came, of whom so many were served since.
+    /// How many of its queue were served since it came.
     served: u32,
+    /// Its class, and when it came, with its offset.
+    turn: (u16, u64),
 }
 
 #[derive(Default)]
@@ -60,8 +73,10 @@ struct Model {
     queue_max: [u32; 3],
     used: [u32; 3],
     takes: [bool; 3],
-    /// Everybody who waits, by arrival.
+    /// Everybody who waits: by class and time, and of one time by arrival.
     places: Vec<Place>,
+    arrivals: u64,
+    clock: u64,
     /// Tickets that are void.
     void: Vec<Ticket>,
     mail: [Vec<Message>; 3],
@@ -91,7 +106,7 @@ impl Model {
                 None => takes,
             };
             let Some(at) = self.places.iter().position(fits) else { break };
-            let Place { who, server: queue, ticket, served } = self.places.remove(at);
+            let Place { who, server: queue, ticket, served, .. } = self.places.remove(at);
             for place in self.places.iter_mut().filter(|place| place.server == queue) {
                 place.served += 1;
             }
@@ -108,7 +123,7 @@ impl Model {
         self.places = stay;
         let mut wake = Wake::NONE;
         for Place { who, ticket, served, .. } in &gone {
-            let Waiter { engine, session, serial } = *who;
+            let Waiter { engine, session, serial, .. } = *who;
             let position = served + 1;
             wake.add(self.post(engine, Message::Requeue { session, serial, position }));
             self.void.push(*ticket);
@@ -149,10 +164,10 @@ impl Model {
                 };
                 assert_eq!(shared.slot(server), expected);
             }
-            Step::Enqueue { engine, server } => {
+            Step::Enqueue { engine, server, rank } => {
                 self.sessions += 1;
-                let who =
-                    Waiter { engine, session: self.sessions, serial: u64::from(self.sessions) };
+                let serial = u64::from(self.sessions);
+                let who = Waiter { engine, session: self.sessions, serial, rank };
                 self.enqueue(who, server, shared.enqueue(0, server, who));
             }
             Step::Cancel { pick } => self.cancel(shared, pick),
@@ -219,21 +234,27 @@ impl Model {
             Some(server) => self.has_slot(server).then_some(server),
             None => (0..SERVERS).find(|s| self.takes[*s as usize] && self.has_slot(*s)),
         };
-        let ahead = self.length(server);
+        let length = self.length(server);
         let queue_max = server.map_or(0, |server| self.queue_max[server as usize]);
         match got {
             Queued::Granted(server) => {
                 assert_eq!(free, Some(server));
                 self.used[server as usize] += 1;
             }
-            Queued::Full(length) => {
-                assert_eq!((free, length, ahead), (None, queue_max, queue_max));
+            Queued::Full(said) => {
+                assert_eq!((free, said, length), (None, queue_max, queue_max));
             }
             Queued::Waiting { ticket, ahead: said } => {
-                assert_eq!((free, said), (None, ahead));
-                assert!(queue_max == 0 || ahead < queue_max);
-                assert!(self.places.last().is_none_or(|l| l.ticket.arrival() < ticket.arrival()));
-                self.places.push(Place { who, server, ticket, served: 0 });
+                assert!(queue_max == 0 || length < queue_max);
+                assert!(self.arrivals <= ticket.arrival());
+                self.arrivals = ticket.arrival() + 1;
+                self.clock = self.clock.max(who.rank.came);
+                let turn = (who.rank.class, self.clock + u64::from(who.rank.offset));
+                let later = self.places.iter().position(|place| place.turn > turn);
+                let at = later.unwrap_or(self.places.len());
+                let ahead = self.places[..at].iter().filter(|place| place.server == server);
+                assert_eq!((free, said as usize), (None, ahead.count()));
+                self.places.insert(at, Place { who, server, ticket, served: 0, turn });
             }
         }
     }

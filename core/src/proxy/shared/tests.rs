@@ -59,7 +59,7 @@ pub(super) fn site(servers: Vec<Server>) -> Site {
 const RESUME: Message = Message::Resume(LimitId::Process);
 
 fn who(engine: u32, session: u32) -> Waiter {
-    Waiter { engine, session, serial: u64::from(session) + 1000 }
+    Waiter { engine, session, serial: u64::from(session) + 1000, rank: Rank::default() }
 }
 
 fn granted(session: u32, server: ServerId, position: u32) -> Message {
@@ -78,6 +78,41 @@ fn wait(shared: &Shared, server: Option<ServerId>, who: Waiter) -> Ticket {
         Queued::Waiting { ticket, .. } => ticket,
         other => panic!("{who:?} should wait: {other:?}"),
     }
+}
+
+fn ranked(session: u32, class: i32, offset: i32, millis: u64) -> Waiter {
+    let now = Instant::from_nanos(millis * 1_000_000);
+    Waiter { rank: Rank::new((class, offset), now), ..who(0, session) }
+}
+
+#[test]
+fn the_lowest_class_is_served_first_and_in_it_whoever_would_have_come_first() {
+    let shared = Shared::new(&site(vec![server(1, 0), server(1, 0)]), 1);
+    assert_eq!((shared.slot(0), shared.slot(1)), (Slot::Granted, Slot::Granted));
+    for waiter in [
+        ranked(1, 0, 0, 1000),
+        ranked(2, 1, -500_000, 1000),
+        ranked(3, 0, 50, 1000),
+        ranked(4, -1, 900, 1010),
+        // This clock is behind, but it came later.
+        ranked(5, 0, 0, 990),
+        ranked(6, 0, -11, 1020),
+    ] {
+        wait(&shared, None, waiter);
+    }
+    // Of the two queues, too, the lower class goes first, and then the earlier time.
+    wait(&shared, Some(0), ranked(7, 0, 0, 1030));
+    wait(&shared, Some(0), ranked(8, -1, 800, 1030));
+    let order: Vec<u32> = (0..8)
+        .map(|_| {
+            let _ = shared.free(0);
+            match mail(&shared, 0)[..] {
+                [Message::Granted { session, .. }] => session,
+                ref other => panic!("{other:?}"),
+            }
+        })
+        .collect();
+    assert_eq!(order, [8, 4, 6, 1, 5, 7, 3, 2]);
 }
 
 #[test]

@@ -26,6 +26,8 @@ mod table;
 mod text;
 mod words;
 
+pub use state::Condition;
+
 use super::args::{Args, Call, Mistake};
 use super::names::Names;
 use super::{Kind, Scene, Value};

@@ -27,7 +27,7 @@ pub enum Conv {
     Pass,
 }
 
-/// When `set-var` sets a variable.
+/// When `set-var` sets a variable: the rule and the converter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Condition {
     /// `ifexists`; `proc.` variables always do.
@@ -49,7 +49,8 @@ pub enum Condition {
 }
 
 impl Condition {
-    const ALL: [(&'static str, Condition); 8] = [
+    /// All, by name.
+    pub const ALL: [(&'static str, Condition); 8] = [
         ("ifexists", Condition::Exists),
         ("ifnotexists", Condition::NotExists),
         ("ifempty", Condition::Empty),
@@ -60,7 +61,8 @@ impl Condition {
         ("iflt", Condition::Less),
     ];
 
-    fn holds(self, id: VarId, value: Value<'_>, scene: &Scene<'_>) -> bool {
+    /// Whether it is so for a value that the variable is about to have.
+    pub fn holds(self, id: VarId, value: Value<'_>, scene: &Scene<'_>) -> bool {
         let set = || scene.vars(id.scope).is_some_and(|vars| vars.has(id.name));
         let exists = || id.scope == Scope::Proc || set();
         let empty = match value {

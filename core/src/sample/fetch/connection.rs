@@ -138,11 +138,12 @@ impl Fact {
             Fact::BackendServerTimeout => milliseconds(backend.timeouts.server),
             Fact::BackendTunnelTimeout => milliseconds(backend.timeouts.tunnel),
             Fact::ServerTimeout => {
-                milliseconds(scene.server_timeout.unwrap_or(backend.timeouts.server))
+                // The backend's is taken over once there is a connection.
+                let connected = backend.timeouts.server.filter(|_| scene.ends.bc_dst.is_some());
+                milliseconds(scene.server_timeout.unwrap_or(connected))
             }
-            Fact::TunnelTimeout => {
-                milliseconds(scene.tunnel_timeout.unwrap_or(backend.timeouts.tunnel))
-            }
+            // Only what a rule has set.
+            Fact::TunnelTimeout => milliseconds(scene.tunnel_timeout.flatten()),
             Fact::ListenerConnections => {
                 number(scene.shared.used(LimitId::Listener(scene.listener)))
             }

@@ -166,7 +166,7 @@ fn elements<'a>(mut rest: &'a [u8], take: &mut dyn FnMut(&'a [u8]) -> bool) -> b
 }
 
 /// Where the element ends that `text` begins with: at the first `stop` or comma that is not quoted.
-pub(super) fn element_end(text: &[u8], stop: u8) -> usize {
+pub(crate) fn element_end(text: &[u8], stop: u8) -> usize {
     // Quotes are rare: look for either.
     if memchr2(b'"', stop, text).is_none() && (stop == b',' || !text.contains(&b',')) {
         return text.len();

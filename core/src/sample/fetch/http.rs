@@ -3,7 +3,8 @@
 use memchr::memchr;
 
 use super::{Args, Avail, Kind, Mistake, Names, Sample, Scene, Side, Spec, Value, row};
-use crate::http::Version;
+use crate::http::{Head, Version};
+use crate::sample::names::Captured;
 
 /// A compiled fetch of this family.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +33,7 @@ impl Fetch {
     pub(super) fn get<'a>(&'a self, scene: &Scene<'a>) -> Sample<'a> {
         match *self {
             Fetch::Method => match Side::Request.head(scene) {
-                Ok(head) => Sample::is(Value::Method(head.method_bytes())),
+                Ok(head) => Sample::is(Value::Method(method(scene, head))),
                 Err(sample) => sample,
             },
             Fetch::Version(side) => match side.head(scene) {
@@ -70,6 +71,18 @@ fn status(scene: &Scene<'_>) -> Option<i64> {
     }
 }
 
+/// The method that rules see: of those that have a number in HAProxy the one that was received,
+/// whatever `set-method` made of it since.
+fn method<'a>(scene: &Scene<'a>, head: &'a Head) -> &'a [u8] {
+    const NUMBERED: [&[u8]; 8] =
+        [b"OPTIONS", b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"TRACE", b"CONNECT"];
+    let received = scene.request_line.and_then(|line| line.split(|b| *b == b' ').next());
+    match received {
+        Some(received) if NUMBERED.contains(&received) => received,
+        _ => head.method_bytes(),
+    }
+}
+
 /// Method and target of the request as it was received.
 fn request_line<'a>(scene: &Scene<'a>) -> Option<(&'a [u8], &'a [u8])> {
     match scene.request_line {
@@ -82,17 +95,21 @@ fn request_line<'a>(scene: &Scene<'a>) -> Option<(&'a [u8], &'a [u8])> {
     }
 }
 
-fn captured(args: &Args<'_, '_>, names: &Names<'_>, side: Side) -> Result<super::Fetch, Mistake> {
-    let response = side == Side::Response;
-    let slots = names.captures[usize::from(response)];
+/// A slot that the frontend may declare further down. One that it does not have is empty.
+fn captured(
+    args: &Args<'_, '_>,
+    names: &mut Names<'_>,
+    side: Side,
+) -> Result<super::Fetch, Mistake> {
     let slot = args.int_in(0, 0..=i64::from(u32::MAX), 0)? as u32;
-    if slot >= slots {
-        let message = format!(
-            "'{}' expects the number of a slot that is declared above it; there are {slots}",
-            args.name()
-        );
-        return Err(args.blame(0, message));
-    }
+    let response = side == Side::Response;
+    names.captured.push(Captured {
+        proxy: names.proxy.clone(),
+        span: names.span,
+        fetch: args.name().to_owned(),
+        response,
+        slot,
+    });
     Ok(super::Fetch::Http(Fetch::Captured(side, slot)))
 }
 

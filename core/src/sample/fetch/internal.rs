@@ -3,7 +3,7 @@
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Args, Avail, Kind, Make, Mistake, Names, Sample, Scene, Spec, Value, row};
-use crate::proxy::shared::{Gauge, LimitId};
+use crate::proxy::shared::{Gauge, LimitId, Rate};
 use crate::proxy::spec::{Options, ProxyId, Role, Server, ServerId};
 use crate::sample::names::{NameRef, Named};
 use crate::sample::vars::VarId;
@@ -79,6 +79,12 @@ pub enum OfProxy {
     Usable,
     /// `queue`.
     Queue,
+    /// `be_sess_rate`.
+    SessionRate,
+    /// `fe_req_rate`.
+    RequestRate,
+    /// `fe_sess_rate`.
+    ClientRate,
 }
 
 /// What is known of a server.
@@ -94,6 +100,8 @@ pub enum OfServer {
     InitialWeight,
     /// `srv_queue`.
     Queue,
+    /// `srv_sess_rate`.
+    SessionRate,
     /// `srv_uweight`, `srv_weight`: the weight now.
     Weight,
 }
@@ -188,6 +196,9 @@ impl OfProxy {
             OfProxy::FrontendConnections => scene.shared.used(LimitId::Frontend(id)).into(),
             OfProxy::Usable => usable(id, scene),
             OfProxy::Queue => queued(),
+            OfProxy::SessionRate => rate(Rate::Received(id), scene),
+            OfProxy::RequestRate => rate(Rate::Requests(id), scene),
+            OfProxy::ClientRate => rate(Rate::Sessions(id), scene),
         }
     }
 }
@@ -202,9 +213,14 @@ impl OfServer {
             OfServer::Free => Value::Int(free(id, server, scene)),
             OfServer::IsUp => Value::Bool(is_up(server)),
             OfServer::InitialWeight | OfServer::Weight => number(server.weight),
+            OfServer::SessionRate => Value::Int(rate(Rate::Served(id), scene)),
             OfServer::Queue => number(scene.shared.queue_lengths(server.backend, Some(id)).0),
         }
     }
+}
+
+fn rate(rate: Rate, scene: &Scene<'_>) -> i64 {
+    scene.shared.rate(rate, scene.now.mono).into()
 }
 
 /// A backend's servers.
@@ -312,9 +328,11 @@ fn of_proxy(
     what: OfProxy,
 ) -> Result<super::Fetch, Mistake> {
     let role = match what {
-        OfProxy::FrontendConnections => Role::FRONTEND,
+        OfProxy::FrontendConnections | OfProxy::RequestRate | OfProxy::ClientRate => Role::FRONTEND,
         _ => Role::BACKEND,
     };
+    names.wants.rates |=
+        matches!(what, OfProxy::SessionRate | OfProxy::RequestRate | OfProxy::ClientRate);
     let name = match args.get(0) {
         Some(name) => name.to_owned(),
         None if names.proxy.is_empty() => {
@@ -340,6 +358,7 @@ fn of_server(
     names: &mut Names<'_>,
     what: OfServer,
 ) -> Result<super::Fetch, Mistake> {
+    names.wants.rates |= what == OfServer::SessionRate;
     made(Fetch::Server(what, names.server(args.text(0))))
 }
 
@@ -437,8 +456,11 @@ pub(super) const TABLE: &[Spec] = &[
     proxy_row!("avg_queue", AverageQueue),
     proxy_row!("be_conn", BackendConnections),
     proxy_row!("be_conn_free", BackendFree),
+    proxy_row!("be_sess_rate", SessionRate),
     proxy_row!("connslots", Slots),
     proxy_row!("fe_conn", FrontendConnections),
+    proxy_row!("fe_req_rate", RequestRate),
+    proxy_row!("fe_sess_rate", ClientRate),
     proxy_row!("nbsrv", Usable),
     proxy_row!("queue", Queue),
     server_row!("srv_conn", Int, Connections),
@@ -446,6 +468,7 @@ pub(super) const TABLE: &[Spec] = &[
     server_row!("srv_is_up", Bool, IsUp),
     server_row!("srv_iweight", Int, InitialWeight),
     server_row!("srv_queue", Int, Queue),
+    server_row!("srv_sess_rate", Int, SessionRate),
     server_row!("srv_uweight", Int, Weight),
     server_row!("srv_weight", Int, Weight),
 ];

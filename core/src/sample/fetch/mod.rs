@@ -5,7 +5,7 @@ mod auth;
 mod body;
 mod connection;
 mod cookie;
-mod header;
+pub(in crate::sample) mod header;
 mod hello;
 mod http;
 pub(in crate::sample) mod internal;
@@ -118,7 +118,8 @@ impl Side {
     /// The message's head; if there is none, what a fetch that needs it comes to.
     fn head<'a>(self, scene: &Scene<'a>) -> Result<&'a Head, Sample<'a>> {
         let stream = self.stream(scene);
-        stream.head.ok_or(if scene.http && stream.more { Sample::NOT_YET } else { Sample::NONE })
+        let to_come = stream.head_to_come && stream.more;
+        stream.head.ok_or(if to_come { Sample::NOT_YET } else { Sample::NONE })
     }
 
     /// Where it is to be found.

@@ -49,11 +49,6 @@ refused! { TABLES, "stick tables, which are not built in";
         "sc0_tracked" "sc1_tracked" "sc2_tracked" "sc_tracked";
 }
 
-refused! { RATES, "rates per second, which are not counted yet";
-    Int Running:
-        "be_sess_rate" "fe_req_rate" "fe_sess_rate" "srv_sess_rate";
-}
-
 refused! { CACHE, "the cache, which is not built in";
     Bool Server:
         "res.cache_hit";
@@ -95,5 +90,5 @@ refused! { INTERNAL, "HAProxy's own form of messages, which is not ours";
         "internal.strm.is_htx";
 }
 
-pub(super) const TABLES_OF_REASONS: [&[Spec]; 7] =
-    [TABLES, RATES, CACHE, COMPRESSION, FASTCGI, TCP_INFO, INTERNAL];
+pub(super) const TABLES_OF_REASONS: [&[Spec]; 6] =
+    [TABLES, CACHE, COMPRESSION, FASTCGI, TCP_INFO, INTERNAL];

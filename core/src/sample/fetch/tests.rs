@@ -268,7 +268,6 @@ fn a_refusal_says_why() {
     for (text, error) in [
         ("sc0_conn_cnt", "'sc0_conn_cnt' needs stick tables, which are not built in"),
         ("src_http_req_rate(t)", "'src_http_req_rate' needs stick tables, which are not built in"),
-        ("fe_req_rate", "'fe_req_rate' needs rates per second, which are not counted yet"),
         ("nosuch", "unknown sample fetch 'nosuch'"),
         ("req.hdr(a,-11)", "'req.hdr' expects a number from -10 to 2147483647 (got -11)"),
         ("req.hdr(a,b)", "'req.hdr' expects a number (got 'b')"),
