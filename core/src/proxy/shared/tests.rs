@@ -112,7 +112,7 @@ fn the_lowest_class_is_served_first_and_in_it_whoever_would_have_come_first() {
             }
         })
         .collect();
-    assert_eq!(order, [8, 4, 6, 1, 5, 7, 3, 2]);
+    assert_eq!(order, [8, 4, 1, 6, 5, 7, 3, 2]);
 }
 
 #[test]
