@@ -22,7 +22,7 @@ use crate::proxy::shared::{
 use crate::proxy::spec::{ProxyId, ServerId};
 
 /// What an engine asks of the others' state: each is a method of [`Shared`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Question {
     /// [`Shared::gauge`]: a number.
     Gauge(Gauge),
@@ -123,10 +123,10 @@ impl Door {
     }
 
     #[inline]
-    fn ask<A: Answered>(&self, question: Question, live: impl FnOnce(&Shared) -> A) -> A {
+    fn ask<A: Answered>(&self, question: &Question, live: impl FnOnce(&Shared) -> A) -> A {
         match &self.witness {
             None => live(&self.shared),
-            Some(witnessed) => witnessed.pass(&question, || live(&self.shared)),
+            Some(witnessed) => witnessed.pass(question, || live(&self.shared)),
         }
     }
 
@@ -142,32 +142,32 @@ impl Door {
 
     #[inline]
     pub(crate) fn gauge(&self, gauge: Gauge) -> u32 {
-        self.ask(Question::Gauge(gauge), |shared| shared.gauge(gauge))
+        self.ask(&Question::Gauge(gauge), |shared| shared.gauge(gauge))
     }
 
     #[inline]
     pub(crate) fn acquire(&self, l: LimitId, engine: u32) -> bool {
-        self.ask(Question::Acquire(l), |shared| shared.acquire(l, engine))
+        self.ask(&Question::Acquire(l), |shared| shared.acquire(l, engine))
     }
 
     #[inline]
     pub(crate) fn release(&self, l: LimitId) -> Wake {
-        self.ask(Question::Release(l), |shared| shared.release(l))
+        self.ask(&Question::Release(l), |shared| shared.release(l))
     }
 
     #[inline]
     pub(crate) fn used(&self, l: LimitId) -> u32 {
-        self.ask(Question::Used(l), |shared| shared.used(l))
+        self.ask(&Question::Used(l), |shared| shared.used(l))
     }
 
     #[inline]
     pub(crate) fn slot(&self, server: ServerId) -> Slot {
-        self.ask(Question::Slot(server), |shared| shared.slot(server))
+        self.ask(&Question::Slot(server), |shared| shared.slot(server))
     }
 
     #[inline]
     pub(crate) fn full(&self, server: ServerId) -> bool {
-        self.ask(Question::Full(server), |shared| shared.full(server))
+        self.ask(&Question::Full(server), |shared| shared.full(server))
     }
 
     pub(crate) fn enqueue(
@@ -177,27 +177,30 @@ impl Door {
         who: Waiter,
     ) -> Queued {
         let question = Question::Enqueue { backend, server, who };
-        self.ask(question, |shared| shared.enqueue(backend, server, who))
+        self.ask(&question, |shared| shared.enqueue(backend, server, who))
     }
 
     pub(crate) fn cancel(&self, ticket: Ticket) -> Cancel {
-        self.ask(Question::Cancel(ticket), |shared| shared.cancel(ticket))
+        self.ask(&Question::Cancel(ticket), |shared| shared.cancel(ticket))
     }
 
     #[inline]
     pub(crate) fn free(&self, server: ServerId) -> Wake {
-        self.ask(Question::Free(server), |shared| shared.free(server))
+        self.ask(&Question::Free(server), |shared| shared.free(server))
     }
 
     #[inline]
     pub(crate) fn queue_lengths(&self, backend: ProxyId, server: Option<ServerId>) -> (u32, u32) {
         let question = Question::QueueLengths(backend, server);
-        self.ask(question, |shared| shared.queue_lengths(backend, server))
+        self.ask(&question, |shared| shared.queue_lengths(backend, server))
     }
 
     pub(crate) fn offer(&self, engine: u32, message: Message) -> Option<Wake> {
-        let question = Question::Offer { engine, message };
-        self.ask(question, |shared| shared.offer(engine, message))
+        if self.witness.is_none() {
+            return self.shared.offer(engine, message);
+        }
+        let question = Question::Offer { engine, message: message.clone() };
+        self.ask(&question, |shared| shared.offer(engine, message))
     }
 
     #[inline]
@@ -225,7 +228,7 @@ impl Door {
         if self.witness.is_none() {
             return self.shared.collect(engine, into);
         }
-        let mail: Vec<Message> = self.ask(Question::Collect, |shared| {
+        let mail: Vec<Message> = self.ask(&Question::Collect, |shared| {
             let mut mail = Vec::new();
             shared.collect(engine, &mut mail);
             mail
@@ -234,7 +237,7 @@ impl Door {
     }
 
     pub(crate) fn retire(&self, engine: u32) -> bool {
-        self.ask(Question::Retire, |shared| shared.retire(engine))
+        self.ask(&Question::Retire, |shared| shared.retire(engine))
     }
 }
 
@@ -324,7 +327,7 @@ mod tests {
         }
 
         fn heard(&mut self, question: &Question, answer: &Answer) {
-            self.heard.lock().unwrap().push((*question, answer.clone()));
+            self.heard.lock().unwrap().push((question.clone(), answer.clone()));
         }
     }
 
@@ -356,7 +359,7 @@ mod tests {
             Answer::Lengths(own, backend),
             Answer::Cancel(door.cancel(ticket)),
             Answer::Wake(door.free(0)),
-            Answer::Offered(door.offer(0, message)),
+            Answer::Offered(door.offer(0, message.clone())),
             Answer::Flag(door.has_mail(0)),
         ]);
         let mut mail = vec![message];
