@@ -174,6 +174,11 @@ fn other(arg: &str, options: &mut Options) -> bool {
         options.ineffective.push((arg.to_owned(), why));
     } else if let Some((switch, why)) = INEFFECTIVE.iter().find(|(switch, _)| *switch == arg) {
         options.ineffective.push(((*switch).to_owned(), why));
+    } else if arg.starts_with("-d") {
+        // As HAProxy: whatever begins so is about debugging.
+        (options.foreground, options.verbose) = (true, true);
+        let why = "no such switch is known; it is taken for '-d'";
+        options.ineffective.push((arg.to_owned(), why));
     } else {
         return false;
     }
@@ -245,7 +250,6 @@ mod tests {
     fn mistakes() {
         for (line, part) in [
             ("-Z", "unknown option '-Z'"),
-            ("-dX -f a", "unknown option '-dX'"),
             ("a.cfg", "unknown option 'a.cfg'"),
             ("-f", "'-f' needs a value"),
             ("-cc", "'-cc' needs a value"),
@@ -288,6 +292,9 @@ mod tests {
 
         let debug = run("-f a -d");
         assert!(debug.foreground && debug.verbose && !debug.overrides.daemon);
+
+        let unknown = run("-f a -dX");
+        assert!(unknown.foreground && unknown.verbose && unknown.ineffective.len() == 1);
 
         let ineffective = run("-f a -de -dp -dk -dv -dG -dV -dM -dM12");
         assert_eq!(ineffective.ineffective.len(), 8);

@@ -345,7 +345,7 @@ fn a_proxy_without_servers_has_no_queue() {
 fn sockets_are_handed_on_by_mail() {
     let shared = Shared::new(&site(vec![]), 2);
     let adopt = Message::Adopt { listener: 0, parcel: Parcel(7), peer: Peer::Unix };
-    assert_eq!(shared.post(1, adopt), Wake::one(1));
+    assert_eq!(shared.post(1, adopt.clone()), Wake::one(1));
     assert_eq!((mail(&shared, 0), mail(&shared, 1)), (vec![], vec![adopt]));
 }
 
