@@ -41,9 +41,9 @@ fn source(text: &str) -> Result<(Stored, usize), String> {
             let bytes: Option<Vec<u8>> = arg.as_bytes().chunks(2).map(digits).collect();
             Stored::Bin(bytes.ok_or("digits")?.into())
         }
-        "int" => Stored::Plain(Value::Int(arg.parse().map_err(|_| "a number")?)),
-        "bool" => Stored::Plain(Value::Bool(arg == "true")),
-        "ipv4" | "ipv6" => Stored::Plain(Value::Ip(arg.parse().map_err(|_| "an address")?)),
+        "int" => Stored::Int(arg.parse().map_err(|_| "a number")?),
+        "bool" => Stored::Bool(arg == "true"),
+        "ipv4" | "ipv6" => Stored::Ip(arg.parse().map_err(|_| "an address")?),
         "meth" => Stored::Method(arg.as_bytes().into()),
         "method" => Stored::Method(b"GET"[..].into()),
         other => return Err(format!("unknown source {other}")),

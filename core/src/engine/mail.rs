@@ -27,6 +27,7 @@ impl Engine {
                 Message::Requeue { session, serial, position } => {
                     self.requeued((session, serial), position);
                 }
+                Message::Change(change) => self.desk.follow(&self.site, &change),
                 Message::Adopt { listener, parcel, peer } => match net.adopt(parcel) {
                     Some(sock) => self.welcome(net, sock, peer, listener),
                     None => self.release_limits(net, listener),
@@ -76,6 +77,20 @@ impl Engine {
             s.back.ticket = None;
             s.back.state.step(Step::Requeue);
             self.tasks.wake(s.task, Woken::MESSAGE);
+        }
+    }
+
+    /// Tells the other engines what rules have changed here of what they have copies of.
+    #[cold]
+    pub(super) fn tell_changes<P: Poller>(&mut self, net: &mut P) {
+        let this = self.id;
+        for change in self.desk.changes.take() {
+            for engine in (0..self.engines).filter(|engine| *engine != this) {
+                // One that is done has no use for it.
+                if let Some(wake) = self.shared.offer(engine, Message::Change(change.clone())) {
+                    self.wake_engines(net, wake);
+                }
+            }
         }
     }
 

@@ -237,6 +237,7 @@ impl Engine {
             shared: Door::new(shared),
         };
         engine.farms = engine.make_farms();
+        engine.desk.accompanied = engine.engines > 1;
         Scene::bare(&engine.desk, &engine.site, &engine.shared, id, engine.now).set_proc_vars();
         engine
     }
@@ -316,6 +317,9 @@ impl Engine {
                 Work::Client(client) => self.run_client(net, client, woken),
                 Work::Engine(chore) => self.run_chore(net, id, chore),
             }
+        }
+        if !self.desk.changes.get_mut().is_empty() {
+            self.tell_changes(net);
         }
         self.flush_logs(net);
         if O::WATCHES {

@@ -330,7 +330,7 @@ pub enum TimeoutValue {
 }
 
 /// What is done with a pattern file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum PatternChange {
     /// `add-acl`.
     AddAcl,

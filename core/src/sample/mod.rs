@@ -12,6 +12,7 @@
 //! costs no allocation.
 
 pub mod args;
+mod change;
 pub mod conv;
 mod expr;
 pub mod fetch;
@@ -23,6 +24,7 @@ pub(crate) mod stage;
 mod value;
 pub mod vars;
 
+pub use change::Change;
 pub use expr::Expr;
 pub(crate) use fetch::header::element_end;
 pub use names::{NameRef, Named, Names, Refs, Target};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::vars::{Scope, VarId, Vars};
-use super::{Arena, Kind, Point, Value};
+use super::vars::{Scope, Stored, VarId, Vars};
+use super::{Arena, Change, Kind, Point, Value};
 use crate::acl::{Output, Patterns};
 use crate::http::Head;
 use crate::logfmt::dates::Dates;
@@ -72,6 +72,10 @@ pub struct Desk {
     pub trace: Option<Vec<Applied>>,
     /// What converters captured in this step.
     captured: RefCell<Vec<Captured>>,
+    /// Whether there are other engines, which are told of changes.
+    pub(crate) accompanied: bool,
+    /// What they have yet to be told.
+    pub(crate) changes: RefCell<Vec<Change>>,
 }
 
 /// What `capture-req` or `capture-res` keeps for the log: an expression can only look at a
@@ -102,6 +106,8 @@ impl Desk {
             trace: None,
             dates: RefCell::new(Dates::named(name).unwrap_or_else(Dates::utc)),
             captured: RefCell::default(),
+            accompanied: false,
+            changes: RefCell::default(),
         }
     }
 
@@ -120,8 +126,34 @@ impl Desk {
         self.captured.take()
     }
 
-    /// Changes a pattern file as a rule wants it, in this engine's own copy.
-    pub fn change(
+    /// Makes a change that a rule wants.
+    pub fn change(&mut self, site: &Site, change: Change) {
+        self.follow(site, &change);
+        self.tell(|| change);
+    }
+
+    /// Makes a change that a rule of another engine wanted.
+    pub(crate) fn follow(&mut self, site: &Site, change: &Change) {
+        match change {
+            Change::Patterns { change, file, key, value } => {
+                self.change_patterns(site, *change, *file, key, value.as_deref());
+            }
+            Change::Variable { name, value: Some(value) } => {
+                self.vars.set(*name, value.value(), 0);
+            }
+            Change::Variable { name, value: None } => self.vars.unset(*name),
+        }
+    }
+
+    /// Notes what the other engines, if there are any, have to be told.
+    fn tell(&self, change: impl FnOnce() -> Change) {
+        if self.accompanied {
+            self.changes.borrow_mut().push(change());
+        }
+    }
+
+    /// Changes a pattern file, in this engine's own copy.
+    fn change_patterns(
         &mut self,
         site: &Site,
         change: PatternChange,
@@ -373,17 +405,24 @@ impl<'a> Scene<'a> {
         self.vars(id.scope)?.get(id.name, self.arena())
     }
 
-    /// Gives a variable a value; false if its scope does not exist or is full. (Other engines are
-    /// not told of `proc.` variables here.)
+    /// Gives a variable a value; false if its scope does not exist or is full.
     pub fn set_var(&self, id: VarId, value: Value<'_>) -> bool {
         let max = self.site.tunables.vars_max as usize;
-        self.vars(id.scope).is_some_and(|vars| vars.set(id.name, value, max))
+        let is_set = self.vars(id.scope).is_some_and(|vars| vars.set(id.name, value, max));
+        if is_set && id.scope == Scope::Proc {
+            let value = || Some(Stored::of(value));
+            self.desk.tell(|| Change::Variable { name: id.name, value: value() });
+        }
+        is_set
     }
 
     /// Takes a variable's value away.
     pub fn unset_var(&self, id: VarId) {
         if let Some(vars) = self.vars(id.scope) {
             vars.unset(id.name);
+            if id.scope == Scope::Proc {
+                self.desk.tell(|| Change::Variable { name: id.name, value: None });
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! a request has few variables.
 
 use core::cell::{Cell, RefCell};
+use core::net::IpAddr;
 
 use super::{Arena, Value};
 
@@ -48,10 +49,14 @@ pub struct VarId {
 }
 
 /// A value that a variable keeps.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Stored {
-    /// One that has no bytes.
-    Plain(Value<'static>),
+    /// Yes or no.
+    Bool(bool),
+    /// A number.
+    Int(i64),
+    /// An address.
+    Ip(IpAddr),
     /// Text.
     Str(Box<[u8]>),
     /// Bytes.
@@ -64,9 +69,9 @@ impl Stored {
     /// A copy of a value.
     pub fn of(value: Value<'_>) -> Stored {
         match value {
-            Value::Bool(b) => Stored::Plain(Value::Bool(b)),
-            Value::Int(n) => Stored::Plain(Value::Int(n)),
-            Value::Ip(ip) => Stored::Plain(Value::Ip(ip)),
+            Value::Bool(b) => Stored::Bool(b),
+            Value::Int(n) => Stored::Int(n),
+            Value::Ip(ip) => Stored::Ip(ip),
             Value::Str(text) => Stored::Str(text.into()),
             Value::Bin(bytes) => Stored::Bin(bytes.into()),
             Value::Method(name) => Stored::Method(name.into()),
@@ -76,7 +81,9 @@ impl Stored {
     /// The value.
     pub fn value(&self) -> Value<'_> {
         match self {
-            Stored::Plain(value) => *value,
+            Stored::Bool(b) => Value::Bool(*b),
+            Stored::Int(n) => Value::Int(*n),
+            Stored::Ip(ip) => Value::Ip(*ip),
             Stored::Str(text) => Value::Str(text),
             Stored::Bin(bytes) => Value::Bin(bytes),
             Stored::Method(name) => Value::Method(name),
@@ -85,7 +92,7 @@ impl Stored {
 
     fn len(&self) -> usize {
         match self {
-            Stored::Plain(_) => 0,
+            Stored::Bool(_) | Stored::Int(_) | Stored::Ip(_) => 0,
             Stored::Str(bytes) | Stored::Bin(bytes) | Stored::Method(bytes) => bytes.len(),
         }
     }

@@ -1,6 +1,7 @@
 //! Two engines that share a door: limits, queues and sockets across them. Each is turned only when
 //! it has a reason of its own or was notified.
 
+use tidegate_core::config::MapHost;
 use tidegate_core::engine::{Park, Signal};
 
 use crate::rig::{Ended, Knobs, Rig, S1, http_config, tcp_config};
@@ -209,4 +210,36 @@ fn a_client_handed_to_an_engine_that_stops() {
     rig.advance(60_000);
     assert_eq!(rig.parks(), [Park::Done, Park::Done]);
     assert!(rig.shared.is_idle());
+}
+
+#[test]
+fn what_a_rule_changes_all_engines_see() {
+    let host = MapHost::default().with_file("/l", "one\n").with_file("/m", "k first\n");
+    let config = http_config(
+        " acl known hdr(x) -f /l\n acl mapped str(k),map(/m) -m found\n \
+         http-request add-acl(/l) %[hdr(add)] if { hdr(add) -m found }\n \
+         http-request del-acl(/l) %[hdr(del)] if { hdr(del) -m found }\n \
+         http-request set-map(/m) k %[hdr(map)] if { hdr(map) -m found }\n \
+         http-request set-var(proc.seen) hdr(set) if { hdr(set) -m found }\n \
+         http-request unset-var(proc.seen) if { hdr(unset) -m found }\n \
+         http-request set-var(txn.m) str(k),map(/m)\n \
+         http-request return status 200 hdr r \"%[var(txn.m)] %[var(proc.seen)] known\" if known\n \
+         http-request return status 200 hdr r \"%[var(txn.m)] %[var(proc.seen)] unknown\"\n",
+    );
+    let mut rig = Rig::with(&config, &Knobs { engines: 2, host, ..Knobs::default() });
+    let mut ask = |engine, fields: &str, answer: &str| {
+        let client = rig.net.connect_to(0, engine);
+        rig.send(client, format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        let got = rig.text(client);
+        assert!(got.contains(&format!("\r\nr: {answer}\r\n")), "{fields:?}: {got}");
+        rig.end(client);
+    };
+    ask(0, "x: two\r\n", "first  unknown");
+    ask(1, "x: two\r\nadd: two\r\nmap: second\r\nset: 1\r\n", "second 1 known");
+    ask(0, "x: two\r\n", "second 1 known");
+    ask(0, "x: two\r\ndel: two\r\nmap: third\r\nset: 2\r\n", "third 2 unknown");
+    ask(1, "x: two\r\n", "third 2 unknown");
+    ask(1, "x: one\r\nunset: 1\r\n", "third  known");
+    ask(0, "x: one\r\n", "third  known");
+    rig.finish();
 }

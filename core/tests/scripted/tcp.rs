@@ -149,3 +149,104 @@ fn nobody_to_serve() {
     assert_eq!(rig.log(), "l l/<NOSRV> -1/-1/0 0 SC 1/1/0/0/0 0/0");
     rig.finish();
 }
+
+#[test]
+fn what_is_http_becomes_http_and_stays_so() {
+    const LINES: &str = " tcp-request inspect-delay 1s
+ tcp-request content switch-mode http if HTTP
+ tcp-request content reject if { req.len gt 0 } { req.payload(0,1) -m str ! }
+ use_backend web if HTTP
+ default_backend raw
+backend web
+ mode http
+ http-request set-header X-Mode http
+ server w1 10.0.0.1:80
+backend raw
+ server r1 10.0.0.2:80
+";
+    in_pieces(|knobs| {
+        let mut rig = Rig::with(&tcp_config(LINES), knobs);
+        let c = rig.ask("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+        let o = rig.server("w1");
+        for path in ["/a", "/b"] {
+            let head = format!("GET {path} HTTP/1.1\r\nhost: h\r\nx-mode: http\r\n\r\n");
+            assert_eq!(rig.text(o), head);
+            rig.send(o, "HTTP/1.1 204 No Content\r\n\r\n");
+            assert_eq!(rig.text(c), "HTTP/1.1 204 No Content\r\n\r\n");
+            assert!(rig.log().starts_with("l web/w1 0/0/0 "));
+            if path == "/a" {
+                rig.send(c, "GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+            }
+        }
+        rig.end(c);
+        assert_eq!(rig.ended(c), Ended::Closed);
+
+        let c = rig.ask("SSH-2.0-x\r\n");
+        let o = rig.server("r1");
+        assert_eq!(rig.text(o), "SSH-2.0-x\r\n");
+        rig.end(c);
+        rig.end(o);
+        assert_eq!(rig.log(), "l raw/r1 0/0/0 0 -- 1/1/0/0/0 0/0");
+        rig.finish();
+    });
+}
+
+#[test]
+fn what_became_http_cannot_go_to_a_tcp_server() {
+    let lines = format!(" tcp-request content switch-mode http\n{S1}");
+    let mut rig = Rig::tcp(&lines);
+    let c = rig.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(rig.heard(c), (String::new(), Ended::Closed));
+    rig.no_dial();
+    assert_eq!(rig.log(), "l l/<NOSRV> -1/-1/0 0 IR 1/1/0/0/0 0/0");
+    rig.finish();
+}
+
+#[test]
+fn rules_that_waited_begin_again_with_more_bytes() {
+    let mut rig = Rig::tcp(&format!(
+        " tcp-request inspect-delay 1s
+ tcp-request content set-var(sess.len) req.len
+ tcp-request content accept if {{ req.len ge 5 }}
+ log-format \"%ci:%cp [%t] %b/%s %ts len=%[var(sess.len)]\"\n{S1}"
+    ));
+    let c = rig.ask("hel");
+    rig.no_dial();
+    rig.send(c, "lo");
+    let o = rig.server("s1");
+    assert_eq!(rig.text(o), "hello");
+    rig.end(c);
+    rig.end(o);
+    assert_eq!(rig.log(), "l/s1 -- len=5");
+    rig.finish();
+}
+
+#[test]
+fn a_format_that_needs_nothing_of_the_end_is_written_at_once() {
+    let mut rig = Rig::tcp(&format!(" log-format %b/%s\n{S1}"));
+    let c = rig.client();
+    let o = rig.server("s1");
+    assert_eq!(rig.log(), "l/s1");
+    rig.end(c);
+    rig.end(o);
+    assert_eq!(rig.logs(), [""; 0]);
+    rig.finish();
+}
+
+#[test]
+fn a_response_that_closes_the_server_goes_to_the_client() {
+    in_pieces(|knobs| {
+        let lines = format!(
+            " tcp-response inspect-delay 1s
+ tcp-response content close if {{ res.payload(0,3) -m str bye }}\n{S1}"
+        );
+        let mut rig = Rig::with(&tcp_config(&lines), knobs);
+        let c = rig.client();
+        let o = rig.server("s1");
+        rig.send(o, "bye");
+        assert_eq!(rig.heard(c), ("bye".into(), Ended::Closed));
+        assert_ne!(rig.ended(o), Ended::Open);
+        assert_eq!(rig.log(), "l l/s1 0/0/0 3 -- 1/1/0/0/0 0/0");
+        rig.finish();
+    });
+}

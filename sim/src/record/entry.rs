@@ -18,6 +18,9 @@ use tidegate_core::proxy::shared::{
     Answer, Cancel, Gauge, LimitId, Message, Question, Queued, Rank, Rate, Slot, Ticket, Waiter,
     Wake,
 };
+use tidegate_core::rule::PatternChange;
+use tidegate_core::sample::Change;
+use tidegate_core::sample::vars::Stored;
 use tidegate_core::time::{Duration, Instant, Now, Wall};
 
 use super::wire::{Broken, Hash, Reader, Wire, wire_enum, wire_struct};
@@ -200,6 +203,13 @@ wire_enum! {
         1 => Granted { session, serial, server, position },
         2 => Requeue { session, serial, position },
         3 => Adopt { listener, parcel, peer },
+        4 => Change(change),
+    }
+    Change { 0 => Patterns { change, file, key, value }, 1 => Variable { name, value } }
+    PatternChange { 0 => AddAcl, 1 => DelAcl, 2 => SetMap, 3 => DelMap }
+    Stored {
+        0 => Bool(on), 1 => Int(number), 2 => Ip(address), 3 => Str(text), 4 => Bin(bytes),
+        5 => Method(name),
     }
     Slot { 0 => Unlimited, 1 => Granted, 2 => Full }
     Queued { 0 => Waiting { ticket, ahead }, 1 => Granted(server), 2 => Full(max) }
@@ -439,6 +449,11 @@ mod tests {
     fn an_answer_is_read_as_its_question_has_it() {
         let ticket = Ticket::restored(1, Some(2), 3);
         let message = Message::Granted { session: 1, serial: 2, server: 3, position: 4 };
+        let set = |value| Message::Change(Change::Variable { name: 7, value: Some(value) });
+        let pattern = |change, value| {
+            let key = b"key".as_slice().into();
+            Message::Change(Change::Patterns { change, file: 2, key, value })
+        };
         for (question, answer) in [
             (Question::Gauge(Gauge::Served(0)), Answer::Number(300)),
             (Question::HasMail, Answer::Flag(true)),
@@ -454,12 +469,21 @@ mod tests {
             ),
             (Question::Cancel(ticket), Answer::Cancel(Cancel::Cancelled { position: 1 })),
             (Question::QueueLengths(0, None), Answer::Lengths(1, 2)),
-            (Question::Offer { engine: 0, message }, Answer::Offered(None)),
+            (Question::Offer { engine: 0, message: message.clone() }, Answer::Offered(None)),
             (
                 Question::Collect,
                 Answer::Mail(vec![
                     message,
                     Message::Requeue { session: 1, serial: 2, position: 3 },
+                    Message::Change(Change::Variable { name: 1, value: None }),
+                    set(Stored::Bool(true)),
+                    set(Stored::Int(-5)),
+                    set(Stored::Ip([127, 0, 0, 1].into())),
+                    set(Stored::Str(b"a".as_slice().into())),
+                    set(Stored::Bin(b"".as_slice().into())),
+                    set(Stored::Method(b"GET".as_slice().into())),
+                    pattern(PatternChange::AddAcl, None),
+                    pattern(PatternChange::SetMap, Some(b"v".as_slice().into())),
                 ]),
             ),
         ] {

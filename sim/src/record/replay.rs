@@ -418,7 +418,7 @@ impl fmt::Debug for Received<'_> {
 
 impl Witness for Replay {
     fn answer(&mut self, question: &Question) -> Option<Answer> {
-        Some(self.ask_with(&Entry::Shared(*question), |reader| get_answer(question, reader)))
+        Some(self.ask_with(&Entry::Shared(question.clone()), |reader| get_answer(question, reader)))
     }
 
     fn heard(&mut self, _question: &Question, _answer: &Answer) {}

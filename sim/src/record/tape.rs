@@ -308,7 +308,7 @@ impl Witness for Tape {
     }
 
     fn heard(&mut self, question: &Question, answer: &Answer) {
-        self.lock().note(&Entry::Shared(*question), |out| put_answer(answer, out));
+        self.lock().note(&Entry::Shared(question.clone()), |out| put_answer(answer, out));
     }
 }
 

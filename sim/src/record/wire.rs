@@ -139,6 +139,26 @@ impl Wire for i32 {
     }
 }
 
+impl Wire for i64 {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.cast_unsigned().put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Broken> {
+        Ok(from.get::<u64>()?.cast_signed())
+    }
+}
+
+impl Wire for Box<[u8]> {
+    fn put(&self, out: &mut Vec<u8>) {
+        Bytes(self.to_vec()).put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Broken> {
+        Ok(from.get::<Bytes>()?.0.into())
+    }
+}
+
 impl Wire for bool {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(u8::from(*self));

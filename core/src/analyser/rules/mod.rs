@@ -18,7 +18,7 @@ use crate::proxy::spec::{Mode, ProxyId};
 use crate::rule::{Action, End, Rule, Set, TimeoutValue, UniqueId, Value, Which};
 use crate::sample::conv::Condition;
 use crate::sample::vars::VarId;
-use crate::sample::{Point, Value as Sampled};
+use crate::sample::{Change, Point, Value as Sampled};
 use crate::session::{Cx, Session, SessionFlags, Witnesses};
 use crate::time::{Deadline, Duration};
 use crate::txn::{Flow, LogLevel, TxnFlags};
@@ -303,7 +303,9 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             let key = text_of(s, key, at, cx);
             let value = value.as_ref().map(|value| text_of(s, value, at, cx));
             for file in &cx.site.changed[*file as usize] {
-                cx.desk.change(cx.site, *change, *file, &key, value.as_deref());
+                let (key, value) = (key[..].into(), value.as_deref().map(Into::into));
+                let change = Change::Patterns { change: *change, file: *file, key, value };
+                cx.desk.change(cx.site, change);
             }
             Step::Next
         }

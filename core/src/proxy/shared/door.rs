@@ -23,7 +23,7 @@ use crate::proxy::spec::{ProxyId, ServerId};
 use crate::time::Instant;
 
 /// What an engine asks of the others' state: each is a method of [`Shared`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Question {
     /// [`Shared::gauge`]: a number.
     Gauge(Gauge),
@@ -126,10 +126,10 @@ impl Door {
     }
 
     #[inline]
-    fn ask<A: Answered>(&self, question: Question, live: impl FnOnce(&Shared) -> A) -> A {
+    fn ask<A: Answered>(&self, question: &Question, live: impl FnOnce(&Shared) -> A) -> A {
         match &self.witness {
             None => live(&self.shared),
-            Some(witnessed) => witnessed.pass(&question, || live(&self.shared)),
+            Some(witnessed) => witnessed.pass(question, || live(&self.shared)),
         }
     }
 
@@ -145,7 +145,7 @@ impl Door {
 
     #[inline]
     pub(crate) fn gauge(&self, gauge: Gauge) -> u32 {
-        self.ask(Question::Gauge(gauge), |shared| shared.gauge(gauge))
+        self.ask(&Question::Gauge(gauge), |shared| shared.gauge(gauge))
     }
 
     #[inline]
@@ -154,32 +154,32 @@ impl Door {
     }
 
     pub(crate) fn rate(&self, rate: Rate, now: Instant) -> u32 {
-        self.ask(Question::Rate(rate, now), |shared| shared.rate(rate, now))
+        self.ask(&Question::Rate(rate, now), |shared| shared.rate(rate, now))
     }
 
     #[inline]
     pub(crate) fn acquire(&self, l: LimitId, engine: u32) -> bool {
-        self.ask(Question::Acquire(l), |shared| shared.acquire(l, engine))
+        self.ask(&Question::Acquire(l), |shared| shared.acquire(l, engine))
     }
 
     #[inline]
     pub(crate) fn release(&self, l: LimitId) -> Wake {
-        self.ask(Question::Release(l), |shared| shared.release(l))
+        self.ask(&Question::Release(l), |shared| shared.release(l))
     }
 
     #[inline]
     pub(crate) fn used(&self, l: LimitId) -> u32 {
-        self.ask(Question::Used(l), |shared| shared.used(l))
+        self.ask(&Question::Used(l), |shared| shared.used(l))
     }
 
     #[inline]
     pub(crate) fn slot(&self, server: ServerId) -> Slot {
-        self.ask(Question::Slot(server), |shared| shared.slot(server))
+        self.ask(&Question::Slot(server), |shared| shared.slot(server))
     }
 
     #[inline]
     pub(crate) fn full(&self, server: ServerId) -> bool {
-        self.ask(Question::Full(server), |shared| shared.full(server))
+        self.ask(&Question::Full(server), |shared| shared.full(server))
     }
 
     pub(crate) fn enqueue(
@@ -189,27 +189,30 @@ impl Door {
         who: Waiter,
     ) -> Queued {
         let question = Question::Enqueue { backend, server, who };
-        self.ask(question, |shared| shared.enqueue(backend, server, who))
+        self.ask(&question, |shared| shared.enqueue(backend, server, who))
     }
 
     pub(crate) fn cancel(&self, ticket: Ticket) -> Cancel {
-        self.ask(Question::Cancel(ticket), |shared| shared.cancel(ticket))
+        self.ask(&Question::Cancel(ticket), |shared| shared.cancel(ticket))
     }
 
     #[inline]
     pub(crate) fn free(&self, server: ServerId) -> Wake {
-        self.ask(Question::Free(server), |shared| shared.free(server))
+        self.ask(&Question::Free(server), |shared| shared.free(server))
     }
 
     #[inline]
     pub(crate) fn queue_lengths(&self, backend: ProxyId, server: Option<ServerId>) -> (u32, u32) {
         let question = Question::QueueLengths(backend, server);
-        self.ask(question, |shared| shared.queue_lengths(backend, server))
+        self.ask(&question, |shared| shared.queue_lengths(backend, server))
     }
 
     pub(crate) fn offer(&self, engine: u32, message: Message) -> Option<Wake> {
-        let question = Question::Offer { engine, message };
-        self.ask(question, |shared| shared.offer(engine, message))
+        if self.witness.is_none() {
+            return self.shared.offer(engine, message);
+        }
+        let question = Question::Offer { engine, message: message.clone() };
+        self.ask(&question, |shared| shared.offer(engine, message))
     }
 
     #[inline]
@@ -237,7 +240,7 @@ impl Door {
         if self.witness.is_none() {
             return self.shared.collect(engine, into);
         }
-        let mail: Vec<Message> = self.ask(Question::Collect, |shared| {
+        let mail: Vec<Message> = self.ask(&Question::Collect, |shared| {
             let mut mail = Vec::new();
             shared.collect(engine, &mut mail);
             mail
@@ -246,7 +249,7 @@ impl Door {
     }
 
     pub(crate) fn retire(&self, engine: u32) -> bool {
-        self.ask(Question::Retire, |shared| shared.retire(engine))
+        self.ask(&Question::Retire, |shared| shared.retire(engine))
     }
 }
 
@@ -337,7 +340,7 @@ mod tests {
         }
 
         fn heard(&mut self, question: &Question, answer: &Answer) {
-            self.heard.lock().unwrap().push((*question, answer.clone()));
+            self.heard.lock().unwrap().push((question.clone(), answer.clone()));
         }
     }
 
@@ -370,7 +373,7 @@ mod tests {
             Answer::Lengths(own, backend),
             Answer::Cancel(door.cancel(ticket)),
             Answer::Wake(door.free(0)),
-            Answer::Offered(door.offer(0, message)),
+            Answer::Offered(door.offer(0, message.clone())),
             Answer::Flag(door.has_mail(0)),
         ]);
         let mut mail = vec![message];

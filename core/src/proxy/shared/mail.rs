@@ -9,9 +9,10 @@ use crate::invariant;
 use crate::poller::{Parcel, Peer};
 use crate::proxy::shared::{LimitId, lock};
 use crate::proxy::spec::{ListenerId, ServerId};
+use crate::sample::Change;
 
 /// What one engine tells another.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Message {
     /// There was room below this limit: try again whatever it refused.
     Resume(LimitId),
@@ -35,6 +36,8 @@ pub enum Message {
         /// The place that the session had in its queue, from 1: what the log shows.
         position: u32,
     },
+    /// A rule has changed something that every engine has a copy of.
+    Change(Change),
     /// A connection that another engine accepted, counted against its limits already.
     Adopt {
         /// Where it came in.
@@ -137,8 +140,9 @@ impl Mail {
     /// Returns the engine if its box was empty: otherwise whoever filled it wakes it. An engine
     /// that is done has nothing to resume; nobody waits there any more.
     pub(super) fn post(&self, engine: u32, message: Message) -> Wake {
+        let resumes = matches!(message, Message::Resume(_));
         self.offer(engine, message).unwrap_or_else(|| {
-            invariant!(matches!(message, Message::Resume(_)), "{message:?} to one who is done");
+            invariant!(resumes, "a message to one who is done");
             Wake::NONE
         })
     }
@@ -212,12 +216,12 @@ mod tests {
         let mail = Mail::new(2);
         let other = Message::Requeue { session: 1, serial: 2, position: 3 };
         assert_eq!(mail.post(1, RESUME), Wake::one(1));
-        assert_eq!(mail.post(1, other), Wake::NONE);
+        assert_eq!(mail.post(1, other.clone()), Wake::NONE);
         assert!(mail.has_mail(1) && !mail.has_mail(0));
-        let mut into = vec![other];
+        let mut into = vec![other.clone()];
         mail.collect(1, &mut into);
         mail.collect(0, &mut into);
-        assert_eq!(into, [other, RESUME, other]);
+        assert_eq!(into, [other.clone(), RESUME, other.clone()]);
         assert!(!mail.has_mail(1));
         assert_eq!(mail.post(1, other), Wake::one(1));
         mail.audit();
