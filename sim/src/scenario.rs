@@ -219,6 +219,10 @@ knobs! {
     accept_proxy: Shape, 0, [0, 0, 1];
     /// Servers get one: in version 1, or 2 with all options.
     send_proxy: Shape, 0, [0, 0, 0, 1, 2];
+    /// Rules look at everything that passes, and mark it, where 1.
+    rules: Shape, 0, [0, 1];
+    /// Balances by `hdr`, `url_param`, `hash` of the path, instead of by `algorithm`.
+    keyed: Shape, 0, [0, 0, 0, 1, 2, 3];
 }
 
 /// One run.

@@ -31,6 +31,25 @@ const ALGORITHMS: [&str; 10] = [
 ];
 /// From here on the algorithms know only HTTP.
 const FIRST_OF_HTTP: u64 = 7;
+const KEYED: [&str; 3] = ["hdr(x-id)", "url_param id check_post", "hash path,field(3,/)"];
+
+/// What rules say of a request goes to the server with it, and comes back with the answer: whose it
+/// is shows whether a variable of one exchange was ever seen in another.
+const HTTP_RULES: &[&str] = &[
+    "acl ours req.hdr(x-id) -m found",
+    "http-request deny status 403 if { req.hdr(x-never) -m found }",
+    "http-request set-var(txn.id) req.hdr(x-id)",
+    "http-request set-var(proc.last) req.hdr(x-id)",
+    "http-request set-header x-rule %[var(txn.id)] if ours",
+    "http-after-response set-header x-after 1",
+    "use_backend b if ours",
+];
+const TCP_RULES: &[&str] = &[
+    "tcp-request connection set-var(sess.from) src",
+    "tcp-request session accept if { src 10.0.0.0/8 }",
+    "tcp-request content set-var(txn.from) var(sess.from)",
+    "tcp-request content accept if { var(txn.from) -m found }",
+];
 const REUSE: [&str; 4] = ["safe", "never", "aggressive", "always"];
 
 /// Where server number `n` listens.
@@ -100,10 +119,20 @@ pub fn config(knobs: &Knobs) -> String {
     if k.frontend_maxconn > 0 {
         lines.push(format!(" maxconn {}", k.frontend_maxconn));
     }
+    if k.rules == 1 {
+        let rules = if http { HTTP_RULES } else { TCP_RULES };
+        lines.extend(rules.iter().map(|rule| format!(" {rule}")));
+    }
     lines.push(" default_backend b".to_owned());
     lines.push("backend b".to_owned());
     let most = if http { ALGORITHMS.len() as u64 } else { FIRST_OF_HTTP };
-    lines.push(format!(" balance {}", ALGORITHMS[(k.algorithm % most) as usize]));
+    lines.push(match k.keyed {
+        keyed if http && keyed > 0 => format!(" balance {}", KEYED[keyed as usize % KEYED.len()]),
+        _ => format!(" balance {}", ALGORITHMS[(k.algorithm % most) as usize]),
+    });
+    if k.rules == 1 && http {
+        lines.push(" http-response set-header x-seen %[var(txn.id)]".to_owned());
+    }
     if k.consistent == 1 {
         lines.push(" hash-type consistent".to_owned());
     }

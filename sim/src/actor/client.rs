@@ -628,6 +628,11 @@ impl Client {
             let detail = format!("the answer to {said} came for {id}: {head:?}");
             self.ledger.borrow_mut().violated("A10", detail);
         }
+        // What rules kept of the request, and said with the answer.
+        if self.knobs.rules == 1 && said.is_some() && head.only("x-seen")? != said {
+            let detail = format!("the answer to {id} is marked as another's: {head:?}");
+            self.ledger.borrow_mut().violated("A10", detail);
+        }
         let local = said.is_none();
         if local && status == 200 {
             return Err(format!("an answer from nowhere: {head:?}"));

@@ -405,10 +405,15 @@ impl Server {
         let added = ["x-forwarded-for", "connection", "content-length", "transfer-encoding"];
         let known = |name: &str| {
             let upgrade = name == "upgrade" && meant.tunnel.is_some();
-            name == "host" || name == "x-id" || added.contains(&name) || upgrade
+            let ruled = name == "x-rule" && self.knobs.rules == 1;
+            name == "host" || name == "x-id" || added.contains(&name) || upgrade || ruled
         };
         if let Some((name, _)) = head.fields.iter().find(|(name, _)| !known(name)) {
             return Err(format!("request {id} has a field {name} that nobody sent"));
+        }
+        let mark = (self.knobs.rules == 1).then(|| id.to_string());
+        if head.only("x-rule")? != mark.as_deref() {
+            return Err(format!("request {id} is marked as another: {head:?}"));
         }
         let source = ledger.sources.get(&id).copied().flatten();
         let source = source.map(|source| source.ip().to_string());
