@@ -22,10 +22,11 @@ use tidegate_core::proxy::shared::{LimitId, Shared};
 
 use crate::ledger::{Fate, Ledger};
 use crate::scenario::Knobs;
+use crate::timeline::Host;
 
 /// A line arrived at the log's host.
 pub fn log_line(ledger: &mut Ledger, knobs: &Knobs, line: &str) {
-    ledger.note(|| format!("log: {}", line.trim_end()));
+    ledger.note(Host::Logs, || line.trim_end().to_owned());
     let fields = line.split_once("] ").map(|(_, rest)| rest.split(' ').collect::<Vec<_>>());
     let code = |at: usize| fields.as_ref().and_then(|fields| fields.get(at).copied());
     if knobs.tcp == 1

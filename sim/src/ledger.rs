@@ -10,6 +10,7 @@ use std::rc::Rc;
 use tidegate_core::time::Instant;
 
 use crate::digest::Digest;
+use crate::timeline::{Host, Moment};
 
 /// The direction of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +92,7 @@ pub struct Ledger {
     /// What was found to be wrong, in order.
     pub violations: Vec<Violation>,
     /// What happened, to be read by a person.
-    pub timeline: Option<Vec<(Instant, String)>>,
+    pub timeline: Option<Vec<Moment>>,
     /// The time.
     pub now: Instant,
     /// What the actors saw, hashed.
@@ -131,21 +132,21 @@ impl Ledger {
         if entry.fate == Fate::Open {
             entry.fate = fate;
             (id, fate).hash(&mut self.digest);
-            self.note(|| format!("request {id}: {fate:?}"));
+            self.note(Host::Auditor, || format!("request {id}: {fate:?}"));
         }
     }
 
     /// Notes a broken promise.
     pub fn violated(&mut self, invariant: &'static str, detail: String) {
-        self.note(|| format!("{invariant} VIOLATED: {detail}"));
+        self.note(Host::Auditor, || format!("{invariant} VIOLATED: {detail}"));
         self.violations.push(Violation { invariant, at: self.now, detail });
     }
 
     /// Notes something in the timeline, if there is one.
-    pub fn note(&mut self, text: impl FnOnce() -> String) {
-        let now = self.now;
+    pub fn note(&mut self, host: Host, event: impl FnOnce() -> String) {
+        let at = self.now;
         if let Some(timeline) = &mut self.timeline {
-            timeline.push((now, text()));
+            timeline.push(Moment { at, host, session: None, state: "", event: event() });
         }
     }
 }

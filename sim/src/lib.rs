@@ -7,6 +7,7 @@
 //! - [`world`]: one run, of several engines among [`actor`]s; [`sweep`]: many.
 //! - [`ledger`]: what was meant and what became of it; [`auditor`]: what must hold of it;
 //!   [`strict`] and [`preface`]: readers that share nothing with the core's.
+//! - [`timeline`]: what happened, for who reads it.
 //! - [`stopwatch`]: where the time of a run goes, for who has a clock.
 //! - [`record`]: recordings of an engine, of the daemon too, and their replay.
 
@@ -24,6 +25,7 @@ pub mod site;
 pub mod stopwatch;
 pub mod strict;
 pub mod sweep;
+pub mod timeline;
 pub mod trace;
 pub mod world;
 

@@ -33,6 +33,7 @@ use crate::record::{self, Boot, Finish, Reel, Tape};
 use crate::scenario::{Knobs, Scenario};
 use crate::site;
 use crate::stopwatch::{Clock, Part, Spent, Stopwatch};
+use crate::timeline::{Host, Moment};
 use crate::trace::Traced;
 
 /// 2026-11-22T12:00:00Z.
@@ -66,7 +67,7 @@ pub struct Outcome {
     /// What the pollers did.
     pub injected: Injected,
     /// What happened, if it was asked for.
-    pub timeline: Vec<(Instant, String)>,
+    pub timeline: Vec<Moment>,
     /// By engine: its recording, if they were asked for.
     pub recordings: Vec<Vec<u8>>,
     /// What the time was spent on, if there was a clock.
@@ -185,11 +186,16 @@ enum Trouble {
 #[derive(Default)]
 struct Notes {
     digest: Digest,
+    /// Those of the turn, if a timeline is kept.
+    told: Option<Vec<(Instant, Note)>>,
 }
 
 impl Observer for Notes {
     fn note(&mut self, now: Instant, note: Note) {
         (now, note).hash(&mut self.digest);
+        if let Some(told) = &mut self.told {
+            told.push((now, note));
+        }
     }
 }
 
@@ -263,7 +269,7 @@ impl World {
                 hosts.extend((k.unix != 1).then_some(host));
                 let port = net.port(host, 1_000 + n as u32);
                 let rng = Rng::new(seed.split("client").split(&n.to_string()));
-                Client::new(port, rng, Rc::clone(ledger), site::entrance(k), k)
+                Client::new(n, port, rng, Rc::clone(ledger), site::entrance(k), k)
             })
             .collect();
         let faults = schedule(k, &mut rng, proxy, &hosts);
@@ -285,7 +291,7 @@ impl World {
             watch,
             turns: Vec::new(),
             turns_count: 0,
-            notes: Notes::default(),
+            notes: Notes { told: watch.timeline.then(Vec::new), ..Notes::default() },
             stopped: false,
             audit_every: 1 << Rng::new(seed.split("audit")).below(7),
             stopwatch,
@@ -325,7 +331,7 @@ impl World {
         for client in &mut self.clients {
             client.calm_down(self.stopped);
         }
-        self.ledger.borrow_mut().note(|| "calm".to_owned());
+        self.ledger.borrow_mut().note(Host::Network, || "calm".to_owned());
         let end = self.net.now() + CALM_MAX;
         let done = |world: &World| world.clients.iter().all(Client::is_done);
         if !self.go_on_until(end, done) {
@@ -475,6 +481,12 @@ impl World {
             Some((tape, _)) => tape.turn(engine, wire, &mut self.notes, clock(now)).0,
             None => engine.turn(wire, &mut self.notes, clock(now)),
         };
+        if let Some(told) = &mut self.notes.told
+            && let Some(timeline) = &mut self.ledger.borrow_mut().timeline
+        {
+            let moments = told.drain(..).map(|(at, note)| Moment::of(at, id as u32, note));
+            timeline.extend(moments);
+        }
         let few = engine.sessions() <= AUDITED_SESSIONS;
         let rests = matches!(park, Park::Idle | Park::Done);
         if few || rests || self.turns_count.is_multiple_of(self.audit_every) {
@@ -521,7 +533,7 @@ impl World {
             && at <= now
         {
             self.faults.remove(0);
-            self.ledger.borrow_mut().note(|| format!("trouble: {trouble:?}"));
+            self.ledger.borrow_mut().note(Host::Network, || format!("trouble: {trouble:?}"));
             match trouble {
                 Trouble::Cut(from, to) => self.net.cut(from, to),
                 Trouble::Silence(host) => self.net.silence(host),

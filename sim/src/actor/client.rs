@@ -16,6 +16,7 @@ use crate::memnet::Port;
 use crate::preface;
 use crate::scenario::Knobs;
 use crate::strict::{Body, Framing, Head};
+use crate::timeline::Host;
 
 /// How long a client waits for anything at all before it says that it was left hanging. All of the
 /// proxy's timeouts are shorter, and so is what TCP tries.
@@ -87,6 +88,7 @@ struct Answer {
 /// A client.
 #[derive(Debug)]
 pub struct Client {
+    number: u64,
     port: Port,
     rng: Rng,
     ledger: Shared,
@@ -103,9 +105,17 @@ pub struct Client {
 
 impl Client {
     /// A client that will ask so many requests at `target`, as the knobs say.
-    pub fn new(port: Port, mut rng: Rng, ledger: Shared, target: Address, knobs: &Knobs) -> Client {
+    pub fn new(
+        number: u64,
+        port: Port,
+        mut rng: Rng,
+        ledger: Shared,
+        target: Address,
+        knobs: &Knobs,
+    ) -> Client {
         let start = Instant::START + Duration::from_millis(u64::from(rng.below(2_000)));
         Client {
+            number,
             port,
             rng,
             ledger,
@@ -327,7 +337,8 @@ impl Client {
         let Some(meant) = self.ledger.borrow_mut().entry(id).map(|entry| entry.meant) else {
             return;
         };
-        self.ledger.borrow_mut().note(|| format!("request {id} is sent: {meant:?}"));
+        let host = Host::Client(self.number);
+        self.ledger.borrow_mut().note(host, || format!("request {id} is sent: {meant:?}"));
         if self.knobs.tcp == 1 {
             talk.out.push(id.to_be_bytes());
             talk.out.push(meant.body.to_be_bytes());

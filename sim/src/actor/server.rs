@@ -14,6 +14,7 @@ use crate::memnet::Port;
 use crate::preface;
 use crate::scenario::Knobs;
 use crate::strict::{Body, Framing, Head};
+use crate::timeline::Host;
 
 /// One connection.
 #[derive(Debug)]
@@ -377,7 +378,7 @@ impl Server {
     fn count(&mut self, id: u64) {
         let mut ledger = self.ledger.borrow_mut();
         let number = self.number;
-        ledger.note(|| format!("server {number} has read request {id}"));
+        ledger.note(Host::Server(number), || format!("request {id} is read"));
         if let Some(entry) = ledger.entry(id) {
             entry.served += 1;
         }
@@ -463,7 +464,7 @@ impl Server {
         {
             let mut ledger = self.ledger.borrow_mut();
             let number = self.number;
-            ledger.note(|| format!("server {number} answers request {id}: {manner:?}"));
+            ledger.note(Host::Server(number), || format!("request {id} is answered: {manner:?}"));
             if let Some(entry) = ledger.entry(id) {
                 entry.begun += 1;
             }

@@ -17,6 +17,7 @@ use tidegate_sim::record::Verdict;
 use tidegate_sim::record::replay::{Step, Trace, replay as replay_recording};
 use tidegate_sim::scenario::{Knobs, Profile, Scenario};
 use tidegate_sim::sweep::{Sum, digest_of, shrink};
+use tidegate_sim::timeline::Moment;
 use tidegate_sim::world::{Outcome, Watch, run};
 
 const HELP: &str = "\
@@ -339,12 +340,16 @@ impl Sweep {
 fn replay(scenario: &Scenario, name: &str, trace: bool, json: bool) -> ExitCode {
     expect_panics();
     let outcome = run(scenario, Watch { timeline: trace || json, ..Watch::default() });
-    for (at, text) in &outcome.timeline {
-        let ms = at.as_nanos() as f64 / 1e6;
+    for moment in &outcome.timeline {
         if json {
-            println!("{}", serde_json::json!({ "ms": ms, "event": text }));
+            let Moment { at, host, session, state, event } = moment;
+            let (ms, host) = (at.as_nanos() as f64 / 1e6, host.to_string());
+            let line = serde_json::json!({
+                "ms": ms, "host": host, "session": session, "state": state, "event": event,
+            });
+            println!("{line}");
         } else {
-            println!("{ms:>14.3} ms  {text}");
+            println!("{moment}");
         }
     }
     println!(
