@@ -78,7 +78,7 @@ fn prepare_head(s: &mut Session, plain: bool, cx: &mut Cx<'_>) {
     }
     let original_to = |p| cx.site.proxy(p).original_to.as_ref();
     if let Some(rule) = original_to(s.backend).or(original_to(s.frontend))
-        && let Some(destination) = s.txn.ends[1].or(cx.client.destination)
+        && let Some(destination) = s.txn.ends[1].or(cx.client.destination())
     {
         add_forwarded(head, rule, destination);
     }

@@ -32,13 +32,18 @@ bit_set! {
 /// Stands for no session.
 pub const NO_SESSION: u32 = u32::MAX;
 
-/// What a PROXY header says beside the addresses; each is bounded by the header's rules.
+/// What is rarely known of a client, so that idle ones need no room for it. What a PROXY header says
+/// is bounded by its rules.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Relayed {
+struct Details {
+    /// The socket's other end, if [`Client::peer`] is another.
+    socket_peer: Option<Peer>,
+    /// Where it connected to, if somebody asked for it or a PROXY header says it.
+    destination: Option<Peer>,
     /// The name that the client asked for (`fc_pp_authority`).
-    pub authority: Option<Box<[u8]>>,
+    authority: Option<Box<[u8]>>,
     /// The connection's unique id (`fc_pp_unique_id`).
-    pub unique_id: Option<Box<[u8]>>,
+    unique_id: Option<Box<[u8]>>,
 }
 
 /// A client's connection.
@@ -48,13 +53,7 @@ pub struct Client {
     pub sock: Sock,
     /// Who it is: what its PROXY header says, else the socket's other end.
     pub peer: Peer,
-    /// The socket's other end.
-    pub socket_peer: Peer,
-    /// Where it connected to: what its PROXY header says, else the socket's own end once somebody
-    /// asked for it.
-    pub destination: Option<Peer>,
-    /// What else its PROXY header says, if anything.
-    pub relayed: Option<Box<Relayed>>,
+    details: Option<Box<Details>>,
     /// When it was accepted.
     pub accepted: Instant,
     /// The same on the wall clock.
@@ -103,9 +102,7 @@ impl Client {
         Client {
             sock,
             peer,
-            socket_peer: peer,
-            destination: None,
-            relayed: None,
+            details: None,
             accepted,
             accepted_wall,
             idle_since: accepted,
@@ -130,16 +127,53 @@ impl Client {
         self.flags.clear(ClientFlags::EXPECTS_PROXY);
         self.flags.set(ClientFlags::RECEIVED_PROXY);
         if let Some(ends) = header.ends {
-            self.peer = Peer::Inet(ends.source);
-            self.destination = Some(Peer::Inet(ends.destination));
+            *self.peer_mut() = Peer::Inet(ends.source);
+            self.set_destination(Some(Peer::Inet(ends.destination)));
         }
         if header.authority.is_some() || header.unique_id.is_some() {
             let (authority, unique_id) = (header.authority, header.unique_id);
-            self.relayed = Some(Box::new(Relayed {
-                authority: authority.map(Box::from),
-                unique_id: unique_id.map(Box::from),
-            }));
+            let details = self.details.get_or_insert_default();
+            details.authority = authority.map(Box::from);
+            details.unique_id = unique_id.map(Box::from);
         }
+    }
+
+    /// Who it is, to be changed; the socket's other end is kept.
+    pub fn peer_mut(&mut self) -> &mut Peer {
+        let details = self.details.get_or_insert_default();
+        details.socket_peer.get_or_insert(self.peer);
+        &mut self.peer
+    }
+
+    /// The socket's other end.
+    pub fn socket_peer(&self) -> Peer {
+        self.details.as_ref().and_then(|details| details.socket_peer).unwrap_or(self.peer)
+    }
+
+    /// Where it connected to: what its PROXY header says, else the socket's own end once somebody
+    /// asked for it.
+    pub fn destination(&self) -> Option<Peer> {
+        self.details.as_ref()?.destination
+    }
+
+    /// The same, to be changed, if it is known.
+    pub fn destination_mut(&mut self) -> Option<&mut Peer> {
+        self.details.as_mut()?.destination.as_mut()
+    }
+
+    /// Notes where it connected to.
+    pub fn set_destination(&mut self, destination: Option<Peer>) {
+        self.details.get_or_insert_default().destination = destination;
+    }
+
+    /// The name that it asked for, as its PROXY header says (`fc_pp_authority`).
+    pub fn authority(&self) -> Option<&[u8]> {
+        self.details.as_ref()?.authority.as_deref()
+    }
+
+    /// The unique id that its PROXY header gives (`fc_pp_unique_id`).
+    pub fn relayed_id(&self) -> Option<&[u8]> {
+        self.details.as_ref()?.unique_id.as_deref()
     }
 
     /// Whether it has no session.

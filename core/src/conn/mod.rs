@@ -8,7 +8,7 @@ pub mod client;
 pub mod idle;
 pub mod proxy_header;
 
-pub use client::{Client, ClientFlags, Relayed};
+pub use client::{Client, ClientFlags};
 pub use idle::{ConnId, IdleList, NO_CONN, ServerConn, ServerConns};
 
 /// What stands between the socket and the bytes.

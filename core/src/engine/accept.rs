@@ -166,7 +166,7 @@ impl Engine {
             client.flags.set(ClientFlags::EXPECTS_PROXY);
         }
         if site.wants.destination {
-            client.destination = net.address(sock, Which::Local);
+            client.set_destination(net.address(sock, Which::Local));
         }
         let refused = self.refuses(&mut client, Set::Connection).or_else(|| {
             let later = client.flags.has(ClientFlags::EXPECTS_PROXY);

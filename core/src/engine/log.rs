@@ -161,7 +161,7 @@ impl Engine {
         }
         let site = self.site.clone();
         let frontend = site.proxy(client.frontend);
-        let destination = client.destination.or_else(|| net.address(client.sock, Which::Local));
+        let destination = client.destination().or_else(|| net.address(client.sock, Which::Local));
         let connect = Connect {
             client: client.peer,
             destination,

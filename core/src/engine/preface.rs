@@ -191,8 +191,8 @@ impl Engine {
         let Engine { sessions, clients, pools, site, scratch, now, desk, shared, .. } = self;
         let s = &mut sessions[id as usize];
         let client = &mut clients[s.client as usize];
-        if client.destination.is_none() {
-            client.destination = net.address(client.sock, Which::Local);
+        if client.destination().is_none() {
+            client.set_destination(net.address(client.sock, Which::Local));
         }
         if how.has(SendProxy::UNIQUE_ID) {
             let engine = self.id;
@@ -201,10 +201,9 @@ impl Engine {
             desk.clear();
         }
         let client = &clients[s.client as usize];
-        let relayed = client.relayed.as_deref();
         let header = Header {
-            ends: ends_between(s.source(client), s.txn.ends[1].or(client.destination)),
-            authority: relayed.and_then(|relayed| relayed.authority.as_deref()),
+            ends: ends_between(s.source(client), s.txn.ends[1].or(client.destination())),
+            authority: client.authority(),
             unique_id: s.txn.unique_id.as_deref(),
         };
         proxy_header::write(how, &header, &mut self.preface);

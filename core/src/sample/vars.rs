@@ -3,7 +3,7 @@
 //! A name is made a number when the configuration is compiled. What a scope holds is a short list:
 //! a request has few variables.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::net::IpAddr;
 
 use super::{Arena, Value};
@@ -98,10 +98,14 @@ impl Stored {
     }
 }
 
-/// The variables of one scope of one thing.
+/// The variables of one scope of one thing. As long as there are none it is a pointer to nothing:
+/// every idle client has one of these.
 #[derive(Debug, Default)]
-pub struct Vars {
-    held: RefCell<Vec<(u32, Stored)>>,
+pub struct Vars(OnceCell<Box<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    list: RefCell<Vec<(u32, Stored)>>,
     /// Bytes of all values.
     bytes: Cell<usize>,
 }
@@ -112,7 +116,7 @@ const OVERHEAD: usize = 64;
 impl Vars {
     /// The value of a name, copied into `arena`.
     pub fn get<'a>(&self, name: u32, arena: &'a Arena) -> Option<Value<'a>> {
-        let held = self.held.borrow();
+        let held = self.0.get()?.list.borrow();
         let (_, stored) = held.iter().find(|(known, _)| *known == name)?;
         Some(match stored.value() {
             Value::Str(text) => Value::Str(arena.alloc_slice_copy(text)),
@@ -126,45 +130,49 @@ impl Vars {
 
     /// Whether the name has a value.
     pub fn has(&self, name: u32) -> bool {
-        self.held.borrow().iter().any(|(known, _)| *known == name)
+        self.0.get().is_some_and(|held| held.list.borrow().iter().any(|(known, _)| *known == name))
     }
 
     /// Gives a name a value. False if there would be more than `max` bytes (0 is no limit).
     pub fn set(&self, name: u32, value: Value<'_>, max: usize) -> bool {
         let stored = Stored::of(value);
-        let mut held = self.held.borrow_mut();
-        let at = held.iter().position(|(known, _)| *known == name);
-        let before = at.map_or(0, |at| held[at].1.len() + OVERHEAD);
-        let bytes = self.bytes.get() - before + stored.len() + OVERHEAD;
-        if max > 0 && bytes > max {
+        let Held { list, bytes } = &**self.0.get_or_init(Box::default);
+        let mut list = list.borrow_mut();
+        let at = list.iter().position(|(known, _)| *known == name);
+        let before = at.map_or(0, |at| list[at].1.len() + OVERHEAD);
+        let sum = bytes.get() - before + stored.len() + OVERHEAD;
+        if max > 0 && sum > max {
             return false;
         }
-        self.bytes.set(bytes);
+        bytes.set(sum);
         match at {
-            Some(at) => held[at].1 = stored,
-            None => held.push((name, stored)),
+            Some(at) => list[at].1 = stored,
+            None => list.push((name, stored)),
         }
         true
     }
 
     /// Takes a name's value away.
     pub fn unset(&self, name: u32) {
-        let mut held = self.held.borrow_mut();
-        if let Some(at) = held.iter().position(|(known, _)| *known == name) {
-            let (_, stored) = held.swap_remove(at);
-            self.bytes.set(self.bytes.get() - stored.len() - OVERHEAD);
+        let Some(held) = self.0.get() else { return };
+        let mut list = held.list.borrow_mut();
+        if let Some(at) = list.iter().position(|(known, _)| *known == name) {
+            let (_, stored) = list.swap_remove(at);
+            held.bytes.set(held.bytes.get() - stored.len() - OVERHEAD);
         }
     }
 
     /// Forgets everything, and keeps the room.
     pub fn clear(&mut self) {
-        self.held.get_mut().clear();
-        self.bytes.set(0);
+        if let Some(held) = self.0.get_mut() {
+            held.list.get_mut().clear();
+            held.bytes.set(0);
+        }
     }
 
     /// Whether nothing is held.
     pub fn is_empty(&self) -> bool {
-        self.held.borrow().is_empty()
+        self.0.get().is_none_or(|held| held.list.borrow().is_empty())
     }
 }
 
@@ -184,6 +192,6 @@ mod tests {
         assert_eq!(vars.get(1, &arena), Some(Value::Bool(true)));
         vars.unset(1);
         vars.unset(2);
-        assert_eq!((vars.is_empty(), vars.bytes.get()), (true, 0));
+        assert_eq!((vars.is_empty(), vars.0.get().map(|held| held.bytes.get())), (true, Some(0)));
     }
 }

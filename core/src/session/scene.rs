@@ -123,9 +123,9 @@ pub fn client_scene<'a>((point, proxy): (Point, ProxyId), of: &Surroundings<'a>)
         listener: client.listener,
         ends: Ends {
             src,
-            fc_src: inet(client.socket_peer),
-            dst: client.destination.and_then(inet),
-            fc_dst: client.destination.and_then(inet),
+            fc_src: inet(client.socket_peer()),
+            dst: client.destination().and_then(inet),
+            fc_dst: client.destination().and_then(inet),
             proxied: client.flags.has(ClientFlags::RECEIVED_PROXY),
             ..Ends::default()
         },
@@ -133,8 +133,8 @@ pub fn client_scene<'a>((point, proxy): (Point, ProxyId), of: &Surroundings<'a>)
         began: client.accepted_wall,
         requests: client.requests,
         sess: Some(&client.vars),
-        pp_authority: client.relayed.as_ref().and_then(|it| it.authority.as_deref()),
-        pp_unique_id: client.relayed.as_ref().and_then(|it| it.unique_id.as_deref()),
+        pp_authority: client.authority(),
+        pp_unique_id: client.relayed_id(),
         ..Scene::bare(of.desk, of.site, of.shared, of.engine, of.now)
     }
 }

@@ -79,7 +79,7 @@ fn apply(action: &Action, set: Set, cx: &mut Cx<'_>) {
 
 fn end_of<'c>(cx: &'c mut Cx<'_>, end: End) -> Option<&'c mut Peer> {
     match end {
-        End::Source => Some(&mut cx.client.peer),
-        End::Destination => cx.client.destination.as_mut(),
+        End::Source => Some(cx.client.peer_mut()),
+        End::Destination => cx.client.destination_mut(),
     }
 }

@@ -351,7 +351,7 @@ fn ended_by(s: &mut Session, rule: &Rule) {
 fn end_of<'s>(s: &'s mut Session, end: End, cx: &Cx<'_>) -> Option<&'s mut Peer> {
     let (index, usual) = match end {
         End::Source => (0, Some(cx.client.peer)),
-        End::Destination => (1, cx.client.destination),
+        End::Destination => (1, cx.client.destination()),
     };
     let own = &mut s.txn.ends[index];
     *own = own.or(usual);
