@@ -388,13 +388,17 @@ fn idle_clients_count_until_they_leave() {
         assert!(ask.receive(&mut sixth).whole().from_origin);
         idle.push(sixth);
     }
-    // A soft stop ends those that are idle, and what is in the kernel's queue.
+    // A soft stop ends those that are idle, and what is in the kernel's queue; but for what a thread
+    // takes that has not heard of it yet, which is served.
     let mut queued = open(&daemon, &Ask::get(40, 100));
     daemon.signal(Signal::USR1);
     for wire in &mut idle {
         assert_eq!(Head::read(wire).expect("an end"), None);
     }
-    assert!(!matches!(Head::read(&mut queued), Ok(Some(_))), "nobody accepts any more");
+    match Head::read(&mut queued) {
+        Ok(Some(head)) => assert_eq!(head.status().expect("a status"), 200),
+        Ok(None) | Err(_) => {}
+    }
     let mut daemon = daemon;
     assert_eq!(daemon.ended().code(), Some(0), "{}", daemon.messages());
     origin.check();

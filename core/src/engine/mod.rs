@@ -298,6 +298,10 @@ impl Engine {
             }
         }
         self.events = events;
+        // First of all: who stops takes nothing more, whatever room others have made.
+        while let Some(signal) = self.signals.pop_front() {
+            self.handle_signal(net, signal);
+        }
         self.read_mail(net);
         let list = self.fds.take_cached();
         for &sock in &list {
@@ -306,9 +310,6 @@ impl Engine {
             }
         }
         self.fds.recycle(list);
-        while let Some(signal) = self.signals.pop_front() {
-            self.handle_signal(net, signal);
-        }
         self.tasks.expire(now.mono);
         for _ in 0..self.site.tunables.runqueue_depth {
             let Some((id, work, woken)) = self.tasks.pop() else { break };
