@@ -22,6 +22,7 @@ use tidegate_core::proxy::shared::{LimitId, Shared};
 
 use crate::ledger::{Fate, Ledger};
 use crate::scenario::Knobs;
+use crate::site;
 use crate::timeline::Host;
 
 /// A line arrived at the log's host.
@@ -81,6 +82,10 @@ pub fn close(ledger: &mut Ledger, knobs: &Knobs) {
             Fate::Answered(101) if meant.tunnel.is_none() => {
                 found.push(("A9", format!("request {id} asked for no tunnel: {entry:?}")));
             }
+            Fate::Answered(101 | 200) if site::is_tarpitted(knobs, *id) => {
+                found.push(("A9", format!("request {id} left the tarpit: {entry:?}")));
+            }
+            Fate::Answered(403) if site::is_tarpitted(knobs, *id) => {}
             Fate::Answered(101 | 200) | Fate::Abandoned => {}
             // Whoever was there before may keep a server's only place for long.
             Fate::Answered(503) if knobs.server_maxconn > 0 => {}

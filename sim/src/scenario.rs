@@ -219,10 +219,11 @@ knobs! {
     accept_proxy: Shape, 0, [0, 0, 1];
     /// Servers get one: in version 1, or 2 with all options.
     send_proxy: Shape, 0, [0, 0, 0, 1, 2];
-    /// Rules look at everything that passes, and mark it, where 1.
+    /// Rules look at everything that passes, and mark it, where 1; some are held in a tarpit.
     rules: Shape, 0, [0, 1];
-    /// Balances by `hdr`, `url_param`, `hash` of the path, instead of by `algorithm`.
+    /// Balances by `hdr`, `url_param`, `hash` of the path, or `rdp-cookie`, not by `algorithm`.
     keyed: Shape, 0, [0, 0, 0, 1, 2, 3];
+    timeout_tarpit: Timeouts, 500, [500, 3_000];
 }
 
 /// One run.

@@ -37,7 +37,8 @@ const KEYED: [&str; 3] = ["hdr(x-id)", "url_param id check_post", "hash path,fie
 /// is shows whether a variable of one exchange was ever seen in another.
 const HTTP_RULES: &[&str] = &[
     "acl ours req.hdr(x-id) -m found",
-    "http-request deny status 403 if { req.hdr(x-never) -m found }",
+    "http-request deny status 400 if { req.hdr(x-never) -m found }",
+    "http-request tarpit deny_status 403 if { req.hdr(x-id),mod(16) 7 }",
     "http-request set-var(txn.id) req.hdr(x-id)",
     "http-request set-var(proc.last) req.hdr(x-id)",
     "http-request set-header x-rule %[var(txn.id)] if ours",
@@ -51,6 +52,11 @@ const TCP_RULES: &[&str] = &[
     "tcp-request content accept if { var(txn.from) -m found }",
 ];
 const REUSE: [&str; 4] = ["safe", "never", "aggressive", "always"];
+
+/// Whether a request ends in the tarpit: no server ever hears of it.
+pub fn is_tarpitted(knobs: &Knobs, id: u64) -> bool {
+    knobs.rules == 1 && knobs.tcp == 0 && id % 16 == 7
+}
 
 /// Where server number `n` listens.
 pub fn server_address(n: u64) -> SocketAddr {
@@ -127,7 +133,8 @@ pub fn config(knobs: &Knobs) -> String {
     lines.push("backend b".to_owned());
     let most = if http { ALGORITHMS.len() as u64 } else { FIRST_OF_HTTP };
     lines.push(match k.keyed {
-        keyed if http && keyed > 0 => format!(" balance {}", KEYED[keyed as usize % KEYED.len()]),
+        keyed if keyed > 0 && http => format!(" balance {}", KEYED[keyed as usize % KEYED.len()]),
+        1 => " balance rdp-cookie".to_owned(),
         _ => format!(" balance {}", ALGORITHMS[(k.algorithm % most) as usize]),
     });
     if k.rules == 1 && http {
@@ -161,7 +168,7 @@ pub fn config(knobs: &Knobs) -> String {
     lines.join("\n")
 }
 
-fn timeouts(k: &Knobs) -> [(&'static str, u64); 9] {
+fn timeouts(k: &Knobs) -> [(&'static str, u64); 10] {
     [
         ("connect", k.timeout_connect),
         ("client", k.timeout_client),
@@ -172,6 +179,7 @@ fn timeouts(k: &Knobs) -> [(&'static str, u64); 9] {
         ("tunnel", k.timeout_tunnel),
         ("client-fin", k.timeout_client_fin),
         ("server-fin", k.timeout_server_fin),
+        ("tarpit", k.timeout_tarpit),
     ]
 }
 
