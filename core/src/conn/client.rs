@@ -32,8 +32,8 @@ bit_set! {
 /// Stands for no session.
 pub const NO_SESSION: u32 = u32::MAX;
 
-/// What is rarely known of a client, so that idle ones need no room for it. What a PROXY header says
-/// is bounded by its rules.
+/// What is rarely known of a client, so that idle ones need no room for it. What a PROXY header
+/// says is bounded by its rules.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Details {
     /// The socket's other end, if [`Client::peer`] is another.
