@@ -216,7 +216,8 @@ fn plain_length(digits: &[u8]) -> Option<u64> {
     for digit in digits {
         let digit = digit.wrapping_sub(b'0');
         odd |= digit > 9;
-        length = length * 10 + u64::from(digit);
+        // It overflows only where some are no digits, which is said below.
+        length = u64::wrapping_add(u64::wrapping_mul(length, 10), digit.into());
     }
     (!odd).then_some(length)
 }
@@ -308,6 +309,8 @@ mod tests {
             ("Content-Length: 0x5", Err(Length), ""),
             ("Content-Length: 5.0", Err(Length), ""),
             ("Content-Length: 5;a", Err(Length), ""),
+            ("Content-Length: -Encoding: chunke", Err(Length), ""),
+            ("Content-Length: ~~~~~~~~~~~~~~~~~~", Err(Length), ""),
             ("Content-Length: \u{665}", Err(Length), ""),
             ("Transfer-Encoding: chunked", Ok(Body::Chunked), "transfer-encoding: chunked"),
             ("Transfer-Encoding: CHUNKED", Ok(Body::Chunked), "transfer-encoding: chunked"),
