@@ -72,20 +72,20 @@ impl Engine {
             return;
         }
         let of = Witnesses { client, site: &site, shared: &self.shared, now: self.now.mono };
+        let surroundings = Surroundings {
+            client,
+            site: &site,
+            desk: &self.desk,
+            shared: &self.shared,
+            engine: self.id,
+            now: self.now,
+        };
         let formatted = custom.is_some() || frontend.format_sd.is_some();
         if let Some(format) = &frontend.unique_id_format
             && formatted
             && !broken
             && s.txn.unique_id.is_none()
         {
-            let surroundings = Surroundings {
-                client,
-                site: &site,
-                desk: &self.desk,
-                shared: &self.shared,
-                engine: self.id,
-                now: self.now,
-            };
             // As in HAProxy: whoever answered, the request itself is gone by now.
             let record = s.record(&of, &mut self.scratch, early);
             let mut scene = s.scene_of(Point::HttpReq, s.frontend, &surroundings);
@@ -114,14 +114,6 @@ impl Engine {
         };
         let tag = frontend.log_tag.as_deref().unwrap_or(&site.global.log_tag);
         if formatted {
-            let surroundings = Surroundings {
-                client,
-                site: &site,
-                desk: &self.desk,
-                shared: &self.shared,
-                engine: self.id,
-                now: self.now,
-            };
             let mut scene = s.scene_of(Point::Log, s.frontend, &surroundings);
             scene.record = Some(&record);
             if let Some(format) = &frontend.format_sd {

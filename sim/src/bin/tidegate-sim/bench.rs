@@ -1,5 +1,6 @@
 //! How fast the simulator is, and what its time goes to. Not a judgement: it prints, and whoever
-//! knows what else the machine was doing reads.
+//! knows what else the machine was doing reads. The clock is the program's: a run is given what
+//! reads it, and nothing in the run goes by what it says.
 
 use std::sync::OnceLock;
 use std::time::Instant;
