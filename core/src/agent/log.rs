@@ -30,6 +30,7 @@
 //! A closed sink is opened again by the first message after its delay, so a quiet engine needs no
 //! timer for it. The agent has no socket and no clock.
 
+use core::hash::{Hash, Hasher};
 use core::ops::Range;
 use std::sync::Arc;
 
@@ -120,13 +121,24 @@ struct SinkState {
     tally: Tally,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum State {
     /// Not open, and not to be opened before the instant.
     Closed(Instant),
     Open(Sock),
     /// Useless, and still to be closed.
     Broken(Sock),
+}
+
+impl Hash for Logs {
+    /// What has a part in what happens next: which sinks are open, and which message each sample is
+    /// at. What was logged in the turn has been sent when it is over.
+    fn hash<H: Hasher>(&self, into: &mut H) {
+        for sink in &self.sinks {
+            (sink.state, sink.messages.len(), sink.next, sink.stalled).hash(into);
+        }
+        self.samples.iter().for_each(|(_, number)| number.hash(into));
+    }
 }
 
 impl Logs {

@@ -34,7 +34,7 @@ pub const NO_SESSION: u32 = u32::MAX;
 
 /// What is rarely known of a client, so that idle ones need no room for it. What a PROXY header
 /// says is bounded by its rules.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
 struct Details {
     /// The socket's other end, if [`Client::peer`] is another.
     socket_peer: Option<Peer>,
@@ -47,7 +47,7 @@ struct Details {
 }
 
 /// A client's connection.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub struct Client {
     /// Its socket.
     pub sock: Sock,

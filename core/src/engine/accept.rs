@@ -13,7 +13,7 @@ use crate::conn::client::ClientFlags;
 use crate::conn::{Client, Mux};
 use crate::fds::Owner;
 use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt, Which};
-use crate::proxy::shared::{Gauge, LimitId, Message, Rate};
+use crate::proxy::shared::{Gauge, LimitId, Message, Rate, Wake};
 use crate::proxy::spec::{ListenerId, Mode, Options, Probes};
 use crate::rule::Set;
 use crate::session::Cx;
@@ -107,9 +107,15 @@ impl Engine {
     /// Gives those places back.
     pub(super) fn release_limits<P: Poller>(&mut self, net: &mut P, listener: ListenerId) {
         let frontend = self.site.listener(listener).frontend;
-        let mut wake = self.shared.release(LimitId::Process);
-        wake.add(self.shared.release(LimitId::Frontend(frontend)));
-        wake.add(self.shared.release(LimitId::Listener(listener)));
+        let limits = [LimitId::Process, LimitId::Frontend(frontend), LimitId::Listener(listener)];
+        let mut wake = Wake::NONE;
+        for l in limits {
+            // An engine that has not heard of the stop yet would take one more, were it told.
+            wake.add(match self.stopping {
+                true => self.shared.release_for_good(l),
+                false => self.shared.release(l),
+            });
+        }
         self.wake_engines(net, wake);
     }
 

@@ -459,12 +459,52 @@ impl Engine {
     /// Takes the whole state into a hash: what two engines have in common that go on in the same
     /// way if they are told the same. Notices that the host has not taken yet are not part of it.
     pub fn digest<H: Hasher>(&self, into: &mut H) {
+        let Engine {
+            // The same for all engines, or for this one at all times.
+            site: _,
+            shared: _,
+            id: _,
+            engines: _,
+            watching: _,
+            // In the view.
+            now: _,
+            fds: _,
+            tasks: _,
+            clients: _,
+            sessions: _,
+            conns: _,
+            pools: _,
+            // Memory for what a turn does, empty or without meaning behind it.
+            events: _,
+            spare: _,
+            scratch: _,
+            preface: _,
+            // What the host or a watcher has yet to take.
+            notices: _,
+            notes: _,
+            logs,
+            listeners,
+            lingering,
+            farms,
+            pipes,
+            pipes_open,
+            rng,
+            desk,
+            serial,
+            counters,
+            signals,
+            mail,
+            stopping,
+            paused,
+            shortage,
+            purge,
+            hard_stop,
+        } = self;
         audit::digest(&self.view(), into);
-        (&self.listeners, &self.farms, &self.signals, &self.mail, &self.pipes).hash(into);
-        (self.pipes_open, self.lingering, self.serial).hash(into);
-        self.counters.hash(into);
-        (self.stopping, self.paused, self.shortage, self.purge, self.hard_stop).hash(into);
-        self.rng.clone().draw().hash(into);
+        (listeners, farms, signals, mail, pipes).hash(into);
+        (pipes_open, lingering, serial, counters).hash(into);
+        (stopping, paused, shortage, purge, hard_stop).hash(into);
+        (rng.clone().draw(), desk, logs).hash(into);
     }
 
     fn view(&self) -> audit::View<'_> {

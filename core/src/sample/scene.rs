@@ -2,6 +2,7 @@
 //! of the process. Not the session itself: what is here is all that a fetch can know.
 
 use core::cell::RefCell;
+use core::hash::{Hash, Hasher};
 use core::net::SocketAddr;
 use std::sync::Arc;
 
@@ -62,6 +63,8 @@ pub struct Desk {
     pub vars: Vars,
     /// Pattern files that rules change: this engine's copies, by index in [`Site::patterns`].
     pub patterns: Vec<Option<Box<Patterns>>>,
+    /// How often they were changed.
+    pattern_changes: u64,
     /// The local time zone.
     pub zone: TimeZone,
     /// The process id.
@@ -90,6 +93,29 @@ pub struct Captured {
     pub text: Box<[u8]>,
 }
 
+impl Hash for Desk {
+    /// What has a part in what happens next: of the patterns how often they were changed, since
+    /// the same changes make the same of the same files.
+    fn hash<H: Hasher>(&self, into: &mut H) {
+        let Desk {
+            arena: _,
+            rng,
+            vars,
+            patterns: _,
+            pattern_changes,
+            zone: _,
+            pid: _,
+            dates: _,
+            trace: _,
+            captured: _,
+            accompanied: _,
+            changes,
+        } = self;
+        rng.borrow().clone().draw().hash(into);
+        (vars, pattern_changes, &*changes.borrow()).hash(into);
+    }
+}
+
 impl Desk {
     /// The desk of an engine.
     pub fn new(site: &Site, rng: Rng, pid: u32) -> Self {
@@ -101,6 +127,7 @@ impl Desk {
             rng: RefCell::new(rng),
             vars: Vars::default(),
             patterns: (0..site.patterns.len()).map(|_| None).collect(),
+            pattern_changes: 0,
             zone: zone.unwrap_or(TimeZone::UTC),
             pid,
             trace: None,
@@ -161,6 +188,7 @@ impl Desk {
         key: &[u8],
         value: Option<&[u8]>,
     ) {
+        self.pattern_changes += 1;
         let own = self.patterns[file as usize].get_or_insert_with(|| {
             Box::new(Patterns::clone(&site.patterns[file as usize].patterns))
         });

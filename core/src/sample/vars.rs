@@ -4,6 +4,7 @@
 //! a request has few variables.
 
 use core::cell::{Cell, OnceCell, RefCell};
+use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
 use super::{Arena, Value};
@@ -112,6 +113,14 @@ struct Held {
 
 /// What HAProxy counts for a variable beside its bytes.
 const OVERHEAD: usize = 64;
+
+impl Hash for Vars {
+    /// What is held: room that is kept for more makes no difference.
+    fn hash<H: Hasher>(&self, into: &mut H) {
+        let Some(held) = self.0.get() else { return 0usize.hash(into) };
+        held.list.borrow().hash(into);
+    }
+}
 
 impl Vars {
     /// The value of a name, copied into `arena`.

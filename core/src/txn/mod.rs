@@ -102,7 +102,7 @@ impl Flow {
 }
 
 /// How packets to the client are marked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Marks {
     /// `set-tos`: `IP_TOS` or the traffic class.
     pub tos: Option<u8>,
@@ -111,7 +111,7 @@ pub struct Marks {
 }
 
 /// Whether and how loud a session is logged.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum LogLevel {
     /// As its outcome has it.
     #[default]

@@ -31,7 +31,7 @@ pub enum Question {
     Rate(Rate, Instant),
     /// [`Shared::acquire`]: a flag.
     Acquire(LimitId),
-    /// [`Shared::release`]: whom to wake.
+    /// [`Shared::release`] or [`Shared::release_for_good`]: whom to wake.
     Release(LimitId),
     /// [`Shared::used`]: a number.
     Used(LimitId),
@@ -165,6 +165,10 @@ impl Door {
     #[inline]
     pub(crate) fn release(&self, l: LimitId) -> Wake {
         self.ask(&Question::Release(l), |shared| shared.release(l))
+    }
+
+    pub(crate) fn release_for_good(&self, l: LimitId) -> Wake {
+        self.ask(&Question::Release(l), |shared| shared.release_for_good(l))
     }
 
     #[inline]

@@ -181,6 +181,12 @@ impl Shared {
         self.resume(l, waiting)
     }
 
+    /// The same in a process that is stopping: nobody is told, since nobody is to accept any more.
+    pub fn release_for_good(&self, l: LimitId) -> Wake {
+        let _ = self.limit(l).release();
+        Wake::NONE
+    }
+
     /// Connections held now: `actconn` and `feconn` of the log. Counted without a limit, too.
     pub fn used(&self, l: LimitId) -> u32 {
         self.limit(l).used()
