@@ -211,6 +211,28 @@ impl Logs {
         self.samples = samples;
     }
 
+    /// How long a text may be that none of the targets is to cut.
+    pub fn room(&mut self, targets: &[LogTarget], tag: &str, at: Wall) -> usize {
+        let start = self.arena.len();
+        let sender = Sender {
+            tag,
+            pid: self.pid,
+            hostname: self.hostname.as_deref(),
+            data: &self.structured,
+            at,
+        };
+        let room = targets.iter().map(|target| {
+            let LogTarget { format, facility, len_max, .. } = *target;
+            // No level is longer than the last.
+            let level = Level::Debug as u8;
+            push_header(format, facility, level, &sender, &mut self.lines.dates, &mut self.arena);
+            let header = self.arena.len() - start;
+            self.arena.truncate(start);
+            (len_max as usize).saturating_sub(header)
+        });
+        room.min().unwrap_or(0)
+    }
+
     /// Puts header and text into the arena, cut to the target's length; None if they do not fit.
     fn store(&mut self, key: Key, tag: &str, at: Wall) -> Option<Span> {
         let start = self.arena.len();

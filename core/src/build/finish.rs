@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::balance::Algorithm;
 use crate::config::{Diagnostic, SectionKind, Severity, Word, similar};
+use crate::logfmt::json;
 use crate::proxy::spec::{LogFormat, Mode, Options, Proxy, ProxyId, Role, ServerId, Site};
 use crate::rule::{Destination, Rules, Switch};
 use crate::sample::{NameRef, Named, Target};
@@ -160,14 +161,24 @@ impl Builder<'_> {
                 };
             }
         }
-        if !draft.is_http() && draft.proxy.log_format == LogFormat::Http && draft.is_frontend() {
-            draft.proxy.log_format = LogFormat::Tcp;
+        let (name, fallback) = match draft.proxy.log_format {
+            LogFormat::HttpJson => ("log json", LogFormat::TcpJson),
+            _ => ("log", LogFormat::Tcp),
+        };
+        let http_line = matches!(draft.proxy.log_format, LogFormat::Http | LogFormat::HttpJson);
+        if !draft.is_http() && http_line && draft.is_frontend() {
+            draft.proxy.log_format = fallback;
             if let Some(span) = draft.log_option {
                 let message = format!(
-                    "'option httplog' not usable with {title} (needs 'mode http'); falling \
-                     back to 'option tcplog'"
+                    "'option http{name}' not usable with {title} (needs 'mode http'); falling \
+                     back to 'option tcp{name}'"
                 );
                 self.diagnostics.warning(span, message);
+            }
+        }
+        if draft.proxy.log_format.is_json() && draft.proxy.format.is_none() {
+            for target in draft.proxy.logs.iter_mut().filter(|target| !target.len_given) {
+                target.len_max = json::LEN_DEFAULT;
             }
         }
         if draft.proxy.disabled {
@@ -449,7 +460,7 @@ impl Builder<'_> {
             }
         }
         // Where events are counted nothing is left out, so that plain traffic need not ask.
-        let rates = self.names.wants.rates;
+        let rates = self.names.wants.rates || self.names.wants.numbers;
         proxy.plain = proxy.is_plain() && !rates;
         site.rewrites |= rates;
         site.rewrites |= proxy.rules.http_request.iter().any(|rule| rule.action.rewrites());

@@ -43,12 +43,14 @@ impl Builder<'_> {
             level: 7,
             min_level: 0,
             len_max: 1_024,
+            len_given: false,
             sample: None,
         };
         let mut sampled = None;
         loop {
             if args.takes("len") {
                 target.len_max = args.number(80..=65_535)?;
+                target.len_given = true;
             } else if args.takes("format") {
                 target.format = args.choice(&FORMATS)?;
             } else if args.takes("sample") {

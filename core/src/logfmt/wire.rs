@@ -189,6 +189,7 @@ mod tests {
             level,
             min_level,
             len_max: 1_024,
+            len_given: false,
             sample: None,
         };
         let table = [

@@ -77,6 +77,10 @@ pub struct Wants {
     pub unique_id: bool,
     /// Events per second: `fe_req_rate` and kin.
     pub rates: bool,
+    /// The numbers of requests: `%rt`.
+    pub numbers: bool,
+    /// The numbers of lines: `%lc`.
+    pub line_numbers: bool,
 }
 
 /// The `global` section, as far as it concerns the process.
@@ -538,6 +542,17 @@ pub enum LogFormat {
     Tcp,
     /// `option httplog`.
     Http,
+    /// `option tcplog json`.
+    TcpJson,
+    /// `option httplog json`.
+    HttpJson,
+}
+
+impl LogFormat {
+    /// Whether a line is a JSON object.
+    pub const fn is_json(self) -> bool {
+        matches!(self, LogFormat::TcpJson | LogFormat::HttpJson)
+    }
 }
 
 /// A `log` line: a sink and how to write to it.
@@ -555,6 +570,8 @@ pub struct LogTarget {
     pub min_level: u8,
     /// The longest message in bytes (`len`), 80 to 65,535.
     pub len_max: u32,
+    /// Whether the line says so itself.
+    pub len_given: bool,
     /// The index in [`Site::log_samples`], if only some messages are sent.
     pub sample: Option<u32>,
 }

@@ -5,6 +5,7 @@
 //! ```text
 //!   gauges   approximate   a block of counters per engine, summed by readers; no contention
 //!   rates    approximate   the same for events per second, if an expression asks for one
+//!   serials  exact         numbers of requests and of lines: one atomic word each
 //!   limits   exact         maxconn of the process, frontends, listeners: one atomic word each
 //!   gates    exact         server slots and the queues before them: one mutex per backend
 //!   errors   the last       refused messages, for `show errors`: one mutex per proxy and direction
@@ -29,6 +30,7 @@ mod mail;
 #[cfg(test)]
 mod model;
 mod rates;
+mod serial;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +47,7 @@ use gauges::Gauges;
 use limit::Limit;
 use mail::Mail;
 use rates::Rates;
+use serial::Serials;
 
 pub(crate) use door::Door;
 pub use door::{Answer, Question, Witness};
@@ -52,6 +55,7 @@ pub use gate::{Cancel, Queued, Rank, Slot, Ticket, Waiter};
 pub use gauges::Gauge;
 pub use mail::{Message, Wake};
 pub use rates::Rate;
+pub use serial::Serial;
 
 /// The most engines that one process may have; HAProxy 2.6's MAX_THREADS.
 pub const ENGINES_MAX: u32 = 64;
@@ -73,6 +77,7 @@ pub struct Shared {
     engines: u32,
     gauges: Gauges,
     rates: Rates,
+    serials: Serials,
     /// The process, then the proxies, then the listeners.
     limits: Vec<Limit>,
     proxies: u32,
@@ -102,6 +107,7 @@ impl Shared {
             engines,
             gauges: Gauges::new(proxies, site.servers.len() as u32, engines),
             rates: Rates::new(site.wants.rates, proxies, site.servers.len() as u32, engines),
+            serials: Serials::new(proxies),
             limits,
             proxies,
             gates: (0..proxies).map(|backend| gate_of(site, backend)).collect(),
@@ -141,6 +147,19 @@ impl Shared {
     /// Events of the last second, over the engines; always 0 if no expression asks for a rate.
     pub fn rate(&self, rate: Rate, now: Instant) -> u32 {
         self.rates.per_second(rate, now)
+    }
+}
+
+/// Numbers.
+impl Shared {
+    /// The next number, which nobody else gets.
+    pub fn take_number(&self, serial: Serial) -> u32 {
+        self.serials.take(serial)
+    }
+
+    /// The number that is next.
+    pub fn next_number(&self, serial: Serial) -> u32 {
+        self.serials.next(serial)
     }
 }
 
@@ -352,6 +371,7 @@ impl Shared {
         self.gates.iter().flatten().for_each(|gate| gate.digest(into));
         self.gauges.digest(into);
         self.rates.digest(into);
+        self.serials.digest(into);
         self.mail.digest(into);
     }
 
