@@ -13,7 +13,7 @@ use crate::sample::{NameRef, Named, Target};
 use super::Builder;
 use super::directory::Directory;
 use super::draft::{Draft, SwitchDraft, SwitchTo};
-use super::{bind, server};
+use super::{bind, ring, server};
 
 impl Builder<'_> {
     /// The site, or everything that is wrong.
@@ -39,6 +39,7 @@ impl Builder<'_> {
             self.place(draft);
         }
         self.resolve_names(&directory);
+        self.check_rings();
         self.limits();
         let warned = self.diagnostics.iter().any(|d| d.severity == Severity::Warning);
         if warned && self.site.global.zero_warning && !self.diagnostics.is_fatal() {
@@ -451,6 +452,7 @@ impl Builder<'_> {
         if draft.kind == SectionKind::Backend {
             proxy.maxconn = 0;
         }
+        ring::settle(&mut proxy.logs, &site.rings);
         // Each proxy counts for itself, wherever its line stands.
         for target in &mut proxy.logs {
             if let Some(index) = &mut target.sample {

@@ -29,6 +29,7 @@ mod monitor;
 mod option;
 mod phrase;
 mod proxy;
+mod ring;
 mod rule;
 mod server;
 mod userlist;
@@ -117,6 +118,8 @@ struct Builder<'b> {
     default_path: error_file::DefaultPath,
     /// An ACL asks for the unique id.
     acl_unique_id: bool,
+    /// `ring` sections, and who logs to them.
+    rings: ring::Rings,
 }
 
 impl<'b> Builder<'b> {
@@ -156,6 +159,7 @@ impl<'b> Builder<'b> {
             ineffective: BTreeMap::new(),
             default_path: error_file::DefaultPath::Current,
             acl_unique_id: false,
+            rings: ring::Rings::default(),
         }
     }
 
@@ -168,6 +172,7 @@ impl<'b> Builder<'b> {
             | SectionKind::Listen => self.proxy(section),
             SectionKind::HttpErrors => self.error_set(section),
             SectionKind::Userlist => self.userlist(section),
+            SectionKind::Ring => self.ring(section),
             _ => self.other(section),
         }
     }

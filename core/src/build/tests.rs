@@ -6,7 +6,8 @@ use super::*;
 use crate::config::MapHost;
 use crate::poller::Address;
 use crate::proxy::spec::{
-    LogFormat, Mode, Options, Proxy, RetryOn, Reuse, SendProxy, Sink, Site, WireFormat,
+    LogFormat, LogTarget, Mode, Options, Proxy, RetryOn, Reuse, RingSpec, SendProxy, Sink, Site,
+    WireFormat,
 };
 use crate::rule::{Action, Destination, Rule, Set, Switch};
 use crate::time::Duration;
@@ -339,6 +340,60 @@ fn forwarded_for() {
         (&*forward.header, forward.except, forward.if_none),
         ("x-forwarded-for", None, false)
     );
+}
+
+#[test]
+fn json_lines_may_be_longer() {
+    let site = site(&format!(
+        "global\nlog 127.0.0.1 local0\n{TIMEOUTS}log global\nmode http\n\
+         listen a\nbind :1\nlog 127.0.0.1 len 300 local1\noption httplog json\n\
+         listen b\nbind :2\noption tcplog json\n\
+         listen c\nbind :3\noption httplog\n\
+         listen d\nbind :4\noption httplog json\nlog-format %ci\n"
+    ));
+    let of = |id: usize| {
+        let proxy = &site.proxies[id];
+        (proxy.log_format, proxy.logs.iter().map(|log| log.len_max).collect::<Vec<_>>())
+    };
+    assert_eq!(of(0), (LogFormat::HttpJson, vec![8_192, 300]));
+    assert_eq!(of(1), (LogFormat::TcpJson, vec![8_192]));
+    assert_eq!(of(2), (LogFormat::Http, vec![1_024]));
+    assert_eq!(of(3).1, [1_024], "a format of its own is no JSON");
+}
+
+#[test]
+fn rings() {
+    let site = site(&format!(
+        "global\nlog ring@late len 200 local0\nlog ring@buf0 local1\nlog 127.0.0.1 local2\n\
+         {TIMEOUTS}log global\n\
+         ring early\nformat rfc5424\nmaxlen 300\n\
+         listen a\nbind :1\nlog ring@early local3 notice\noption tcplog\n\
+         ring late\ndescription of some length\nsize 20000\n"
+    ));
+    let ring = |name: &str, description: &str, format, len_max, size| {
+        let (name, description) = (name.into(), description.into());
+        RingSpec { name, description, format, len_max, size }
+    };
+    assert_eq!(
+        site.rings,
+        [
+            ring("late", "of some length", WireFormat::Raw, 16_384, 20_000),
+            ring("buf0", "buf0", WireFormat::Timed, 16_384, 1 << 20),
+            ring("early", "early", WireFormat::Rfc5424, 300, 16_384),
+        ]
+    );
+    let logs = &site.proxies[0].logs;
+    let of = |log: &LogTarget| (log.ring, log.format, log.len_max, log.text_max);
+    assert_eq!(
+        logs.iter().map(of).collect::<Vec<_>>(),
+        [
+            (Some(0), WireFormat::Raw, 16_384, 200),
+            (Some(1), WireFormat::Timed, 16_384, 1_024),
+            (None, WireFormat::Local, 1_024, u32::MAX),
+            (Some(2), WireFormat::Rfc5424, 300, 1_024),
+        ]
+    );
+    assert_eq!(site.sinks.len(), 1);
 }
 
 #[test]

@@ -312,6 +312,9 @@ impl Engine {
                 }
             }
         }
+        for (ring, messages) in self.logs.for_rings() {
+            self.shared.keep_lines(ring, messages);
+        }
         self.logs.end_turn();
     }
 }

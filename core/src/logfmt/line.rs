@@ -173,7 +173,9 @@ const LEN_DEFAULT: u32 = 1_024;
 impl Lines {
     /// Lines as long as the site's log targets ask for.
     pub fn new(site: &Site, dates: Dates) -> Self {
-        let longest = |logs: &[LogTarget]| logs.iter().map(|log| log.len_max).max().unwrap_or(0);
+        let longest = |logs: &[LogTarget]| {
+            logs.iter().map(|log| log.len_max.min(log.text_max)).max().unwrap_or(0)
+        };
         let proxies = site.proxies.iter().map(|proxy| longest(&proxy.logs)).max();
         let line_max = longest(&site.global.logs).max(proxies.unwrap_or(0)).max(LEN_DEFAULT);
         Lines { dates, request_max: site.tunables.logurilen as usize, line_max: line_max as usize }

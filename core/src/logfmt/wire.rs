@@ -190,6 +190,8 @@ mod tests {
             min_level,
             len_max: 1_024,
             len_given: false,
+            text_max: u32::MAX,
+            ring: None,
             sample: None,
         };
         let table = [

@@ -41,6 +41,8 @@ pub struct Site {
     pub listeners: Vec<Listener>,
     /// Every log target in use, each once.
     pub sinks: Vec<Sink>,
+    /// `ring` sections, and those that are always there, if anything is logged to them.
+    pub rings: Vec<RingSpec>,
     /// What log targets that send only some messages send; each proxy's counts for itself.
     pub log_samples: Vec<LogSample>,
     /// Pattern files, and lists of patterns that rules may change, each once.
@@ -558,8 +560,10 @@ impl LogFormat {
 /// A `log` line: a sink and how to write to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogTarget {
-    /// The index in [`Site::sinks`].
+    /// The index in [`Site::sinks`], if it is no ring.
     pub sink: u32,
+    /// The index in [`Site::rings`], if it is one.
+    pub ring: Option<u32>,
     /// Wire format (`format …`).
     pub format: WireFormat,
     /// Facility, 0 to 23.
@@ -570,10 +574,27 @@ pub struct LogTarget {
     pub min_level: u8,
     /// The longest message in bytes (`len`), 80 to 65,535.
     pub len_max: u32,
-    /// Whether the line says so itself.
+    /// The longest text in bytes, without what stands before it.
+    pub text_max: u32,
+    /// Whether the line says itself how long.
     pub len_given: bool,
     /// The index in [`Site::log_samples`], if only some messages are sent.
     pub sample: Option<u32>,
+}
+
+/// A `ring` section: the last messages that were logged to it, in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RingSpec {
+    /// Its name.
+    pub name: Arc<str>,
+    /// `description`; without one its name.
+    pub description: Arc<str>,
+    /// How messages are written to it.
+    pub format: WireFormat,
+    /// `maxlen`: the longest message in bytes.
+    pub len_max: u32,
+    /// `size`: the bytes of all messages, and a few for each.
+    pub size: u32,
 }
 
 /// `sample` of a `log` line: which of each so many messages are sent.

@@ -20,6 +20,8 @@ fn target(sink: u32, format: WireFormat) -> LogTarget {
         min_level: 0,
         len_max: 1_024,
         len_given: false,
+        text_max: u32::MAX,
+        ring: None,
         sample: None,
     }
 }

@@ -147,6 +147,11 @@ impl Door {
         self.shared.keep_error(event);
     }
 
+    /// Nor this.
+    pub(crate) fn keep_lines<'a>(&self, ring: u32, messages: impl Iterator<Item = &'a [u8]>) {
+        self.shared.keep_lines(ring, messages);
+    }
+
     #[inline]
     pub(crate) fn gauge(&self, gauge: Gauge) -> u32 {
         self.ask(&Question::Gauge(gauge), |shared| shared.gauge(gauge))

@@ -8,6 +8,7 @@
 //!   serials  exact         numbers of requests and of lines: one atomic word each
 //!   limits   exact         maxconn of the process, frontends, listeners: one atomic word each
 //!   gates    exact         server slots and the queues before them: one mutex per backend
+//!   rings    the last       messages of the log: one mutex each, once a turn in which there are any
 //!   errors   the last       refused messages, for `show errors`: one mutex per proxy and direction
 //!   mail                   what one engine has to tell another: one mutex per engine
 //! ```
@@ -30,6 +31,7 @@ mod mail;
 #[cfg(test)]
 mod model;
 mod rates;
+mod rings;
 mod serial;
 #[cfg(test)]
 mod tests;
@@ -47,6 +49,7 @@ use gauges::Gauges;
 use limit::Limit;
 use mail::Mail;
 use rates::Rates;
+use rings::Rings;
 use serial::Serials;
 
 pub(crate) use door::Door;
@@ -87,6 +90,7 @@ pub struct Shared {
     backends: Vec<ProxyId>,
     mail: Mail,
     errors: Errors,
+    rings: Rings,
 }
 
 impl Shared {
@@ -114,6 +118,7 @@ impl Shared {
             backends: site.servers.iter().map(|server| server.backend).collect(),
             mail: Mail::new(engines),
             errors: Errors::new(proxies),
+            rings: Rings::new(&site.rings),
         }
     }
 
@@ -178,6 +183,20 @@ impl Shared {
     /// The proxy's last refused message of that direction.
     pub fn last_error(&self, proxy: ProxyId, direction: Direction) -> Option<Event> {
         self.errors.last(proxy, direction)
+    }
+}
+
+/// Rings of the log.
+impl Shared {
+    /// Keeps messages in a ring.
+    pub fn keep_lines<'a>(&self, ring: u32, messages: impl Iterator<Item = &'a [u8]>) {
+        self.rings.keep(ring, messages);
+    }
+
+    /// Appends the messages of a ring from number `from` on to `into`, each with a line feed, as
+    /// many as fit `max` bytes, and returns the number to go on from.
+    pub fn read_ring(&self, ring: u32, from: u64, max: usize, into: &mut Vec<u8>) -> u64 {
+        self.rings.read(ring, from, max, into)
     }
 }
 
@@ -365,7 +384,7 @@ impl Shared {
         }
     }
 
-    /// Takes the whole state into a hash, but for the refused messages.
+    /// Takes the whole state into a hash, but for the refused messages and the log.
     pub fn digest<H: Hasher>(&self, into: &mut H) {
         self.limits.iter().for_each(|limit| limit.digest(into));
         self.gates.iter().flatten().for_each(|gate| gate.digest(into));
