@@ -13,7 +13,7 @@ use crate::sample::{NameRef, Named, Target};
 use super::Builder;
 use super::directory::Directory;
 use super::draft::{Draft, SwitchDraft, SwitchTo};
-use super::{bind, ring, server};
+use super::{bind, option, ring, server};
 
 impl Builder<'_> {
     /// The site, or everything that is wrong.
@@ -107,6 +107,31 @@ impl Builder<'_> {
         }
     }
 
+    /// Formats of a proxy that is not HTTP must do without what only HTTP has.
+    fn check_formats(&mut self, draft: &Draft) {
+        if draft.is_http() || !draft.is_frontend() {
+            return;
+        }
+        let proxy = &draft.proxy;
+        for (name, format) in [
+            ("log-format", &proxy.format),
+            ("log-format-sd", &proxy.format_sd),
+            ("error-log-format", &proxy.error_format),
+            ("unique-id-format", &proxy.unique_id_format),
+        ] {
+            let Some(tag) = format.as_ref().and_then(|format| format.needs_http()) else {
+                continue;
+            };
+            let place = draft.formats.iter().find(|(known, _)| *known == name);
+            let span = place.map_or(draft.span, |(_, span)| *span);
+            let message = format!(
+                "'{name}' of {} : format variable '{tag}' is reserved for HTTP mode",
+                draft.title()
+            );
+            self.diagnostics.alert(span, message);
+        }
+    }
+
     /// What one proxy alone can get wrong.
     fn check(&mut self, draft: &mut Draft) {
         let title = draft.title();
@@ -169,6 +194,9 @@ impl Builder<'_> {
         let http_line = matches!(draft.proxy.log_format, LogFormat::Http | LogFormat::HttpJson);
         if !draft.is_http() && http_line && draft.is_frontend() {
             draft.proxy.log_format = fallback;
+            if draft.proxy.format.as_ref().is_some_and(|it| *it.text == *option::COMMON) {
+                draft.proxy.format = None;
+            }
             if let Some(span) = draft.log_option {
                 let message = format!(
                     "'option http{name}' not usable with {title} (needs 'mode http'); falling \
@@ -177,6 +205,7 @@ impl Builder<'_> {
                 self.diagnostics.warning(span, message);
             }
         }
+        self.check_formats(draft);
         if draft.proxy.log_format.is_json() && draft.proxy.format.is_none() {
             for target in draft.proxy.logs.iter_mut().filter(|target| !target.len_given) {
                 target.len_max = json::LEN_DEFAULT;

@@ -312,6 +312,35 @@ impl Format {
         self.parts.iter().any(|part| matches!(part, Part::Tag(tag, _) if LATE.contains(tag)))
     }
 
+    /// The name of its first tag that only HTTP has.
+    pub fn needs_http(&self) -> Option<&'static str> {
+        use Tag::*;
+        const OF_HTTP: [Tag; 17] = [
+            RequestCookie,
+            ResponseCookie,
+            Began,
+            BeganUtc,
+            BeganZone,
+            Idle,
+            RequestTime,
+            UntilRequest,
+            Response,
+            Active,
+            Request,
+            Method,
+            Uri,
+            UriPath,
+            PathOnly,
+            Query,
+            Version,
+        ];
+        let tag = self.parts.iter().find_map(|part| match part {
+            Part::Tag(tag, _) => Some(*tag).filter(|tag| OF_HTTP.contains(tag)),
+            _ => None,
+        })?;
+        Tag::ALL.iter().find(|(_, known)| *known == tag).map(|(name, _)| *name)
+    }
+
     /// Whether something of it comes from the [`Record`] of the scene.
     pub fn needs_record(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Tag(..)))

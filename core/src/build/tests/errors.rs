@@ -227,6 +227,14 @@ fn faults() {
         ("ring r\nmaxlen 0\n", "'maxlen' value must be between 1 and 4294967295 (was 0)"),
         ("ring r\ndescription\n", "missing ring description text"),
         ("option httplog clf json\n", "'option httplog' cannot handle unexpected argument 'json'"),
+        (
+            "mode tcp\nlog-format \"%ci %HM\"\n",
+            "'log-format' of proxy 'l' : format variable 'HM' is reserved for HTTP mode",
+        ),
+        (
+            "mode tcp\nerror-log-format %TR\n",
+            "'error-log-format' of proxy 'l' : format variable 'TR' is reserved for HTTP mode",
+        ),
         ("log 127.0.0.1 local0 x\n", "'log' : unknown log level 'x'"),
         (
             "log tcp@127.0.0.1 local0\n",
@@ -336,6 +344,13 @@ fn warnings() {
              to 'option tcplog'",
                 "8: 'http-request' rules ignored for proxy 'l' (needs 'mode http')",
                 "9: 'option forwardfor' ignored for proxy 'l' (needs 'mode http')",
+            ],
+        ),
+        (
+            "listen l\nbind :1\nlog 127.0.0.1 local0\noption httplog clf\n",
+            &[
+                "8: 'option httplog' not usable with proxy 'l' (needs 'mode http'); falling back to \
+               'option tcplog'",
             ],
         ),
         (
