@@ -142,7 +142,7 @@ mod tests {
         #[test]
         fn it_holds_the_last_that_fit(
             size in 4..200_usize,
-            messages in prop::collection::vec(prop::collection::vec(b'a'..b'z', 0..60), 0..50),
+            messages in prop::collection::vec(prop::collection::vec(b'a'..=b'z', 0..60), 0..50),
         ) {
             let mut ring = Ring::new(size);
             for message in &messages {
