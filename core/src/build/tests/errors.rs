@@ -197,6 +197,14 @@ fn faults() {
         ("balance random(0)\n", "'balance random' : number of draws must be at least 1"),
         ("balance uri len\n", "'balance' expects a number"),
         ("balance hdr()\n", "'balance hdr' expects a header's name"),
+        (
+            "acl a path_begg /x\n",
+            "'acl' : unknown sample fetch 'path_begg'; did you mean 'path_beg' maybe ?",
+        ),
+        (
+            "acl a hdrs_beg(host) x\n",
+            "'acl' : unknown sample fetch 'hdrs_beg'; did you mean 'hdr_beg' maybe ?",
+        ),
         ("balance hash nope\n", "'balance hash' : unknown sample fetch 'nope'"),
         ("balance roundrobin x\n", "'balance' cannot handle unexpected argument 'x'"),
         (
