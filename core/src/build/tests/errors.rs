@@ -311,6 +311,19 @@ fn warnings() {
           this was intended."][..],
         ),
         (
+            "backend b\n\
+             server a nowhere.example:1 init-addr libc,none\n\
+             server b nowhere.example:1 init-addr libc,192.0.2.1\n\
+             server c nowhere.example:1 init-addr none\n\
+             server d nowhere.example:1 init-addr 192.0.2.1\n",
+            &[
+                "6: could not resolve address 'nowhere.example': Name or service not known, \
+                 disabling server",
+                "7: could not resolve address 'nowhere.example': Name or service not known, \
+                 falling back to configured address",
+            ],
+        ),
+        (
             "backend b\nbind :1\nmaxconn 3\noption dontlognull\ntimeout client 3s\n",
             &[
                 "6: 'bind' ignored because backend 'b' has no frontend capability",
