@@ -186,8 +186,8 @@ impl Builder<'_> {
 }
 
 /// The common log format, and what HAProxy adds to it.
-pub(super) const COMMON: &str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc \
-    %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
+pub(super) const COMMON: &str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b \
+    %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
 
 /// `[ except <network> ] [ header <name> ] [ if-none ]`.
 fn forward_for(args: &mut Args<'_, '_>, header: &str) -> Option<ForwardFor> {

@@ -11,7 +11,7 @@ use super::Builder;
 use super::args::Args;
 use super::log::FORMATS;
 
-/// The size of a ring that says none, and the least that it may have: HAProxy's buffers are so large.
+/// The size of a ring that says none, and the least that it may have: that of HAProxy's buffers.
 const SIZE: u32 = 16_384;
 
 /// The ring that is always there, and its size.

@@ -369,10 +369,8 @@ fn warnings() {
         ),
         (
             "listen l\nbind :1\nlog 127.0.0.1 local0\noption httplog clf\n",
-            &[
-                "8: 'option httplog' not usable with proxy 'l' (needs 'mode http'); falling back \
-                 to 'option tcplog'",
-            ],
+            &["8: 'option httplog' not usable with proxy 'l' (needs 'mode http'); falling back \
+                 to 'option tcplog'"],
         ),
         (
             "listen l\nbind :1\nlog 127.0.0.1 local0\noption httplog json\n",

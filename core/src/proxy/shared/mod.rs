@@ -8,7 +8,7 @@
 //!   serials  exact         numbers of requests and of lines: one atomic word each
 //!   limits   exact         maxconn of the process, frontends, listeners: one atomic word each
 //!   gates    exact         server slots and the queues before them: one mutex per backend
-//!   rings    the last       messages of the log: one mutex each, once a turn in which there are any
+//!   rings    the last       messages of the log: one mutex each, at most once a turn
 //!   errors   the last       refused messages, for `show errors`: one mutex per proxy and direction
 //!   mail                   what one engine has to tell another: one mutex per engine
 //! ```
