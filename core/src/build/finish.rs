@@ -147,6 +147,9 @@ impl Builder<'_> {
         if proxy.format.is_some() && !late {
             proxy.options.set(Options::LOG_ASAP);
         }
+        if proxy.says_connect() && !proxy.logs.is_empty() && proxy.mode == Mode::Http {
+            proxy.options.set(Options::LOG_ASAP);
+        }
         draft.proxy.balance.all_backups = draft.proxy.options.has(Options::ALL_BACKUPS);
         if !draft.is_http() && draft.becomes_http() {
             self.check_switching(draft);

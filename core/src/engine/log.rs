@@ -21,18 +21,28 @@ const BATCH: usize = 64;
 
 impl Engine {
     /// `option logasap`, or a format that needs nothing of the end: the line of a session as soon
-    /// as its answer has begun, or its connection is there.
+    /// as its answer has begun, or its connection is there. Without a format, the line of a request
+    /// as soon as it is understood.
     #[inline]
-    pub(super) fn log_early(&mut self, id: u32) {
+    pub(super) fn log_early<P: Poller>(&mut self, net: &mut P, id: u32) {
         let s = &self.sessions[id as usize];
         if self.site.proxy(s.frontend).options.has(Options::LOG_ASAP) {
-            self.log_if_begun(id);
+            self.log_if_begun(net, id);
         }
     }
 
-    fn log_if_begun(&mut self, id: u32) {
-        let s = &self.sessions[id as usize];
+    fn log_if_begun<P: Poller>(&mut self, net: &mut P, id: u32) {
+        let s = &mut self.sessions[id as usize];
         if s.flags.has(SessionFlags::LOGGED) {
+            return;
+        }
+        let frontend = self.site.proxy(s.frontend);
+        if frontend.says_connect() && frontend.mode == Mode::Http {
+            if s.has_request() {
+                s.flags.set(SessionFlags::LOGGED);
+                let client = s.client;
+                self.log_from(net, client);
+            }
             return;
         }
         let begun = match s.mode {
@@ -161,21 +171,18 @@ impl Engine {
         });
     }
 
-    /// `Connect from …`, where no other line is asked for: for each connection, or for each
-    /// request.
+    /// `Connect from …`, where no other line is asked for: for each connection, or (see
+    /// [`Engine::log_early`]) for each request that was understood.
     #[inline(always)]
     pub(super) fn log_connect<P: Poller>(&mut self, net: &mut P, client: u32) {
         let frontend = self.site.proxy(self.clients[client as usize].frontend);
-        if !frontend.logs.is_empty() && frontend.log_format == LogFormat::Connect {
+        if !frontend.logs.is_empty() && frontend.says_connect() && frontend.mode == Mode::Tcp {
             self.log_from(net, client);
         }
     }
 
     fn log_from<P: Poller>(&mut self, net: &mut P, client: u32) {
         let client = &self.clients[client as usize];
-        if self.site.proxy(client.frontend).format.is_some() {
-            return;
-        }
         let site = self.site.clone();
         let frontend = site.proxy(client.frontend);
         let destination = client.destination().or_else(|| net.address(client.sock, Which::Local));

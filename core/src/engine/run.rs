@@ -38,7 +38,7 @@ impl Engine {
             let mut moved = !received && self.receive(net, id);
             received = false;
             let want = self.step(id, woken);
-            self.log_early(id);
+            self.log_early(net, id);
             match want {
                 Want::Over => {
                     self.finish(net, id);
@@ -180,7 +180,7 @@ impl Engine {
             Connecting::Done => {
                 self.established(id, false);
                 if self.sessions[id as usize].mode == Mode::Tcp {
-                    self.log_early(id);
+                    self.log_early(net, id);
                 }
             }
             Connecting::Failed(fault) => self.attempt_failed(id, fault),

@@ -461,6 +461,11 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// Whether all that its log says of what is served is `Connect from …`.
+    pub fn says_connect(&self) -> bool {
+        self.log_format == LogFormat::Connect && self.format.is_none()
+    }
+
     /// Whether it has no rules, captures, unique ids, `monitor-uri` or buffering: nothing that has
     /// to look at a message's head, or at what a session goes by, before it may pass.
     pub fn is_plain(&self) -> bool {
