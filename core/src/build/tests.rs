@@ -182,8 +182,8 @@ fn unix_bind_adds_to_paths() {
 
 #[test]
 fn servers() {
-    let site = http(
-        "listen l\nbind :80\nsource 192.0.2.200\n\
+    let text = TIMEOUTS.to_owned()
+        + "mode http\nlisten l\nbind :80\nsource 192.0.2.200\n\
          default-server maxconn 3 pool-max-conn 8 pool-purge-delay 7s max-reuse 4\n\
          server a 192.0.2.1:+10\nserver b 192.0.2.1:-10 maxconn 4\nserver c /s id 2\n\
          server d two.example:80 source 192.0.2.201:99 tcp-ut 1s\n\
@@ -191,8 +191,11 @@ fn servers() {
          server f nowhere.example:80 init-addr 192.0.2.77\n\
          server g ipv6@six.example:80 pool-max-conn -1 max-reuse -1 no-check no-ssl\n\
          server-template t 3 two.example:81 weight 2\n\
-         server-template u 4-5 192.0.2.5:82\n",
-    );
+         server-template u 4-5 192.0.2.5:82\n";
+    let (site, warnings) = build_with(&text, &CliOverrides::default()).unwrap();
+    // Of `e`, which has no address until it is given one.
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(warnings[0].contains("could not resolve address 'nowhere.example'"));
     let server = |name: &str| site.servers.iter().find(|s| &*s.name == name).unwrap();
     assert_eq!(server("a").port_offset, Some(10));
     assert_eq!(server("b").port_offset, Some(-10));
