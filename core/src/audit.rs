@@ -15,6 +15,7 @@ pub use state::digest;
 
 use slab::Slab;
 
+use crate::agent::ring::Forwarder;
 use crate::channel::{Channel, Facts};
 use crate::conn::client::{ClientFlags, NO_SESSION};
 use crate::conn::{Client, Mux, NO_CONN, ServerConns};
@@ -49,6 +50,8 @@ pub struct View<'a> {
     pub listeners: usize,
     /// Log sinks.
     pub sinks: u32,
+    /// What forwards rings.
+    pub forwarders: &'a [Forwarder],
     /// The time of the last turn.
     pub now: Instant,
 }
@@ -94,6 +97,7 @@ fn sockets(view: &View<'_>) {
                 Some(view.conns.conn(id).sock)
             }
             Owner::LogSink(_) => continue,
+            Owner::Forwarder(id) => view.forwarders.get(id as usize).and_then(Forwarder::sock),
             Owner::Check(_) | Owner::Resolver(_) | Owner::Peer(_) => None,
         };
         assert_eq!(known, Some(sock), "{owner:?} does not know its socket");
@@ -101,6 +105,11 @@ fn sockets(view: &View<'_>) {
     assert_eq!(listeners, view.listeners, "listeners open");
     for (id, client) in view.clients {
         assert_eq!(view.fds.owner(client.sock), Some(Owner::Client(id as u32)));
+    }
+    for (id, forwarder) in view.forwarders.iter().enumerate() {
+        if let Some(sock) = forwarder.sock() {
+            assert_eq!(view.fds.owner(sock), Some(Owner::Forwarder(id as u32)));
+        }
     }
     for (id, client) in view.clients {
         let kept = client.private;
@@ -132,6 +141,12 @@ fn counts(view: &View<'_>) {
     let clients = view.tasks.iter().filter(|(_, w, _)| matches!(w, Work::Client(_))).count();
     let sessions = view.tasks.iter().filter(|(_, w, _)| matches!(w, Work::Session(_))).count();
     assert_eq!((clients, sessions), (view.clients.len(), view.sessions.len()), "tasks");
+    for (id, forwarder) in view.forwarders.iter().enumerate() {
+        let work = view.tasks.work(forwarder.task);
+        assert_eq!(work, Some(Work::Forwarder(id as u32)), "a forwarder's task");
+    }
+    let forwarders = view.tasks.iter().filter(|(_, w, _)| matches!(w, Work::Forwarder(_))).count();
+    assert_eq!(forwarders, view.forwarders.len(), "tasks of forwarders");
     let buffers: usize = view
         .sessions
         .iter()

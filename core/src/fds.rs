@@ -27,6 +27,8 @@ pub enum Owner {
     Resolver(u32),
     /// A log sink (an agent).
     LogSink(u32),
+    /// The connection to a server of a ring (an agent).
+    Forwarder(u32),
     /// A peer (an agent).
     Peer(u32),
 }

@@ -27,6 +27,8 @@ pub enum Work {
     Session(u32),
     /// The engine's own housekeeping.
     Engine(Chore),
+    /// What forwards a ring to a server.
+    Forwarder(u32),
 }
 
 /// The engine's own timed work.

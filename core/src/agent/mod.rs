@@ -5,3 +5,4 @@
 //! no session, is not counted among the jobs, and so never keeps a stopping process alive.
 
 pub mod log;
+pub mod ring;

@@ -1,11 +1,17 @@
-//! `ring` sections: the last messages of the log, kept in memory.
+//! `ring` sections: the last messages of the log, kept in memory, and who they are forwarded to.
+//!
+//! As in HAProxy a `server` line has all words of a proxy's. What concerns a forwarded stream works
+//! (`log-proto`, `source`, `tcp-ut`, `init-addr`); the rest is warned of, or refused where leaving it
+//! out would send something else, or somewhere else.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::keywords::Context;
-use crate::config::{Section, Span, similar};
+use crate::config::units::Unit;
+use crate::config::{Section, Span, Word, similar};
 use crate::proxy::spec::{LogTarget, RingSpec, WireFormat};
+use crate::time::Duration;
 
 use super::Builder;
 use super::args::Args;
@@ -71,9 +77,39 @@ impl Builder<'_> {
                     }
                     ring.size = size;
                 }
+                "server" => {
+                    let Some(server) = self.ring_server(statement) else { continue };
+                    ring.servers.push(server);
+                    continue;
+                }
+                "timeout" => {
+                    let timeout = match args.next().map_or("", Word::as_str) {
+                        "connect" => &mut ring.connect_timeout,
+                        "server" => &mut ring.server_timeout,
+                        other => {
+                            let message =
+                                format!("'timeout {other}' has no effect in a 'ring' section");
+                            self.diagnostics.warning(statement.span(), message);
+                            continue;
+                        }
+                    };
+                    let Some(time) = args.time(Unit::Millis) else { continue };
+                    // As in HAProxy, none at all is for ever.
+                    *timeout = Some(time).filter(|time| *time > Duration::ZERO);
+                }
                 _ => debug_assert!(false, "'{name}' is said to work and is not compiled"),
             }
             args.end();
+        }
+        let timeouts = [ring.connect_timeout, ring.server_timeout];
+        if !ring.servers.is_empty() && timeouts.contains(&None) {
+            let message = format!("missing timeouts for ring '{}'", ring.name);
+            let found = self.diagnostics.warning(section.span, message);
+            found.help.push(
+                "without 'timeout connect' and 'timeout server' a server that takes nothing is \
+                 waited for without end"
+                    .into(),
+            );
         }
         if ring.len_max > ring.size {
             let message = format!(
@@ -108,6 +144,9 @@ impl Builder<'_> {
                 format: WireFormat::Raw,
                 len_max: SIZE,
                 size: SIZE,
+                connect_timeout: None,
+                server_timeout: None,
+                servers: Vec::new(),
             });
             rings.len() - 1
         });

@@ -2,11 +2,11 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use crate::config::keywords::{self, Context};
+use crate::config::keywords::{self, Context, Status};
 use crate::config::units::Unit;
 use crate::config::{Span, Statement, Word};
 use crate::poller::Address;
-use crate::proxy::spec::{SendProxy, Server};
+use crate::proxy::spec::{LogProto, RingServer, SendProxy, Server};
 use crate::time::Duration;
 
 use super::Builder;
@@ -38,9 +38,13 @@ pub(super) struct ServerSettings {
     user_timeout: Option<Duration>,
     send_proxy: SendProxy,
     init_addr: Vec<InitAddr>,
+    log_proto: Option<LogProto>,
     /// Not inherited.
     id: Option<u32>,
 }
+
+const LOG_PROTOS: [(&str, LogProto); 2] =
+    [("legacy", LogProto::Legacy), ("octet-count", LogProto::OctetCount)];
 
 /// One way to a server's first address.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,6 +73,7 @@ impl Default for ServerSettings {
             user_timeout: None,
             send_proxy: SendProxy::NONE,
             init_addr: vec![InitAddr::Last, InitAddr::Libc],
+            log_proto: None,
             id: None,
         }
     }
@@ -78,7 +83,7 @@ impl Builder<'_> {
     /// `default-server <settings>`.
     pub(super) fn default_server(&mut self, draft: &mut Draft, statement: &Statement) {
         let base = draft.default_server.clone();
-        if let Some(mut settings) = self.server_settings(base, statement, 1) {
+        if let Some(mut settings) = self.proxy_settings(base, statement, 1) {
             if settings.id.take().is_some() {
                 let message = "'id' is not allowed on a 'default-server' line";
                 self.diagnostics.alert(statement.span(), message);
@@ -102,7 +107,7 @@ impl Builder<'_> {
         }
         let Some(word) = args.need("<name> and <addr>[:<port>] as arguments") else { return };
         let base = draft.default_server.clone();
-        let settings = self.server_settings(base, statement, 3);
+        let settings = self.proxy_settings(base, statement, 3);
         let endpoint = self.server_address(word);
         let (Some(settings), Some(endpoint)) = (settings, endpoint) else { return };
         let Some(addresses) = self.server_addresses(word, &endpoint, &settings) else { return };
@@ -141,7 +146,7 @@ impl Builder<'_> {
             return;
         }
         let base = draft.default_server.clone();
-        let settings = self.server_settings(base, statement, 4);
+        let settings = self.proxy_settings(base, statement, 4);
         let endpoint = self.server_address(word);
         let (Some(mut settings), Some(endpoint)) = (settings, endpoint) else { return };
         let Some(addresses) = self.server_addresses(word, &endpoint, &settings) else { return };
@@ -154,6 +159,73 @@ impl Builder<'_> {
             // The id is the first server's.
             settings.id = None;
         }
+    }
+
+    /// `server` in a `ring` section.
+    pub(super) fn ring_server(&mut self, statement: &Statement) -> Option<RingServer> {
+        const EXPECTED: &str = "<name> and <addr>[:<port>] as arguments";
+        let mut args = Args::new(statement, 1, "server", &mut self.diagnostics);
+        let name = args.need(EXPECTED)?;
+        let word = args.need(EXPECTED)?;
+        let settings = self.server_settings(ServerSettings::default(), statement, 3);
+        let endpoint = self.server_address(word)?;
+        let settings = settings?;
+        let inet = matches!(endpoint.host, HostPart::Ip(_) | HostPart::Name(_));
+        if inet && matches!(endpoint.port, PortPart::None | PortPart::Offset(_)) {
+            let message = format!("'server' : missing port in '{}'", word.as_str());
+            self.diagnostics.alert(word.span, message);
+            return None;
+        }
+        self.check_ring_server(statement);
+        let addresses = self.server_addresses(word, &endpoint, &settings)?;
+        Some(RingServer {
+            name: name.as_str().into(),
+            address: addresses.into_iter().next(),
+            source: settings.source,
+            user_timeout: settings.user_timeout,
+            proto: settings.log_proto.unwrap_or(LogProto::Legacy),
+        })
+    }
+
+    /// Complains about what is understood of a proxy's server only.
+    fn check_ring_server(&mut self, statement: &Statement) {
+        let mut at = 3;
+        while let Some(word) = statement.words.get(at) {
+            let Some(keyword) = keywords::find(Context::Server, &[word.as_str()]) else { return };
+            at += 1 + usize::from(keyword.args);
+            match keyword.name {
+                _ if keyword.status != Status::Works => {}
+                "log-proto" | "source" | "tcp-ut" | "init-addr" | "id" | "enabled" => {}
+                name if name.starts_with("no-") => {}
+                name if sent_header(name).is_some() => {
+                    let message = format!("'{name}' is not supported in a 'ring' section yet");
+                    self.diagnostics.alert(word.span, message);
+                }
+                name => {
+                    let message = format!("'{name}' has no effect in a 'ring' section");
+                    self.diagnostics.warning(word.span, message);
+                }
+            }
+        }
+    }
+
+    /// The settings of a proxy's server.
+    fn proxy_settings(
+        &mut self,
+        base: ServerSettings,
+        statement: &Statement,
+        from: usize,
+    ) -> Option<ServerSettings> {
+        let settings = self.server_settings(base, statement, from)?;
+        if settings.log_proto.is_some() {
+            let words = statement.words.iter();
+            let word = words.skip(from).find(|word| word.as_str() == "log-proto");
+            if let Some(word) = word {
+                let message = "'log-proto' has no effect outside of 'ring' sections".to_owned();
+                self.diagnostics.warning(word.span, message);
+            }
+        }
+        Some(settings)
     }
 
     fn server_address(&mut self, word: &Word) -> Option<Endpoint> {
@@ -285,6 +357,10 @@ impl Builder<'_> {
                     settings.pool_purge_delay =
                         args.time(Unit::Millis).unwrap_or(settings.pool_purge_delay);
                 }
+                "log-proto" => match args.choice(&LOG_PROTOS) {
+                    Some(proto) => settings.log_proto = Some(proto),
+                    None => sound = false,
+                },
                 "tcp-ut" => settings.user_timeout = args.time(Unit::Millis),
                 "init-addr" => {
                     if let Some(methods) = init_addr(&mut args) {

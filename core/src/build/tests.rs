@@ -375,7 +375,16 @@ fn rings() {
     ));
     let ring = |name: &str, description: &str, format, len_max, size| {
         let (name, description) = (name.into(), description.into());
-        RingSpec { name, description, format, len_max, size }
+        RingSpec {
+            name,
+            description,
+            format,
+            len_max,
+            size,
+            connect_timeout: None,
+            server_timeout: None,
+            servers: Vec::new(),
+        }
     };
     assert_eq!(
         site.rings,

@@ -14,6 +14,7 @@ use crate::proxy::spec::{LogFormat, Mode, Options, Proxy, ProxyId, WireFormat};
 use crate::sample::{Point, Scene, Stream};
 use crate::session::{SessionFlags, Surroundings, Witnesses, client_scene, record_of_client};
 use crate::side::State;
+use crate::tasks::Woken;
 use crate::txn::{LogLevel, TxnFlags};
 
 /// Messages handed over in one call.
@@ -321,6 +322,9 @@ impl Engine {
         }
         for (ring, messages) in self.logs.for_rings() {
             self.shared.keep_lines(ring, messages);
+            for forwarder in self.forwarders.iter().filter(|forwarder| forwarder.to.0 == ring) {
+                self.tasks.wake(forwarder.task, Woken::MESSAGE);
+            }
         }
         self.logs.end_turn();
     }

@@ -13,11 +13,12 @@
 //! - `run`: one session's step and what it wants · `io`: bytes between sockets and channels ·
 //!   `splice`
 //! - `connect`: server choice, queues, idle connections · `mail`: what other engines say
-//! - `signal`: soft stop, pause, dumps · `log`: lines and sinks
+//! - `signal`: soft stop, pause, dumps · `log`: lines and sinks · `forward`: rings to their servers
 
 mod accept;
 mod client;
 mod connect;
+mod forward;
 mod io;
 mod log;
 mod mail;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use crate::agent::log::Logs;
+use crate::agent::ring::Forwarder;
 use crate::audit;
 use crate::balance::Balancer;
 use crate::conn::{Client, ServerConns};
@@ -169,6 +171,7 @@ pub struct Engine {
     pipes: Vec<Pipe>,
     pipes_open: u32,
     logs: Logs,
+    forwarders: Vec<Forwarder>,
     scratch: Vec<u8>,
     /// The PROXY header of the connection that is being sought; empty if it has none.
     preface: Vec<u8>,
@@ -217,6 +220,7 @@ impl Engine {
             pipes: Vec::new(),
             pipes_open: 0,
             logs: Logs::new(&site, pid, dates),
+            forwarders: Vec::new(),
             scratch: Vec::new(),
             preface: Vec::new(),
             rng: Rng::new(seed.split("engine").split(&id.to_string())),
@@ -274,6 +278,7 @@ impl Engine {
             }
             self.logs.opened(sink, outcome, now.mono);
         }
+        self.start_forwarding();
         Ok(())
     }
 
@@ -317,6 +322,7 @@ impl Engine {
                 Work::Session(session) => self.run_session(net, session, woken),
                 Work::Client(client) => self.run_client(net, client, woken),
                 Work::Engine(chore) => self.run_chore(net, id, chore),
+                Work::Forwarder(forwarder) => self.run_forwarder(net, forwarder),
             }
         }
         if !self.desk.changes.get_mut().is_empty() {
@@ -328,7 +334,7 @@ impl Engine {
                 seen.note(now.mono, note);
             }
         }
-        let park = self.park();
+        let park = self.park(net);
         if cfg!(debug_assertions) {
             self.audit_sometimes(park);
         }
@@ -383,7 +389,7 @@ impl Engine {
         self.fds.trim();
     }
 
-    fn park(&self) -> Park {
+    fn park<P: Poller>(&mut self, net: &mut P) -> Park {
         if self.fds.has_cached()
             || self.tasks.runnable() > 0
             || !self.signals.is_empty()
@@ -392,6 +398,9 @@ impl Engine {
             return Park::Busy;
         }
         if self.stopping && self.listeners.is_empty() && self.clients.is_empty() {
+            if !self.forwarders.is_empty() {
+                self.end_forwarding(net);
+            }
             return if self.shared.retire(self.id) { Park::Done } else { Park::Busy };
         }
         self.tasks.next_expiry().map_or(Park::Idle, Park::Until)
@@ -427,6 +436,10 @@ impl Engine {
                     self.fds.used_up(sock, Ready::ERR);
                     self.logs.failed(sink);
                 }
+            }
+            Owner::Forwarder(id) => {
+                let task = self.forwarders[id as usize].task;
+                self.tasks.wake(task, Woken::IO);
             }
             Owner::Check(_) | Owner::Resolver(_) | Owner::Peer(_) => {}
         }
@@ -485,6 +498,7 @@ impl Engine {
             notices: _,
             notes: _,
             logs,
+            forwarders,
             listeners,
             lingering,
             farms,
@@ -506,7 +520,7 @@ impl Engine {
         (listeners, farms, signals, mail, pipes).hash(into);
         (pipes_open, lingering, serial, counters).hash(into);
         (stopping, paused, shortage, purge, hard_stop).hash(into);
-        (rng.clone().draw(), desk, logs).hash(into);
+        (rng.clone().draw(), desk, logs, forwarders).hash(into);
     }
 
     fn view(&self) -> audit::View<'_> {
@@ -520,6 +534,7 @@ impl Engine {
             pools: &self.pools,
             listeners: self.listeners.len(),
             sinks: self.logs.sinks(),
+            forwarders: &self.forwarders,
             now: self.now.mono,
         }
     }

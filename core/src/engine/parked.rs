@@ -25,6 +25,7 @@ impl Engine {
         if busy {
             return;
         }
+        self.audit_forwarders();
         for (id, s) in &self.sessions {
             self.audit_session_parked(id as u32, s);
         }

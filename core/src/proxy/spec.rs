@@ -600,6 +600,36 @@ pub struct RingSpec {
     pub len_max: u32,
     /// `size`: the bytes of all messages, and a few for each.
     pub size: u32,
+    /// `timeout connect`: how long a connection to a server may take.
+    pub connect_timeout: Option<Duration>,
+    /// `timeout server`: how long a server may take nothing although there is something for it.
+    pub server_timeout: Option<Duration>,
+    /// `server`: who gets the messages.
+    pub servers: Vec<RingServer>,
+}
+
+/// A `server` of a ring: it gets the ring's messages over one connection that stays open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RingServer {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it is; none if its name is not known.
+    pub address: Option<Address>,
+    /// `source`: where connections to it come from.
+    pub source: Option<SocketAddr>,
+    /// `tcp-ut`: how long what was sent may stay without an answer.
+    pub user_timeout: Option<Duration>,
+    /// `log-proto`: how messages are told apart.
+    pub proto: LogProto,
+}
+
+/// `log-proto`: how messages are told apart on a stream (RFC 6587).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LogProto {
+    /// `legacy`: a line feed behind each.
+    Legacy,
+    /// `octet-count`: its length in front of each.
+    OctetCount,
 }
 
 /// `sample` of a `log` line: which of each so many messages are sent.

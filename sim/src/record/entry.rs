@@ -15,15 +15,15 @@ use tidegate_core::poller::{
     SockOpt, TcpInfo, Which,
 };
 use tidegate_core::proxy::shared::{
-    Answer, Cancel, Gauge, LimitId, Message, Question, Queued, Rank, Rate, Serial, Slot, Ticket,
-    Waiter, Wake,
+    Answer, Cancel, Followed, Gauge, LimitId, Message, Question, Queued, Rank, Rate, Serial, Slot,
+    Ticket, Waiter, Wake,
 };
 use tidegate_core::rule::PatternChange;
 use tidegate_core::sample::Change;
 use tidegate_core::sample::vars::Stored;
 use tidegate_core::time::{Duration, Instant, Now, Wall};
 
-use super::wire::{Broken, Hash, Reader, Wire, wire_enum, wire_struct};
+use super::wire::{Broken, Bytes, Hash, Reader, Wire, wire_enum, wire_struct};
 
 /// One entry, without the answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -192,6 +192,7 @@ wire_enum! {
         14 => Rate(rate, now),
         15 => TakeNumber(serial),
         16 => NextNumber(serial),
+        17 => FollowRing { ring, place, max },
     }
     Gauge {
         0 => Frontend(id), 1 => Backend(id), 2 => Accepted(id), 3 => Received(id),
@@ -273,6 +274,10 @@ pub fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
         Answer::Lengths(own, backend) => (*own, *backend).put(out),
         Answer::Offered(wake) => wake.put(out),
         Answer::Mail(mail) => mail.put(out),
+        Answer::Followed(Followed { bytes, next }) => {
+            Bytes(bytes.clone()).put(out);
+            next.put(out);
+        }
     }
 }
 
@@ -294,6 +299,9 @@ pub fn get_answer(question: &Question, from: &mut Reader<'_>) -> Result<Answer, 
         Question::QueueLengths(..) => Answer::Lengths(from.get()?, from.get()?),
         Question::Offer { .. } => Answer::Offered(from.get()?),
         Question::Collect => Answer::Mail(from.get()?),
+        Question::FollowRing { .. } => {
+            Answer::Followed(Followed { bytes: from.get::<Bytes>()?.0, next: from.get()? })
+        }
     })
 }
 
@@ -394,6 +402,7 @@ mod tests {
             Question::HasMail,
             Question::Collect,
             Question::Retire,
+            Question::FollowRing { ring: 1, place: 1 << 40, max: 16_384 },
         ];
         let mut all = vec![
             Entry::Start(now),
@@ -475,6 +484,10 @@ mod tests {
                     who: Waiter { engine: 0, session: 0, serial: 0, rank: Rank::default() },
                 },
                 Answer::Queued(Queued::Waiting { ticket, ahead: 5 }),
+            ),
+            (
+                Question::FollowRing { ring: 0, place: 7, max: 100 },
+                Answer::Followed(Followed { bytes: vec![1, 0, 0, 0, b'a'], next: 1 << 40 }),
             ),
             (Question::Cancel(ticket), Answer::Cancel(Cancel::Cancelled { position: 1 })),
             (Question::QueueLengths(0, None), Answer::Lengths(1, 2)),

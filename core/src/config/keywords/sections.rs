@@ -40,9 +40,9 @@ pub(super) const RING: &[Keyword] = &[
     kw("description", WORKS),
     kw("format", WORKS),
     kw("maxlen", WORKS),
-    kw("server", no(RINGS)),
+    kw("server", WORKS),
     kw("size", WORKS),
-    kw("timeout", no(RINGS)),
+    kw("timeout", WORKS),
 ];
 
 pub(super) const LOG_FORWARD: &[Keyword] = &[

@@ -45,7 +45,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     kw("id", 1, WORKS),
     kw("init-addr", 1, WORKS),
     kw("inter", 1, no(CHECKS)),
-    kw("log-proto", 1, no(NOT_YET)),
+    kw("log-proto", 1, WORKS),
     kw("max-reuse", 1, WORKS),
     kw("maxconn", 1, WORKS),
     kw("maxqueue", 1, WORKS),

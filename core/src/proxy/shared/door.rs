@@ -17,7 +17,8 @@ use std::sync::Arc;
 use crate::invariant;
 use crate::proxy::shared::errors::Event;
 use crate::proxy::shared::{
-    Cancel, Gauge, LimitId, Message, Queued, Rate, Serial, Shared, Slot, Ticket, Waiter, Wake,
+    Cancel, Followed, Gauge, LimitId, Message, Queued, Rate, Serial, Shared, Slot, Ticket, Waiter,
+    Wake,
 };
 use crate::proxy::spec::{ProxyId, ServerId};
 use crate::time::Instant;
@@ -71,6 +72,15 @@ pub enum Question {
     Collect,
     /// [`Shared::retire`]: a flag.
     Retire,
+    /// [`Shared::follow_ring`]: messages of the log.
+    FollowRing {
+        /// Of which ring.
+        ring: u32,
+        /// From which place on.
+        place: u64,
+        /// At most so many bytes.
+        max: u32,
+    },
 }
 
 /// What was answered. Which of these depends on the question alone.
@@ -94,6 +104,8 @@ pub enum Answer {
     Offered(Option<Wake>),
     /// What was in the box, oldest first.
     Mail(Vec<Message>),
+    /// What a ring holds.
+    Followed(Followed),
 }
 
 /// Hears what the shared state answers to one engine, or answers in its place.
@@ -150,6 +162,11 @@ impl Door {
     /// Nor this.
     pub(crate) fn keep_lines<'a>(&self, ring: u32, messages: impl Iterator<Item = &'a [u8]>) {
         self.shared.keep_lines(ring, messages);
+    }
+
+    pub(crate) fn follow_ring(&self, ring: u32, place: u64, max: u32) -> Followed {
+        let question = Question::FollowRing { ring, place, max };
+        self.ask(&question, |shared| shared.follow_ring(ring, place, max as usize))
     }
 
     #[inline]
@@ -325,6 +342,7 @@ answered! {
     Cancel => Cancel,
     Option<Wake> => Offered,
     Vec<Message> => Mail,
+    Followed => Followed,
 }
 
 impl Answered for (u32, u32) {

@@ -58,6 +58,7 @@ pub use gate::{Cancel, Queued, Rank, Slot, Ticket, Waiter};
 pub use gauges::Gauge;
 pub use mail::{Message, Wake};
 pub use rates::Rate;
+pub use rings::Followed;
 pub use serial::Serial;
 
 /// The most engines that one process may have; HAProxy 2.6's MAX_THREADS.
@@ -197,6 +198,12 @@ impl Shared {
     /// many as fit `max` bytes, and returns the number to go on from.
     pub fn read_ring(&self, ring: u32, from: u64, max: usize, into: &mut Vec<u8>) -> u64 {
         self.rings.read(ring, from, max, into)
+    }
+
+    /// The messages of a ring from a place on, with their lengths in at most `max` bytes. What is
+    /// gone is passed over, and what would never fit.
+    pub fn follow_ring(&self, ring: u32, place: u64, max: usize) -> Followed {
+        self.rings.follow(ring, place, max)
     }
 }
 

@@ -6,8 +6,9 @@
 //!    └ oldest: number `first`       next ┘
 //! ```
 //!
-//! Nothing of it comes back to an engine. Who reads (the runtime socket) says which number it wants
-//! to go on from, so that readers do not hold each other up, nor the log.
+//! Who reads says where it wants to go on from, so that readers do not hold each other up, nor the
+//! log: by a message's number (the runtime socket), or by its place, counted in bytes since the
+//! start (what is forwarded: it finds it again at once, however much there is).
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -37,11 +38,44 @@ impl Rings {
     pub(super) fn read(&self, ring: u32, from: u64, max: usize, into: &mut Vec<u8>) -> u64 {
         lock(&self.0[ring as usize]).read(from, max, into)
     }
+
+    pub(super) fn follow(&self, ring: u32, place: u64, max: usize) -> Followed {
+        lock(&self.0[ring as usize]).follow(place, max)
+    }
+}
+
+/// Messages of a ring in one piece, as they lie there: each with its length in front.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Followed {
+    /// The messages.
+    pub bytes: Vec<u8>,
+    /// The place behind the last: where to go on.
+    pub next: u64,
+}
+
+impl Followed {
+    /// The messages, each with the place behind it.
+    pub fn messages(&self) -> impl Iterator<Item = (&[u8], u64)> + '_ {
+        let mut rest = &self.bytes[..];
+        core::iter::from_fn(move || {
+            let (len, behind) = rest.split_first_chunk()?;
+            let message;
+            (message, rest) = behind.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+            Some((message, self.next - rest.len() as u64))
+        })
+    }
+
+    /// The place of the first.
+    pub fn begin(&self) -> u64 {
+        self.next - self.bytes.len() as u64
+    }
 }
 
 #[derive(Debug)]
 struct Ring {
     bytes: VecDeque<u8>,
+    /// The place of the first of them.
+    begin: u64,
     size: usize,
     /// The number of the oldest message.
     first: u64,
@@ -51,7 +85,7 @@ struct Ring {
 
 impl Ring {
     fn new(size: usize) -> Self {
-        Ring { bytes: VecDeque::new(), size, first: 0, next: 0 }
+        Ring { bytes: VecDeque::new(), begin: 0, size, first: 0, next: 0 }
     }
 
     fn keep(&mut self, message: &[u8]) {
@@ -60,6 +94,7 @@ impl Ring {
         while self.bytes.len() + OVERHEAD + message.len() > self.size && self.first < self.next {
             let oldest = self.len_at(0);
             self.bytes.drain(..OVERHEAD + oldest);
+            self.begin += (OVERHEAD + oldest) as u64;
             self.first += 1;
         }
         self.bytes.extend((message.len() as u32).to_le_bytes());
@@ -87,6 +122,25 @@ impl Ring {
             number += 1;
         }
         number
+    }
+
+    /// The messages from a place on, with their lengths in at most `max` bytes. What is gone is
+    /// passed over, and what would never fit.
+    fn follow(&self, place: u64, max: usize) -> Followed {
+        let mut start = place.saturating_sub(self.begin).min(self.bytes.len() as u64) as usize;
+        let mut end = start;
+        while end < self.bytes.len() {
+            let behind = end + OVERHEAD + self.len_at(end);
+            if behind - start > max {
+                if end > start {
+                    break;
+                }
+                start = behind;
+            }
+            end = behind;
+        }
+        let bytes = self.bytes.range(start..end).copied().collect();
+        Followed { bytes, next: self.begin + end as u64 }
     }
 
     fn len_at(&self, at: usize) -> usize {
@@ -136,6 +190,32 @@ mod tests {
         // One who was too slow has missed something.
         ring.keep(&[b'x'; 91]);
         assert_eq!(text(&ring, 1, 100), (format!("{}\n", "x".repeat(91)), 4));
+    }
+
+    fn followed(ring: &Ring, place: u64, max: usize) -> (Vec<String>, u64, u64) {
+        let found = ring.follow(place, max);
+        let text = |(message, _): (&[u8], u64)| String::from_utf8(message.to_vec()).unwrap();
+        (found.messages().map(text).collect(), found.begin(), found.next)
+    }
+
+    #[test]
+    fn a_follower_goes_on_where_it_was_and_passes_over_what_is_gone_or_never_fits() {
+        let mut ring = Ring::new(40);
+        for message in [&b"a1"[..], b"bb2", b"a long one", b"c"] {
+            ring.keep(message);
+        }
+        // 6, 7, 14 and 5 bytes.
+        assert_eq!(followed(&ring, 0, 12), (vec!["a1".into()], 0, 6));
+        assert_eq!(followed(&ring, 6, 12), (vec!["bb2".into()], 6, 13));
+        assert_eq!(followed(&ring, 13, 12), (vec!["c".into()], 27, 32));
+        assert_eq!(followed(&ring, 32, 12), (vec![], 32, 32));
+        assert_eq!(followed(&ring, 6, 100).0, ["bb2", "a long one", "c"]);
+        ring.keep(b"0123456789");
+        assert_eq!(followed(&ring, 0, 100), (vec!["a long one".into(), "c".into(),
+            "0123456789".into()], 13, 46));
+        let found = ring.follow(27, 100);
+        let places: Vec<u64> = found.messages().map(|(_, behind)| behind).collect();
+        assert_eq!(places, [32, 46]);
     }
 
     proptest! {
