@@ -10,6 +10,7 @@ mod engines;
 mod errors;
 mod exchanges;
 mod exhaustion;
+mod forward;
 mod half_close;
 mod http_request;
 mod http_response;

@@ -379,14 +379,19 @@ fn warnings() {
         ),
         (
             "listen l\nbind :1\nlog ring@r format raw local0\n\
-             ring r\nsize 100\nmaxlen 20000\nserver s 192.0.2.1:1 log-proto legacy\n",
+             ring r\nsize 100\nmaxlen 20000\ntimeout client 1s\n\
+             server s 192.0.2.1:1 weight 2 check\n\
+             backend b\nserver s 192.0.2.1:1 log-proto legacy\n",
             &[
                 "7: 'format' has no effect on what is logged to a ring",
+                "8: missing timeouts for ring 'r'",
                 "8: ring 'r' event max length '20000' exceeds size, forced to size '16384'",
                 "9: ignoring new size '100' that is smaller than current size '16384' for ring \
                  'r'",
-                "11: 'server' has no effect: nothing is forwarded yet: a ring only keeps its \
-                 messages in memory",
+                "11: 'timeout client' has no effect in a 'ring' section",
+                "12: 'weight' has no effect in a 'ring' section",
+                "12: 'check' has no effect: there are no health checks yet: servers count as up",
+                "14: 'log-proto' has no effect outside of 'ring' sections",
             ],
         ),
         (

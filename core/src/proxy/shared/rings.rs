@@ -211,8 +211,10 @@ mod tests {
         assert_eq!(followed(&ring, 32, 12), (vec![], 32, 32));
         assert_eq!(followed(&ring, 6, 100).0, ["bb2", "a long one", "c"]);
         ring.keep(b"0123456789");
-        assert_eq!(followed(&ring, 0, 100), (vec!["a long one".into(), "c".into(),
-            "0123456789".into()], 13, 46));
+        assert_eq!(
+            followed(&ring, 0, 100),
+            (vec!["a long one".into(), "c".into(), "0123456789".into()], 13, 46)
+        );
         let found = ring.follow(27, 100);
         let places: Vec<u64> = found.messages().map(|(_, behind)| behind).collect();
         assert_eq!(places, [32, 46]);
