@@ -17,6 +17,11 @@ pub const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 /// The host that the log goes to.
 pub const LOGS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 9, 9));
 
+/// The host that a ring is forwarded to.
+pub const COLLECTOR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 9, 8));
+/// The longest message of the ring.
+pub const MESSAGE_MAX: usize = 100;
+
 const ALGORITHMS: [&str; 10] = [
     "roundrobin",
     "static-rr",
@@ -115,7 +120,10 @@ pub fn config(knobs: &Knobs) -> String {
     option(k.abortonclose == 1, "option abortonclose");
     if k.rules == 1 {
         lines.push(" log ring@last local0".to_owned());
-        lines.extend(["ring last", " format rfc5424", " maxlen 100"].map(str::to_owned));
+        let ring = ["ring last", " format rfc5424", " timeout connect 700ms", " timeout server 3s"];
+        lines.extend(ring.map(str::to_owned));
+        lines.push(format!(" maxlen {MESSAGE_MAX}"));
+        lines.push(format!(" server c {COLLECTOR}:514 log-proto octet-count"));
     }
     lines.push("frontend f".to_owned());
     lines.push(match entrance(k) {

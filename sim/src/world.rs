@@ -23,6 +23,7 @@ use tidegate_core::rng::{Rng, Seed};
 use tidegate_core::time::{Duration, Instant, Now, Wall};
 
 use crate::actor::client::Client;
+use crate::actor::collector::Collector;
 use crate::actor::server::Server;
 use crate::auditor;
 use crate::chaos::{Chaos, Injected, Ratios};
@@ -154,6 +155,7 @@ struct World {
     tapes: Vec<(Tape, Reel)>,
     clients: Vec<Client>,
     servers: Vec<Server>,
+    collector: Option<Collector>,
     proxy: HostId,
     logs: HostId,
     faults: Vec<(Instant, Trouble)>,
@@ -225,6 +227,11 @@ impl World {
                 Server::new(n, port, Rc::clone(ledger), k, scenario.seed)
             })
             .collect();
+        let collector = (k.rules == 1).then(|| {
+            let port = net.port(net.host("collector", site::COLLECTOR), 0);
+            port.bind_with_backlog(0, Address::Inet((site::COLLECTOR, 514).into()), 128);
+            Collector::new(port, Rc::clone(ledger), scenario.seed)
+        });
         let (site, config) = site::described(k);
         let mut tapes = Vec::new();
         let shared = Arc::new(Shared::new(&site, k.engines as u32));
@@ -285,6 +292,7 @@ impl World {
             tapes,
             clients,
             servers,
+            collector,
             proxy,
             logs,
             faults,
@@ -327,6 +335,9 @@ impl World {
         }
         for server in &mut self.servers {
             server.calm_down();
+        }
+        if let Some(collector) = &mut self.collector {
+            collector.calm_down();
         }
         for client in &mut self.clients {
             client.calm_down(self.stopped);
@@ -402,6 +413,7 @@ impl World {
         });
         let clients = self.clients.iter().filter_map(Client::deadline);
         let servers = self.servers.iter().filter_map(|server| server.deadline(now));
+        let collector = self.collector.iter().filter_map(|collector| collector.deadline(now));
         let busy = (0..self.engines.len())
             .filter(|&id| self.busy[id] > now && self.wants_turn(id, now))
             .map(|id| self.busy[id]);
@@ -410,6 +422,7 @@ impl World {
             .chain(busy)
             .chain(clients)
             .chain(servers)
+            .chain(collector)
             .chain(self.net.next_event())
             .chain(self.faults.first().map(|(at, _)| *at))
             .min();
@@ -441,6 +454,11 @@ impl World {
                     server.turn(now);
                 }
             }
+            if let Some(collector) = &mut self.collector {
+                if collector.has_events() || collector.deadline(now).is_some_and(|at| at <= now) {
+                    collector.turn(now);
+                }
+            }
             for client in &mut self.clients {
                 if client.has_events() || client.deadline().is_some_and(|at| at <= now) {
                     client.turn(now);
@@ -449,6 +467,7 @@ impl World {
             drop(actors);
             let again = (0..self.engines.len()).any(|id| self.has_reason(id, now))
                 || self.servers.iter().any(Server::has_events)
+                || self.collector.iter().any(Collector::has_events)
                 || self.clients.iter().any(Client::has_events);
             if !again || self.is_broken() {
                 return;
@@ -616,8 +635,8 @@ fn clock(now: Instant) -> Now {
 }
 
 fn limits(k: &Knobs) -> Limits {
-    // The listeners and the sinks must open, and one client with one server must always fit.
-    let standing = k.engines as usize * 2 + 4;
+    // The listeners, the sinks and what forwards a ring must open, and one client with one server must always fit.
+    let standing = k.engines as usize * 2 + 4 + k.rules as usize;
     Limits {
         send_buffer: k.send_buffer as usize,
         window: k.window as usize,

@@ -6,8 +6,8 @@ use super::*;
 use crate::config::MapHost;
 use crate::poller::Address;
 use crate::proxy::spec::{
-    LogFormat, LogTarget, Mode, Options, Proxy, RetryOn, Reuse, RingSpec, SendProxy, Sink, Site,
-    WireFormat,
+    LogFormat, LogProto, LogTarget, Mode, Options, Proxy, RetryOn, Reuse, RingServer, RingSpec,
+    SendProxy, Sink, Site, WireFormat,
 };
 use crate::rule::{Action, Destination, Rule, Set, Switch};
 use crate::time::Duration;
@@ -406,6 +406,39 @@ fn rings() {
         ]
     );
     assert_eq!(site.sinks.len(), 1);
+}
+
+#[test]
+fn servers_of_rings() {
+    let site = site(&format!(
+        "{TIMEOUTS}ring r\ntimeout connect 300\ntimeout server 5s\nserver a 192.0.2.1:514\n\
+         server b unix@/run/log log-proto octet-count\n\
+         server c 192.0.2.2:1 log-proto legacy source 192.0.2.9 tcp-ut 2s\n\
+         server d none.invalid:1 init-addr none\n\
+         listen a\nbind :1\nlog ring@r local0\n"
+    ));
+    let ring = &site.rings[0];
+    let ms = Duration::from_millis;
+    assert_eq!(
+        (ring.connect_timeout, ring.server_timeout),
+        (Some(ms(300)), Some(ms(5_000)))
+    );
+    let inet = |text: &str| Address::Inet(text.parse().unwrap());
+    let of = |s: &RingServer| (s.name.to_string(), s.address.clone(), s.proto);
+    assert_eq!(
+        ring.servers.iter().map(of).collect::<Vec<_>>(),
+        [
+            ("a".into(), Some(inet("192.0.2.1:514")), LogProto::Legacy),
+            ("b".into(), Some(Address::Unix("/run/log".into())), LogProto::OctetCount),
+            ("c".into(), Some(inet("192.0.2.2:1")), LogProto::Legacy),
+            ("d".into(), None, LogProto::Legacy),
+        ]
+    );
+    let source = ring.servers[2].source.map(|at| at.ip().to_string());
+    assert_eq!(
+        (source.as_deref(), ring.servers[2].user_timeout),
+        (Some("192.0.2.9"), Some(ms(2_000)))
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! then tries all that it could do.
 
 pub mod client;
+pub mod collector;
 pub mod server;
 
 use std::collections::VecDeque;

@@ -363,6 +363,7 @@ mod tests {
     use super::*;
     use crate::proxy::shared::Rank;
     use crate::proxy::shared::tests::{server, site};
+    use crate::proxy::spec::{RingSpec, WireFormat};
     use std::sync::Mutex;
 
     /// Hears everything, and answers from a list while there is something in it.
@@ -385,7 +386,18 @@ mod tests {
 
     /// A door to two engines that share one server with one slot.
     fn door() -> (Door, Arc<Shared>) {
-        let shared = Arc::new(Shared::new(&site(vec![server(1, 0)]), 2));
+        let mut site = site(vec![server(1, 0)]);
+        site.rings.push(RingSpec {
+            name: "r".into(),
+            description: "r".into(),
+            format: WireFormat::Raw,
+            len_max: 100,
+            size: 100,
+            connect_timeout: None,
+            server_timeout: None,
+            servers: Vec::new(),
+        });
+        let shared = Arc::new(Shared::new(&site, 2));
         (Door::new(Arc::clone(&shared)), shared)
     }
 
@@ -420,6 +432,8 @@ mod tests {
         let mut mail = vec![message];
         door.collect(0, &mut mail);
         answers.push(Answer::Mail(mail.split_off(1)));
+        door.keep_lines(0, [&b"logged"[..]].into_iter());
+        answers.push(Answer::Followed(door.follow_ring(0, 0, 100)));
         answers.push(Answer::Flag(door.retire(0)));
         answers
     }
