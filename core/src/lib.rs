@@ -40,6 +40,7 @@
 //! | task per session | `engine/client.rs`, [`tasks::Work`] |
 //! | connection, transport, mux | [`conn`]: [`conn::Transport`], [`conn::Mux`], [`conn::Client`] |
 //! | owner dispatch | [`fds::Owner`], `Engine::dispatch`; one without a client: [`agent::log`] |
+//! | forwarding a ring | [`agent::ring`], `engine/forward.rs` |
 //! | buffers only while there are bytes | [`buf`], [`pool`], `engine/run.rs` (`tidy`) |
 //! | recv path into the channel, shutr on EOF | `engine/io.rs` (`Receiver`) |
 //! | send path, shutw after the last byte | `engine/io.rs` (`send_channel`) |
