@@ -115,6 +115,8 @@ struct Builder<'b> {
     /// Keywords without effect: first place, further lines, reason.
     ineffective: BTreeMap<(Context, &'static str), (Span, usize, &'static str)>,
     default_path: error_file::DefaultPath,
+    /// The first `set-mark`, which takes privileges.
+    marked: Option<Span>,
     /// An ACL asks for the unique id.
     acl_unique_id: bool,
 }
@@ -155,6 +157,7 @@ impl<'b> Builder<'b> {
             drafts: Vec::new(),
             ineffective: BTreeMap::new(),
             default_path: error_file::DefaultPath::Current,
+            marked: None,
             acl_unique_id: false,
         }
     }

@@ -77,6 +77,8 @@ pub struct Wants {
     pub unique_id: bool,
     /// Events per second: `fe_req_rate` and kin.
     pub rates: bool,
+    /// What the kernel knows of clients' connections: `fc_rtt` and kin.
+    pub tcp_info: bool,
 }
 
 /// The `global` section, as far as it concerns the process.
@@ -292,6 +294,8 @@ bit_set! {
         ACCEPT_INVALID_RESPONSE = 16777216,
         /// `option http-buffer-request`.
         BUFFER_REQUEST = 33554432,
+        /// Some expression of the site wants to know what the kernel knows of clients' connections.
+        TCP_INFO = 67108864,
     }
 }
 

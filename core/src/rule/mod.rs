@@ -226,7 +226,7 @@ pub enum Action {
     /// `set-mark`.
     SetMark(u32),
     /// `set-nice`: how soon the session's task runs among others.
-    SetNice(i32),
+    SetNice(i16),
     /// `set-log-level`; none is `silent`.
     SetLogLevel(Option<Level>),
     /// `capture`: a value for the log.

@@ -1,8 +1,9 @@
 //! Rules: what they leave of an exchange on the wire and in the log.
 
 use tidegate_core::config::MapHost;
+use tidegate_core::poller::{SockOpt, TcpInfo};
 
-use crate::rig::{Ended, Knobs, Rig, S1, http_config, in_pieces};
+use crate::rig::{Ended, Knobs, Rig, S1, http_config, in_pieces, tcp_config};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -158,6 +159,166 @@ fn the_unique_id_is_made_when_it_is_asked_for() {
         let o = rig.server("s1");
         let text = rig.text(o);
         assert!(text.contains(&format!("\r\nx-id: {id}\r\nx-forwarded-for: ")), "{rules}: {text}");
+        rig.finish();
+    }
+}
+
+/// What rules had said to a socket since this was last asked.
+fn marks(rig: &mut Rig, wire: usize) -> Vec<SockOpt> {
+    let mut options = rig.net.options(wire);
+    options.retain(|option| matches!(option, SockOpt::Tos(_) | SockOpt::Mark(_)));
+    options
+}
+
+#[test]
+fn a_clients_packets_are_marked_and_the_socket_is_told_once() {
+    use SockOpt::{Mark, Tos};
+    let config = http_config(
+        " tcp-request connection set-tos 0x10
+ tcp-request session set-tos 16
+          tcp-request session set-mark 7 unless { src 192.0.2.1 }
+          http-request set-tos 010 if { path /8 }
+          http-request set-mark 0xffffffff if { path /m }
+          http-request set-tos 32 if { path /both }
+          http-request set-tos 64 if { path /both }
+          http-response set-tos 0 if { status 200 }
+          http-request return status 204 unless { path /go }
+ server s1 10.0.0.1:80
+",
+    );
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut rig = Rig::new(&config);
+    let c = rig.client();
+    assert_eq!(marks(&mut rig, c), [Tos(16), Mark(7)]);
+    for (path, told) in [
+        ("/", &[][..]),
+        ("/8", &[Tos(8)]),
+        ("/8", &[]),
+        ("/m", &[Mark(u32::MAX)]),
+        ("/both", &[Tos(64)]),
+    ] {
+        rig.send(c, get(path));
+        assert!(rig.text(c).starts_with("HTTP/1.1 204 "), "{path}");
+        assert_eq!(marks(&mut rig, c), told, "{path}");
+    }
+    rig.send(c, get("/go"));
+    let o = rig.server("s1");
+    assert_eq!(marks(&mut rig, c), []);
+    rig.send(o, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    assert!(rig.text(c).starts_with("HTTP/1.1 200 "));
+    assert_eq!(marks(&mut rig, c), [Tos(0)]);
+    // It is the client's socket, not the server's.
+    assert_eq!(marks(&mut rig, o), []);
+    rig.finish();
+}
+
+#[test]
+fn packets_are_marked_in_tcp_mode() {
+    let mut rig = Rig::new(&tcp_config(&format!(
+        " tcp-request content set-tos 8\n tcp-request content set-mark 1\n\
+         \x20tcp-response content set-tos 16\n{S1}"
+    )));
+    let c = rig.client();
+    assert_eq!(marks(&mut rig, c), [SockOpt::Tos(8), SockOpt::Mark(1)]);
+    let o = rig.server("s1");
+    rig.send(o, "x");
+    assert_eq!(marks(&mut rig, c), [SockOpt::Tos(16)]);
+    rig.finish();
+}
+
+#[test]
+fn rules_that_wait_for_a_proxy_header_mark_too() {
+    let config = http_config(
+        " tcp-request connection expect-proxy layer4\n tcp-request connection set-tos 8\n\
+         \x20tcp-request session set-tos 16 if { src 192.0.2.1 }\n http-request deny\n",
+    );
+    let mut rig = Rig::new(&config);
+    let c = rig.client();
+    assert_eq!(marks(&mut rig, c), [SockOpt::Tos(8)]);
+    rig.send(c, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n");
+    assert_eq!(marks(&mut rig, c), [SockOpt::Tos(16)]);
+    rig.finish();
+}
+
+#[test]
+fn the_kernel_is_asked_only_where_an_expression_wants_to_know() {
+    let info = TcpInfo {
+        rtt_us: 1_499,
+        rtt_var_us: 500,
+        unacked: 2,
+        sacked: 3,
+        lost: 4,
+        retrans: 5,
+        fackets: 6,
+        reordering: 7,
+    };
+    let all = "%[fc_rtt] %[fc_rtt(us)] %[fc_rtt(ms)] %[fc_rttvar] %[fc_rttvar(us)] \
+               %[fc_unacked] %[fc_sacked] %[fc_retrans] %[fc_fackets] %[fc_lost] \
+               %[fc_reordering]";
+    let config = http_config(&format!(
+        " tcp-request connection reject if {{ fc_lost gt 4 }}\n\
+         \x20http-request return hdr x \"{all}\"\n"
+    ));
+    let mut rig = Rig::new(&config);
+    for (tcp_info, header) in [(Some(info), "x: 1 1499 1 1 500 2 3 5 6 4 7\r\n"), (None, "x: \r\n")]
+    {
+        rig.net.tcp_info = tcp_info;
+        let c = rig.ask(GET);
+        let text = rig.text(c);
+        assert!(text.contains(header), "{text}");
+        rig.end(c);
+    }
+    // What is told is what was true when the rule ran.
+    rig.net.tcp_info = Some(info);
+    let c = rig.ask(GET);
+    rig.net.tcp_info = Some(TcpInfo { reordering: 8, ..info });
+    rig.send(c, GET);
+    assert!(rig.text(c).contains(" 4 8\r\n"));
+    rig.net.tcp_info = Some(TcpInfo { lost: 5, ..info });
+    let refused = rig.client();
+    assert_eq!(rig.ended(refused), Ended::Closed);
+    rig.finish();
+
+    let mut rig = Rig::new(&http_config(" http-request return status 204\n"));
+    let calls = rig.calls(|rig| {
+        rig.ask(GET);
+    });
+    assert_eq!(calls.info, 0);
+    rig.finish();
+}
+
+#[test]
+fn the_kernels_figures_are_for_logs_too() {
+    let mut rig = Rig::new(&http_config(" log-format %[fc_rtt(us)]\n http-request deny\n"));
+    rig.net.tcp_info = Some(TcpInfo { rtt_us: 77, ..TcpInfo::default() });
+    let c = rig.ask(GET);
+    rig.end(c);
+    assert_eq!(rig.raw_logs(), ["77"]);
+    rig.finish();
+}
+
+#[test]
+fn who_is_nicer_runs_later() {
+    for (nice, turned, first) in
+        [("0", false, "/a"), ("0", true, "/b"), ("5", false, "/b"), ("-5", true, "/a")]
+    {
+        let mut rig = Rig::new(&http_config(&format!(
+            " http-request set-nice {nice} if {{ path /a }}\n log-format %HP\n{S1}"
+        )));
+        let ask = |rig: &mut Rig, path: &str| {
+            rig.ask(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+            rig.server("s1")
+        };
+        let mut servers = [ask(&mut rig, "/a"), ask(&mut rig, "/b")];
+        if turned {
+            servers.reverse();
+        }
+        // Both answers come in one turn.
+        for server in servers {
+            rig.net.push(server, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+        rig.turns();
+        assert_eq!(rig.raw_logs()[0], first, "{nice}");
         rig.finish();
     }
 }

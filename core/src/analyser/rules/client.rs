@@ -3,6 +3,7 @@
 
 use super::point;
 use crate::conn::ClientFlags;
+use crate::conn::client::Marks;
 use crate::poller::Peer;
 use crate::rule::{Action, End, Rule, Set, Value};
 use crate::sample::Value as Sampled;
@@ -72,6 +73,12 @@ fn apply(action: &Action, set: Set, cx: &mut Cx<'_>) {
             if let (Some(port), Some(Peer::Inet(address))) = (port, end_of(cx, *end)) {
                 address.set_port(port as u16);
             }
+        }
+        Action::SetTos(tos) => {
+            cx.client.mark(Marks { tos: Some(*tos), mark: None });
+        }
+        Action::SetMark(mark) => {
+            cx.client.mark(Marks { tos: None, mark: Some(*mark) });
         }
         _ => {}
     }

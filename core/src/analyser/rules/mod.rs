@@ -11,6 +11,7 @@ mod target;
 use super::{Verdict, answer, make_unique_id, tarpit};
 use crate::acl::Truth;
 use crate::channel::Facts;
+use crate::conn::client::Marks;
 use crate::fault::{Cause, Phase};
 use crate::logfmt::format::Format;
 use crate::poller::Peer;
@@ -324,11 +325,11 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             Step::Next
         }
         Action::SetTos(tos) => {
-            s.txn.marks.tos = Some(*tos);
+            s.mark_client(Marks { tos: Some(*tos), mark: None }, cx.client);
             Step::Next
         }
         Action::SetMark(mark) => {
-            s.txn.marks.mark = Some(*mark);
+            s.mark_client(Marks { tos: None, mark: Some(*mark) }, cx.client);
             Step::Next
         }
         Action::SwitchHttp => {
@@ -338,7 +339,11 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             }
             Step::Last
         }
-        Action::ExpectProxy | Action::SetNice(_) | Action::Nothing => Step::Next,
+        Action::SetNice(nice) => {
+            s.errands_mut().nice = Some(*nice);
+            Step::Next
+        }
+        Action::ExpectProxy | Action::Nothing => Step::Next,
     }
 }
 
