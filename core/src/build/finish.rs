@@ -147,6 +147,7 @@ impl Builder<'_> {
                 }
             }
             draft.proxy.forward_for = None;
+            draft.proxy.forwarded = None;
             if let Algorithm::Uri(_) = draft.proxy.balance.algorithm {
                 draft.proxy.balance.algorithm = Algorithm::RoundRobin;
             }

@@ -22,6 +22,7 @@ mod draft;
 mod error_file;
 mod finish;
 mod format;
+mod forwarded;
 mod global;
 mod legacy;
 mod log;

@@ -84,6 +84,9 @@ impl Builder<'_> {
         if plain && HTTP_ONLY.contains(&name) {
             draft.http_only.push((name, span));
         }
+        if name == "forwarded" {
+            return self.forwarded(draft, statement);
+        }
         let mut args = Args::new(statement, 2, format!("option {name}"), &mut self.diagnostics);
         let options = &mut draft.proxy.options;
         if let Some((_, bit)) = BITS.iter().chain(&SOCKET_BITS).find(|(known, _)| *known == name) {

@@ -15,7 +15,7 @@ use crate::logfmt::format::Format;
 use crate::poller::Address;
 use crate::proxy::roster::Roster;
 use crate::proxy::userlist::Userlist;
-use crate::rule::{Reply, Rules, Switch, Value};
+use crate::rule::{Forwarded, Reply, Rules, Switch, Value};
 use crate::sample::{Expr, PatternFile, Refs};
 use crate::time::Duration;
 
@@ -433,6 +433,8 @@ pub struct Proxy {
     pub monitor_fail: Vec<Condition>,
     /// `option originalto`.
     pub original_to: Option<ForwardFor>,
+    /// `option forwarded`.
+    pub forwarded: Option<Arc<Forwarded>>,
     /// `http-error`: answers that replace our pages.
     pub http_errors: Vec<Arc<Reply>>,
     /// The proxy's own listeners, as a range of [`Site::listeners`].
@@ -459,7 +461,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Whether it has no rules, captures, unique ids, `monitor-uri` or buffering: nothing that has
+    /// Whether it has no rules, captures, unique ids, `monitor-uri`, `option forwarded` or
+    /// buffering: nothing that has
     /// to look at a message's head, or at what a session goes by, before it may pass.
     pub fn is_plain(&self) -> bool {
         let Rules {
@@ -481,6 +484,7 @@ impl Proxy {
             && self.capture_cookie.is_none()
             && self.unique_id_format.is_none()
             && self.monitor_uri.is_none()
+            && self.forwarded.is_none()
             && !self.options.has(Options::BUFFER_REQUEST)
     }
 }

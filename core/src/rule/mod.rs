@@ -1,11 +1,13 @@
 //! Rules: a condition, and what is done where it holds. What they are, not how they are carried
 //! out: that is `analyser/rules`.
 
+mod forwarded;
 mod reply;
 mod rewrite;
 
 use std::sync::Arc;
 
+pub use forwarded::{Forwarded, Node, Source};
 pub use reply::{Redirect, RedirectKind, Reply, ReplyBody};
 pub use rewrite::{Normalizer, Pattern, Template, path_start};
 

@@ -98,6 +98,14 @@ fn faults() {
         ),
         ("bind udp@:1\n", "'bind' : dgram-type address not acceptable in 'udp@:1'"),
         (
+            "option forwarded for for_port by_port\n",
+            "'option forwarded' : 'by_port' is for a node without a name",
+        ),
+        (
+            "option forwarded for-expr nothing\n",
+            "'option forwarded' : unknown sample fetch 'nothing'",
+        ),
+        (
             "http-request set-tos 256\n",
             "'http-request set-tos' expects a number from 0 to 255, in hexadecimal with 0x, or in \
              octal with 0 (got '256')",

@@ -20,6 +20,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     kw("dontlog-normal", "XXX-", WORKS),
     kw("dontlognull", "XXX-", WORKS),
     kw("external-check", "X-XX", no(CHECKS)),
+    // Newer than HAProxy 2.6.
+    kw("forwarded", "X-XX", WORKS),
     kw("forwardfor", "XXXX", WORKS),
     kw("h1-case-adjust-bogus-client", "XXX-", no(CASE)),
     kw("h1-case-adjust-bogus-server", "X-XX", no(CASE)),
