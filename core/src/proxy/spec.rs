@@ -296,7 +296,16 @@ bit_set! {
         BUFFER_REQUEST = 33554432,
         /// Some expression of the site wants to know what the kernel knows of clients' connections.
         TCP_INFO = 67108864,
+        /// `option http-restrict-req-hdr-names delete`.
+        DELETE_ODD_NAMES = 134217728,
+        /// `option http-restrict-req-hdr-names reject`.
+        REJECT_ODD_NAMES = 268435456,
     }
+}
+
+impl Options {
+    /// What `option http-restrict-req-hdr-names` may say; neither is `preserve`.
+    pub const ODD_NAMES: Options = Options::DELETE_ODD_NAMES.with(Options::REJECT_ODD_NAMES);
 }
 
 /// `http-reuse`.
@@ -485,7 +494,7 @@ impl Proxy {
             && self.unique_id_format.is_none()
             && self.monitor_uri.is_none()
             && self.forwarded.is_none()
-            && !self.options.has(Options::BUFFER_REQUEST)
+            && !self.options.any(Options::BUFFER_REQUEST.with(Options::ODD_NAMES))
     }
 }
 

@@ -322,3 +322,142 @@ fn who_is_nicer_runs_later() {
         rig.finish();
     }
 }
+
+#[test]
+fn names_that_could_be_taken_for_others() {
+    const ODD: &str = "X_b: 2\r\nX-C.d: 3\r\ne1: 4\r\n";
+    let ask = |fields: &str| format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    let rules = " http-request set-header x-seen %[req.hdr(x_b)]\n\
+                 \x20http-request set-header x_own 1 if { hdr(e1) 5 }\n option forwardfor header x_f\n";
+    for (option, fields, expected) in [
+        ("", ODD, Some("host: a\r\nx_b: 2\r\nx-c.d: 3\r\ne1: 4\r\nx-seen: 2\r\nx_f: ")),
+        (
+            " option http-restrict-req-hdr-names preserve\n",
+            ODD,
+            Some("host: a\r\nx_b: 2\r\nx-c.d: 3\r\ne1: 4\r\nx-seen: 2\r\nx_f: "),
+        ),
+        // Rules have seen them; what comes behind the rules is ours.
+        (
+            " option http-restrict-req-hdr-names delete\n",
+            ODD,
+            Some("host: a\r\ne1: 4\r\nx-seen: 2\r\nx_f: "),
+        ),
+        (
+            " option http-restrict-req-hdr-names delete\n",
+            "e1: 5\r\n",
+            Some("host: a\r\ne1: 5\r\nx-seen: \r\nx_f: "),
+        ),
+        (" option http-restrict-req-hdr-names reject\n redirect location /x\n", ODD, None),
+        (" option http-restrict-req-hdr-names reject\n", "X!: 1\r\n", None),
+        (" option http-restrict-req-hdr-names reject\n", "_: 1\r\n", None),
+        (" option http-restrict-req-hdr-names reject\n", "e1: 5\r\n", None),
+        (
+            " option http-restrict-req-hdr-names reject\n",
+            "A1-b: 1\r\n",
+            Some("host: a\r\na1-b: 1\r\nx-seen: \r\nx_f: "),
+        ),
+    ] {
+        let mut rig = Rig::new(&http_config(&format!("{option}{rules}{S1}")));
+        let c = rig.ask(ask(fields));
+        match expected {
+            Some(expected) => {
+                let o = rig.server("s1");
+                let text = rig.text(o);
+                assert!(text.starts_with(&format!("GET / HTTP/1.1\r\n{expected}")), "{text}");
+            }
+            None => {
+                rig.no_dial();
+                assert!(rig.text(c).starts_with("HTTP/1.1 403 Forbidden\r\n"), "{option}");
+                let line = rig.log();
+                assert!(line.contains("l/<NOSRV> 0/-1/-1/-1/0 403 192 - - PR-- "), "{line}");
+            }
+        }
+        rig.finish();
+    }
+    // Each proxy has its own, the frontend first.
+    let mut rig = Rig::new(&http_config(&format!(
+        " option http-restrict-req-hdr-names delete\n default_backend b\n\
+         backend b\n option http-restrict-req-hdr-names reject\n{S1}"
+    )));
+    rig.ask(ask(ODD));
+    let o = rig.server("s1");
+    assert_eq!(rig.text(o), "GET / HTTP/1.1\r\nhost: a\r\ne1: 4\r\n\r\n");
+    rig.finish();
+}
+
+#[test]
+fn an_answer_that_cannot_be_changed_as_it_has_to_becomes_a_failure() {
+    const BIG: &str = "%[capture.req.hdr(0)]%[capture.req.hdr(0)]";
+    const LOCAL: &str = " http-request return status 200 hdr x-big old\n";
+    let ask = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Part: {}\r\n\r\n", "x".repeat(8_500));
+    let config = |rules: &str, end: &str| {
+        http_config(&format!(
+            " capture request header x-part len 10000\n http-after-response set-header x-1 1\n\
+             {rules} http-after-response set-header x-2 2\n{end}"
+        ))
+    };
+    let always = format!(" http-after-response set-header x-big {BIG}\n");
+    let once = format!(" http-after-response set-header x-big {BIG} if {{ status 200 }}\n");
+    let soft = format!(
+        " http-after-response strict-mode off\n http-after-response set-header x-big {BIG}\n"
+    );
+    let again = format!("{soft} http-after-response strict-mode on\n{always}");
+    let response_only = format!(" http-response strict-mode off\n{always}");
+    for (rules, end, status, fields, log) in [
+        (&always, LOCAL, 500, "", "l/<NOSRV> -1/-1/-1/-1/0 500 208 - - PR-- "),
+        (&once, LOCAL, 500, "x-1: 1\r\nx-2: 2\r\n", "l/<NOSRV> -1/-1/-1/-1/0 500 "),
+        (&soft, LOCAL, 200, "x-1: 1\r\nx-2: 2\r\n", "l/<NOSRV> 0/-1/-1/-1/0 200 "),
+        (&again, LOCAL, 500, "", "l/<NOSRV> -1/-1/-1/-1/0 500 208 - - PR-- "),
+        (&always, S1, 500, "", "l/s1 0/0/0/-1/0 500 "),
+        (&once, S1, 500, "x-1: 1\r\nx-2: 2\r\n", "l/s1 0/0/0/-1/0 500 "),
+        (&soft, S1, 200, "x-1: 1\r\nx-2: 2\r\n", "l/s1 0/0/0/0/0 200 "),
+        // It ends with its set.
+        (&response_only, S1, 500, "", "l/s1 0/0/0/-1/0 500 "),
+    ] {
+        let mut rig = Rig::new(&config(rules, end));
+        let c = rig.ask(&ask);
+        if end == S1 {
+            let o = rig.server("s1");
+            rig.send(o, "HTTP/1.1 200 OK\r\nX-Big: old\r\nContent-Length: 2\r\n\r\nok");
+        }
+        let text = rig.text(c);
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{rules}: {text}");
+        assert!(text.contains(&format!("\r\n{fields}")), "{rules}: {text}");
+        assert_eq!(text.contains("x-1"), !fields.is_empty(), "{rules}: {text}");
+        // What was to be replaced is gone.
+        assert!(!text.contains("x-big"), "{rules}: {text}");
+        let line = rig.log();
+        assert!(line.contains(log), "{rules}: {line}");
+        if end == S1 && status == 500 {
+            assert!(line.contains(" - - PH-- "), "{rules}: {line}");
+        }
+        rig.end(c);
+        rig.finish();
+    }
+}
+
+#[test]
+fn who_asks_as_of_a_proxy_is_asked_for_credentials_all_the_same() {
+    let config = format!(
+        "userlist u\n user a insecure-password b\n{}",
+        http_config(
+            " http-request auth unless { http_auth(u) }\n http-request return status 204\n"
+        )
+    );
+    for (line, fields, status) in [
+        ("GET /", "", 401),
+        ("GET http://a/", "", 401),
+        ("CONNECT a:80", "", 401),
+        ("OPTIONS *", "Proxy-Connection: keep-alive\r\n", 401),
+        ("GET http://a/", "Proxy-Authorization: Basic YTpi\r\n", 401),
+        ("GET http://a/", "Authorization: Basic YTpi\r\n", 204),
+    ] {
+        let mut rig = Rig::new(&config);
+        let c = rig.ask(format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        let text = rig.text(c);
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {text}");
+        let asks = text.contains("\r\nwww-authenticate: Basic realm=\"l\"\r\n");
+        assert_eq!(asks, status == 401, "{line}: {text}");
+        rig.finish();
+    }
+}

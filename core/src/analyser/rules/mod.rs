@@ -62,6 +62,7 @@ pub(super) fn run(
 ) -> Verdict {
     let site = cx.site;
     let rules = site.proxy(proxy).rules.set(set);
+    let soft = TxnFlags::SOFT_REQUEST.with(TxnFlags::SOFT_RESPONSE);
     while let Some(rule) = rules.get(s.txn.rule_at as usize) {
         if rule.unique_id == UniqueId::Tested && s.has_request() {
             make_unique_id(s, cx);
@@ -98,11 +99,14 @@ pub(super) fn run(
             Step::Wait => return Verdict::Wait,
             Step::Stop => {
                 s.txn.rule_at = 0;
+                s.txn.flags.clear(soft);
                 return Verdict::Stop;
             }
         }
     }
     s.txn.rule_at = 0;
+    // `strict-mode` is for the rest of its set.
+    s.txn.flags.clear(soft);
     Verdict::Done
 }
 
@@ -186,15 +190,15 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
         | Action::ReplaceValue(..)
         | Action::SetStatus { .. } => {
             let fits = headers::apply(s, &rule.action, response, at, cx);
-            let soft = match set {
-                Set::AfterResponse => true,
-                _ if response => s.txn.is(TxnFlags::SOFT_RESPONSE),
-                _ => s.txn.is(TxnFlags::SOFT_REQUEST),
-            };
-            if fits || soft {
+            let soft = if response { TxnFlags::SOFT_RESPONSE } else { TxnFlags::SOFT_REQUEST };
+            if fits || s.txn.is(soft) {
                 return Step::Next;
             }
             ended_by(s, rule);
+            if set == Set::AfterResponse {
+                // Whoever makes the answer goes on.
+                return Step::Stop;
+            }
             s.ends_in(Cause::Proxy, phase);
             if !response {
                 s.times.request = None;

@@ -247,6 +247,6 @@ const HTTP_AFTER_RESPONSE: &[Keyword] = &[
     kw("set-status", WORKS),
     kw("set-var", WORKS),
     kw("set-var-fmt", WORKS),
-    kw("strict-mode", no(SOFT)),
+    kw("strict-mode", WORKS),
     kw("unset-var", WORKS),
 ];

@@ -30,7 +30,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     kw("http-keep-alive", "XXXX", WORKS),
     kw("http-no-delay", "XXXX", WORKS),
     kw("http-pretend-keepalive", "X-XX", WORKS),
-    kw("http-restrict-req-hdr-names", "XXXX", refuse(RULES)),
+    kw("http-restrict-req-hdr-names", "XXXX", WORKS),
     kw("http-server-close", "XXXX", WORKS),
     kw("http-use-proxy-header", "XXX-", no(NOT_YET)),
     kw("httpchk", "X-XX", no(CHECKS)),
