@@ -43,8 +43,8 @@ impl Builder<'_> {
     }
 }
 
-/// `[ proto ] [ host | host-expr <expr> ] [ by | by-expr <expr> ] [ by_port | by_port-expr <expr> ]`
-/// and the same with `for`; nothing is `proto for`.
+/// `[ proto ] [ host | host-expr <expr> ] [ by | by-expr <expr> ]
+/// [ by_port | by_port-expr <expr> ]`, and the same with `for`; nothing is `proto for`.
 fn read(p: &mut Phrase<'_, '_, '_>) -> Option<Forwarded> {
     const WORDS: [(&str, (Word, bool)); 11] = [
         ("proto", (Word::Proto, false)),

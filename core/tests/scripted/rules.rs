@@ -461,3 +461,20 @@ fn who_asks_as_of_a_proxy_is_asked_for_credentials_all_the_same() {
         rig.finish();
     }
 }
+
+#[test]
+fn a_variable_is_set_where_its_conditions_hold() {
+    for set in ["tcp-request connection", "tcp-request session", "http-request"] {
+        let config = http_config(&format!(
+            " {set} set-var(sess.a,ifnotexists) str(1)\n\
+             \x20{set} set-var(sess.a,ifnotexists) str(2)\n\
+             \x20{set} set-var-fmt(sess.b,ifexists) 3\n\
+             \x20http-request return status 200 hdr v [%[var(sess.a)],%[var(sess.b)]]\n"
+        ));
+        let mut rig = Rig::new(&config);
+        let c = rig.ask(GET);
+        let text = rig.text(c);
+        assert!(text.contains("\r\nv: [1,]\r\n"), "{set}: {text}");
+        rig.finish();
+    }
+}

@@ -116,7 +116,7 @@ fn replace(
 }
 
 /// A whole value with the template in its place, if the pattern matches.
-fn rewritten(
+pub(super) fn rewritten(
     value: &[u8],
     pattern: &Pattern,
     template: &Template,

@@ -8,6 +8,8 @@ mod client;
 mod headers;
 mod target;
 
+use core::net::IpAddr;
+
 use super::{Verdict, answer, make_unique_id, tarpit};
 use crate::acl::Truth;
 use crate::channel::Facts;
@@ -19,7 +21,7 @@ use crate::proxy::spec::{Mode, ProxyId};
 use crate::rule::{Action, End, Rule, Set, TimeoutValue, UniqueId, Value, Which};
 use crate::sample::conv::Condition;
 use crate::sample::vars::VarId;
-use crate::sample::{Change, Point, Value as Sampled};
+use crate::sample::{Change, Point, Scene, Value as Sampled};
 use crate::session::{Cx, Session, SessionFlags, Witnesses};
 use crate::time::{Deadline, Duration};
 use crate::txn::{Flow, LogLevel, TxnFlags};
@@ -237,23 +239,9 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             s.scene(at.0, at.1, cx).unset_var(*var);
             Step::Next
         }
-        Action::SetAddress(end, expr) => {
-            let ip = {
-                let scene = s.scene(at.0, at.1, cx);
-                expr.eval(&scene).value.and_then(Sampled::to_ip)
-            };
-            if let (Some(ip), Some(Peer::Inet(address))) = (ip, end_of(s, *end, cx)) {
-                address.set_ip(ip);
-            }
-            Step::Next
-        }
-        Action::SetPort(end, expr) => {
-            let port = {
-                let scene = s.scene(at.0, at.1, cx);
-                expr.eval(&scene).value.and_then(Sampled::to_int)
-            };
-            if let (Some(port), Some(Peer::Inet(address))) = (port, end_of(s, *end, cx)) {
-                address.set_port(port as u16);
+        Action::SetAddress(end, _) | Action::SetPort(end, _) => {
+            if let Some(part) = Part::of(&rule.action, &s.scene(at.0, at.1, cx)) {
+                part.put(end_of(s, *end, cx));
             }
             Step::Next
         }
@@ -356,6 +344,34 @@ fn ended_by(s: &mut Session, rule: &Rule) {
     s.txn.last_rule = Some((rule.file.clone(), rule.line));
 }
 
+/// What `set-src` and its kin give an end of the client's connection.
+enum Part {
+    Ip(IpAddr),
+    Port(u16),
+}
+
+impl Part {
+    /// None if the rule's expression has no value.
+    fn of(action: &Action, scene: &Scene<'_>) -> Option<Part> {
+        match action {
+            Action::SetAddress(_, expr) => expr.eval(scene).value?.to_ip().map(Part::Ip),
+            Action::SetPort(_, expr) => {
+                expr.eval(scene).value?.to_int().map(|port| Part::Port(port as u16))
+            }
+            _ => None,
+        }
+    }
+
+    /// An end that is no IP address stays as it is.
+    fn put(self, end: Option<&mut Peer>) {
+        let Some(Peer::Inet(address)) = end else { return };
+        match self {
+            Part::Ip(ip) => address.set_ip(ip),
+            Part::Port(port) => address.set_port(port),
+        }
+    }
+}
+
 /// Which end of the client's connection a rule changes, for this exchange.
 fn end_of<'s>(s: &'s mut Session, end: End, cx: &Cx<'_>) -> Option<&'s mut Peer> {
     let (index, usual) = match end {
@@ -421,9 +437,14 @@ fn set_var(
             Some(Sampled::Str(&made))
         }
     };
-    let Some(new) = new else { return };
-    let holds = when.iter().all(|condition| condition.holds(var, new, &scene));
-    if holds {
+    if let Some(new) = new {
+        assign(&scene, var, new, when);
+    }
+}
+
+/// Gives a variable a value, if all of the rule's conditions on both hold.
+fn assign(scene: &Scene<'_>, var: VarId, new: Sampled<'_>, when: &[Condition]) {
+    if when.iter().all(|condition| condition.holds(var, new, scene)) {
         scene.set_var(var, new);
     }
 }

@@ -257,7 +257,8 @@ fn integer(p: &mut Phrase<'_, '_, '_>, max: u64) -> Option<u64> {
         Ok(n) if n <= max => Some(n),
         _ => {
             let message = format!(
-                "'{}' expects a number from 0 to {max}, in hexadecimal with 0x, or in octal with 0 (got '{text}')",
+                "'{}' expects a number from 0 to {max}, in hexadecimal with 0x, or in octal with 0 \
+                 (got '{text}')",
                 p.args.name()
             );
             p.args.alert(word.span, message, "");
