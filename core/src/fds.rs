@@ -108,6 +108,14 @@ impl Fds {
         }
     }
 
+    /// Frees the room of closed sockets behind the last one that is open.
+    pub fn trim(&mut self) {
+        let len = self.table.iter().rposition(|e| e.owner.is_some()).map_or(0, |last| last + 1);
+        self.table.truncate(len);
+        self.table.shrink_to_fit();
+        self.cached.shrink_to_fit();
+    }
+
     /// Takes the cached list, to be worked through. Give the vector back with [`Fds::recycle`].
     pub fn take_cached(&mut self) -> Vec<Sock> {
         core::mem::take(&mut self.cached)

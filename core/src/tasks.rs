@@ -237,6 +237,26 @@ impl Tasks {
         None
     }
 
+    /// Frees the room of ended tasks behind the last one that lives.
+    pub fn trim(&mut self) {
+        // Those on the run queue keep their place in the table.
+        let lives = |task: &Task| task.work.is_some() || task.place.has(Place::QUEUED);
+        let len = self.table.iter().rposition(lives).map_or(0, |last| last + 1);
+        self.table.truncate(len);
+        self.table.shrink_to_fit();
+        self.free = NO_TASK;
+        // The first of the table is the first to be taken again.
+        for (id, task) in self.table.iter_mut().enumerate().rev() {
+            if task.work.is_none() {
+                task.next_free = self.free;
+                self.free = id as TaskId;
+            }
+        }
+        self.wheel.trim(len);
+        self.run.shrink_to_fit();
+        self.expired = Vec::new();
+    }
+
     /// Tasks on the run queue.
     pub fn runnable(&self) -> usize {
         self.run.len()
@@ -390,6 +410,31 @@ mod tests {
         assert_eq!(tasks.pop(), Some((b, Work::Session(2), Woken::INIT)));
         tasks.wake(b, Woken::IO);
         assert_eq!(tasks.pop(), Some((b, Work::Session(2), Woken::IO)));
+    }
+
+    #[test]
+    fn room_that_is_freed_is_made_anew() {
+        let mut tasks = Tasks::default();
+        let ids: Vec<TaskId> = (0..10).map(|n| tasks.insert(Work::Session(n))).collect();
+        ids.iter().for_each(|id| tasks.set_deadline(*id, Deadline::at(at(10))));
+        tasks.wake(ids[6], Woken::IO);
+        for gone in [2, 9, 6, 8, 7, 1] {
+            tasks.remove(ids[gone]);
+        }
+        tasks.trim();
+        // The one on the run queue keeps its place.
+        assert_eq!((tasks.table.len(), tasks.live), (7, 4));
+        let made: Vec<TaskId> = (10..14).map(|n| tasks.insert(Work::Session(n))).collect();
+        assert_eq!(made, [1, 2, 6, 7]);
+        assert_eq!(tasks.pop(), None, "nothing of those that ended is left");
+        tasks.set_deadline(made[3], Deadline::at(at(5)));
+        tasks.expire(at(10));
+        let woken: Vec<Work> =
+            std::iter::from_fn(|| tasks.pop()).map(|(_, work, _)| work).collect();
+        assert_eq!(woken, [13, 0, 3, 4, 5].map(Work::Session));
+        (0..8).for_each(|id| tasks.remove(id));
+        tasks.trim();
+        assert_eq!((tasks.table.capacity(), tasks.insert(Work::Session(20))), (0, 0));
     }
 
     #[test]

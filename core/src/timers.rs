@@ -28,7 +28,8 @@ struct Node {
     next: u32,
     slot: u16,
     at: Instant,
-    serial: u64,
+    /// Of the insertions; it may wrap, which only changes who is first among equals.
+    serial: u32,
 }
 
 const IDLE: Node = Node { prev: NIL, next: NIL, slot: UNLINKED, at: Instant::START, serial: 0 };
@@ -47,7 +48,7 @@ pub struct Wheel {
     occupied: [u64; LEVELS],
     /// Every tick up to and including this one is over.
     elapsed: u64,
-    serial: u64,
+    serial: u32,
     len: u32,
 }
 
@@ -71,7 +72,7 @@ impl Wheel {
         if key as usize >= self.nodes.len() {
             self.nodes.resize(key as usize + 1, IDLE);
         }
-        self.serial += 1;
+        self.serial = self.serial.wrapping_add(1);
         let node = &mut self.nodes[key as usize];
         node.at = at;
         node.serial = self.serial;
@@ -101,6 +102,13 @@ impl Wheel {
         }
         self.nodes[key as usize].slot = UNLINKED;
         self.len -= 1;
+    }
+
+    /// Frees the room for keys from `keys` on; none of them is entered.
+    pub fn trim(&mut self, keys: usize) {
+        invariant!(self.nodes.iter().skip(keys).all(|node| node.slot == UNLINKED));
+        self.nodes.truncate(keys);
+        self.nodes.shrink_to_fit();
     }
 
     /// The deadline under which `key` is entered.

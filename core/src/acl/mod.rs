@@ -28,7 +28,7 @@ pub use words::{Lists, WordMistake, parse_patterns};
 use crate::config::Word;
 use crate::config::similar;
 use crate::sample::args::Mistake;
-use crate::sample::{Avail, Expr, Names, Point, Scene};
+use crate::sample::{Avail, Expr, Names, Point, Scene, fetch};
 
 impl WordMistake {
     /// The same among words of which these are those from `offset` on.
@@ -68,8 +68,11 @@ impl Acl {
             mistake.at = (mistake.at as isize - grown).max(0) as usize;
             mistake
         };
-        let (expr, end) =
-            Expr::parse(&full, 0, Point::Any, names).map_err(|mistake| fault(0, moved(mistake)))?;
+        let (expr, end) = Expr::parse(&full, 0, Point::Any, names).map_err(|mistake| {
+            let unknown = fetch::find(fetch).is_none();
+            let near = unknown.then(|| near(call.name)).flatten();
+            fault(0, moved(if unknown { mistake.near(near) } else { mistake }))
+        })?;
         if end != full.len() {
             let rest = &full[end..];
             let message = format!("'{rest}' does not belong to an expression");
@@ -94,6 +97,13 @@ impl Acl {
             (false, false) => Truth::No,
         }
     }
+}
+
+/// The criterion that an unknown one is nearest to.
+fn near(name: &str) -> Option<String> {
+    let keywords: Vec<String> = keywords().collect();
+    let fetches = fetch::specs().map(|spec| spec.name);
+    similar::nearest(name, fetches.chain(keywords.iter().map(String::as_str))).map(str::to_owned)
 }
 
 /// The index of a named ACL: one of the proxy's own, or a predefined one.

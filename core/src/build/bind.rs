@@ -35,6 +35,7 @@ struct Settings {
 
 impl Builder<'_> {
     pub(super) fn bind(&mut self, draft: &mut Draft, statement: &Statement) {
+        draft.has_bind = true;
         let mut args = Args::new(statement, 1, "bind", &mut self.diagnostics);
         let Some(word) = args.need("an address, such as ':80', '192.0.2.1:80' or '/run/x.sock'")
         else {

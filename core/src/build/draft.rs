@@ -29,6 +29,8 @@ pub(super) struct Draft {
     /// ACLs by name: indices in the site's.
     pub(super) acl_names: BTreeMap<String, u32>,
     pub(super) binds: Vec<BindDraft>,
+    /// It has a `bind` line, be it a wrong one.
+    pub(super) has_bind: bool,
     pub(super) default_server: ServerSettings,
     pub(super) servers: Vec<ServerDraft>,
     /// What is ignored, with a warning, unless the mode is HTTP.
@@ -82,6 +84,7 @@ impl Draft {
             use_servers: Vec::new(),
             acl_names: BTreeMap::new(),
             binds: Vec::new(),
+            has_bind: false,
             default_server: ServerSettings::default(),
             servers: Vec::new(),
             http_only: Vec::new(),

@@ -175,7 +175,7 @@ impl Builder<'_> {
         if draft.proxy.disabled {
             return;
         }
-        if draft.is_frontend() && draft.binds.is_empty() {
+        if draft.is_frontend() && !draft.has_bind {
             let message = format!(
                 "{title} has no 'bind' directive. Please declare it as a backend if this was \
                  intended."

@@ -208,19 +208,28 @@ impl Builder<'_> {
             HostPart::Name(name) => name,
             HostPart::Any | HostPart::Fd(_) => return None,
         };
-        let mut error = String::from("no method of 'init-addr' looks it up");
+        let mut failure = None;
         for method in &settings.init_addr {
-            match method {
-                InitAddr::Last => {}
+            let (instead, what) = match method {
+                InitAddr::Last => continue,
                 InitAddr::Libc => match address::resolve(name, endpoint.family, self.host) {
                     Ok(found) => return Some(found.into_iter().map(inet).collect()),
-                    Err(reason) => error = reason,
+                    Err(reason) => {
+                        failure = Some(reason);
+                        continue;
+                    }
                 },
-                InitAddr::None => return Some(Vec::new()),
-                InitAddr::Ip(ip) => return Some(vec![inet(*ip)]),
+                InitAddr::None => (Vec::new(), "disabling server"),
+                InitAddr::Ip(ip) => (vec![inet(*ip)], "falling back to configured address"),
+            };
+            if let Some(reason) = failure {
+                let message = format!("could not resolve address '{name}': {reason}, {what}");
+                self.diagnostics.warning(word.span, message);
             }
+            return Some(instead);
         }
-        let message = format!("could not resolve address '{name}': {error}");
+        let failure = failure.unwrap_or_else(|| "no method of 'init-addr' looks it up".into());
+        let message = format!("could not resolve address '{name}': {failure}");
         if self.cli.ignore_resolution {
             self.diagnostics.warning(word.span, format!("{message}, disabling server"));
             return Some(Vec::new());

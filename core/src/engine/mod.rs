@@ -382,6 +382,8 @@ impl Engine {
             self.clients.shrink_to_fit();
         }
         self.sessions.shrink_to_fit();
+        self.tasks.trim();
+        self.fds.trim();
     }
 
     fn park(&self) -> Park {

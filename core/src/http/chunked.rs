@@ -78,48 +78,42 @@ enum State {
 /// Whether a chunked body that goes on as `decoder` says ends within `bytes`; so does one that is
 /// broken there, since nothing more of it will be understood.
 pub fn chunks_end(decoder: &mut ChunkDecoder, bytes: &[u8]) -> bool {
-    let mut at = 0;
-    loop {
-        match decoder.step(&bytes[at..]) {
-            Chunk::NeedMore => return false,
-            Chunk::Skip(n) | Chunk::Data(n) => at += n,
-            Chunk::End(_) | Chunk::Bad(_) => return true,
-        }
-        if at >= bytes.len() {
-            return false;
-        }
-    }
+    walk(decoder, bytes, |_| {}).is_some()
 }
 
 /// How long the rest of a chunked body is that goes on as `decoder` says, if its end is in `bytes`.
 pub fn chunks_len(mut decoder: ChunkDecoder, bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while at < bytes.len() {
-        match decoder.step(&bytes[at..]) {
-            Chunk::Skip(n) | Chunk::Data(n) => at += n,
-            Chunk::End(n) => return Some(at + n),
-            Chunk::NeedMore | Chunk::Bad(_) => return None,
-        }
-    }
-    None
+    walk(&mut decoder, bytes, |_| {})?.ok()
 }
 
 /// How many bytes of data are in `bytes`, of a body that goes on as `decoder` says, and 1 for its
 /// end, as HAProxy counts a body.
 pub fn chunks_data(mut decoder: ChunkDecoder, bytes: &[u8]) -> u64 {
-    let (mut at, mut data) = (0, 0);
-    while at < bytes.len() {
+    let mut data = 0;
+    let end = walk(&mut decoder, bytes, |n| data += n as u64);
+    data + u64::from(matches!(end, Some(Ok(_))))
+}
+
+/// Decodes all of `bytes` and tells how much of it is data, piece by piece. Where the body ends, or
+/// that it is broken; none if it goes on behind them.
+fn walk(
+    decoder: &mut ChunkDecoder,
+    bytes: &[u8],
+    mut data: impl FnMut(usize),
+) -> Option<Result<usize, ChunkError>> {
+    let mut at = 0;
+    loop {
         match decoder.step(&bytes[at..]) {
+            Chunk::NeedMore => return None,
             Chunk::Skip(n) => at += n,
             Chunk::Data(n) => {
+                data(n);
                 at += n;
-                data += n as u64;
             }
-            Chunk::End(_) => return data + 1,
-            Chunk::NeedMore | Chunk::Bad(_) => return data,
+            Chunk::End(n) => return Some(Ok(at + n)),
+            Chunk::Bad(error) => return Some(Err(error)),
         }
     }
-    data
 }
 
 /// What the next input bytes are. The caller drops or keeps as many, and calls again with the rest.
@@ -414,6 +408,66 @@ mod tests {
             End::NeedMore => assert!(!decoder.is_done()),
         }
         Decoded { body, consumed, end }
+    }
+
+    #[test]
+    fn where_a_body_ends_and_how_much_of_it_is_data() {
+        for (input, end, data) in [
+            (&b"3\r\nabc\r\n0\r\n\r\nNEXT"[..], Some(13), 4),
+            (b"1;x\r\na\r\nA\r\n0123456789\r\n0\r\nx: y\r\n\r\n", Some(34), 12),
+            (b"0\r\n\r\n", Some(5), 1),
+            (b"3\r\nabc\r\n0\r\n\r", None, 3),
+            (b"3\r\nab", None, 2),
+            (b"", None, 0),
+        ] {
+            let shown = input.escape_ascii();
+            let whole = ChunkDecoder::new();
+            assert_eq!(chunks_len(whole, input), end, "{shown}");
+            assert_eq!(chunks_data(whole, input), data, "{shown}");
+            // And from everywhere within: what is before a cut and what is behind it are all of it.
+            for cut in 0..=input.len() {
+                let (first, second) = input.split_at(cut);
+                let mut decoder = ChunkDecoder::new();
+                let ended = chunks_end(&mut decoder, first);
+                assert_eq!(ended, end.is_some_and(|end| end <= cut), "{shown} {cut}");
+                assert_eq!(ended, chunks_len(whole, first).is_some(), "{shown} {cut}");
+                if ended {
+                    assert_eq!(chunks_data(whole, first), data, "{shown} {cut}");
+                } else {
+                    assert_eq!(chunks_len(decoder, second), end.map(|end| end - cut));
+                    let sum = chunks_data(whole, first) + chunks_data(decoder, second);
+                    assert_eq!(sum, data, "{shown} {cut}");
+                }
+            }
+        }
+        // A broken one ends where it is broken; how long it would be nobody knows.
+        for input in [&b"3\r\nabcd\r\n0\r\n\r\n"[..], b"3\r\nabcx", b"x"] {
+            let good = if input[0] == b'3' { 3 } else { 0 };
+            assert!(chunks_end(&mut ChunkDecoder::new(), input));
+            assert_eq!(chunks_len(ChunkDecoder::new(), input), None);
+            assert_eq!(chunks_data(ChunkDecoder::new(), input), good);
+        }
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        for (input, words) in [
+            (&b"1\r\nab"[..], "a chunk is not followed by CRLF"),
+            (b"1;a\n", "a forbidden byte after a chunk size"),
+            (b"g\r\n", "a chunk size is not a hexadecimal number"),
+            (b"fffffffffffffffff\r\n", "a chunk size is too large"),
+            (b"0\r\n: x\r\n\r\n", "a malformed trailer"),
+        ] {
+            let Chunk::Bad(error) = ({
+                let mut decoder = ChunkDecoder::new();
+                walk(&mut decoder, input, |_| {}).map(|_| decoder.step(b"")).unwrap()
+            }) else {
+                panic!("{} is good", input.escape_ascii());
+            };
+            assert_eq!(error.to_string(), words);
+        }
+        assert!(ChunkError::ExtensionTooLong.to_string().contains("256"));
+        assert!(ChunkError::TrailerTooLong.to_string().contains("8192"));
     }
 
     /// True but from the size line's end to the end of the data's.

@@ -19,6 +19,7 @@ use hyper::{Method, Request};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tidegate_tests::daemon::{Ask, At, Content, Daemon, Head, Origin, Sent, Wire};
 use tokio::sync::Barrier;
+use tokio::task::JoinSet;
 
 use peers::{Stream, check, connect, hyper_origin};
 
@@ -82,10 +83,10 @@ async fn thousands_of_connections_at_once() {
 /// So many connections, open at the same time, with three requests each.
 async fn burst(web: SocketAddr, connections: u64) {
     let barrier = Arc::new(Barrier::new(connections as usize));
-    let mut tasks = Vec::new();
+    let mut tasks = JoinSet::new();
     for client in 0..connections {
         let barrier = Arc::clone(&barrier);
-        tasks.push(tokio::spawn(async move {
+        tasks.spawn(async move {
             let mut sender = connect(web).await;
             for round in 0..3 {
                 let key = client << 8 | round;
@@ -106,10 +107,11 @@ async fn burst(web: SocketAddr, connections: u64) {
                 // All of them are open and between two requests.
                 barrier.wait().await;
             }
-        }));
+        });
     }
-    for task in tasks {
-        task.await.expect("no client fails");
+    // Whichever ends first: if one fails, the others wait at the barrier for good.
+    while let Some(ended) = tasks.join_next().await {
+        ended.expect("no client fails");
     }
 }
 

@@ -15,7 +15,7 @@ use hyper::{Request, Response, Version};
 use hyper_util::rt::TokioIo;
 use tidegate_tests::daemon::Content;
 use tidegate_tests::daemon::content::Checker;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A body for hyper: with a length if it is told, else chunked.
 pub struct Stream {
@@ -87,7 +87,11 @@ async fn answer(request: Request<Incoming>) -> io::Result<Response<Stream>> {
 
 /// hyper as origin; returns its address.
 pub async fn hyper_origin() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    // Room for all that connect at once. Where there is none, Linux answers with SYN cookies, and
+    // what it then drops ends in a reset, which is a 502 to a client.
+    let listener = socket.listen(4096).expect("it listens");
     let address = listener.local_addr().expect("it is bound");
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {

@@ -223,6 +223,14 @@ fn faults() {
         ("balance random(0)\n", "'balance random' : number of draws must be at least 1"),
         ("balance uri len\n", "'balance' expects a number"),
         ("balance hdr()\n", "'balance hdr' expects a header's name"),
+        (
+            "acl a path_begg /x\n",
+            "'acl' : unknown sample fetch 'path_begg'; did you mean 'path_beg' maybe ?",
+        ),
+        (
+            "acl a hdrs_beg(host) x\n",
+            "'acl' : unknown sample fetch 'hdrs_beg'; did you mean 'hdr_beg' maybe ?",
+        ),
         ("balance hash nope\n", "'balance hash' : unknown sample fetch 'nope'"),
         ("balance roundrobin x\n", "'balance' cannot handle unexpected argument 'x'"),
         (
@@ -327,6 +335,19 @@ fn warnings() {
             "listen l\n",
             &["5: proxy 'l' has no 'bind' directive. Please declare it as a backend if \
           this was intended."][..],
+        ),
+        (
+            "backend b\n\
+             server a nowhere.example:1 init-addr libc,none\n\
+             server b nowhere.example:1 init-addr libc,192.0.2.1\n\
+             server c nowhere.example:1 init-addr none\n\
+             server d nowhere.example:1 init-addr 192.0.2.1\n",
+            &[
+                "6: could not resolve address 'nowhere.example': Name or service not known, \
+                 disabling server",
+                "7: could not resolve address 'nowhere.example': Name or service not known, \
+                 falling back to configured address",
+            ],
         ),
         (
             "backend b\nbind :1\nmaxconn 3\noption dontlognull\ntimeout client 3s\n",
