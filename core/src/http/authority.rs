@@ -12,8 +12,8 @@ use super::model::Head;
 /// whoever routes by the one and whoever routes by the other would disagree.
 ///
 /// A port that the scheme has anyway is then left out, and Host follows, as in HAProxy: whoever
-/// looks at either sees one name for one place. The target of CONNECT has to have a port: there only
-/// Host leaves it out.
+/// looks at either sees one name for one place. The target of CONNECT has to have a port: there
+/// only Host leaves it out.
 pub(super) fn check_target(head: &mut Head) -> Result<(), HeadError> {
     let form = |fits: bool| if fits { Ok(()) } else { Err(HeadError::TargetForm) };
     let target = head.target();
@@ -60,8 +60,8 @@ fn leave_out_port(head: &mut Head) -> Result<(), HeadError> {
     Ok(())
 }
 
-/// Whether there are several Host fields, which one shall not stand for. (A strict reader has merged
-/// those that agree, and refused others.)
+/// Whether there are several Host fields, which one shall not stand for. (A strict reader has
+/// merged those that agree, and refused others.)
 fn has_hosts(head: &Head) -> bool {
     head.values(Known::Host).nth(1).is_some()
 }

@@ -57,8 +57,8 @@ fn apply(action: &Action, set: Set, cx: &mut Cx<'_>) {
         Action::UnsetVar(var) => client_scene(at, &Surroundings::of(cx)).unset_var(*var),
         Action::SetAddress(end, _) | Action::SetPort(end, _) => {
             let part = Part::of(action, &client_scene(at, &Surroundings::of(cx)));
-            if let Some(part) = part {
-                part.put(end_of(cx, *end));
+            if let (Some(part), Some(end)) = (part, end_of(cx, *end)) {
+                part.put(end);
             }
         }
         Action::SetTos(tos) => {

@@ -240,8 +240,9 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             Step::Next
         }
         Action::SetAddress(end, _) | Action::SetPort(end, _) => {
-            if let Some(part) = Part::of(&rule.action, &s.scene(at.0, at.1, cx)) {
-                part.put(end_of(s, *end, cx));
+            let part = Part::of(&rule.action, &s.scene(at.0, at.1, cx));
+            if let (Some(part), Some(end)) = (part, end_of(s, *end, cx)) {
+                part.put(end);
             }
             Step::Next
         }
@@ -363,8 +364,8 @@ impl Part {
     }
 
     /// An end that is no IP address stays as it is.
-    fn put(self, end: Option<&mut Peer>) {
-        let Some(Peer::Inet(address)) = end else { return };
+    fn put(self, end: &mut Peer) {
+        let Peer::Inet(address) = end else { return };
         match self {
             Part::Ip(ip) => address.set_ip(ip),
             Part::Port(port) => address.set_port(port),
