@@ -90,6 +90,7 @@ impl Engine {
     }
 
     /// One step of the session itself.
+    #[inline(always)]
     fn step<P: Poller>(&mut self, net: &mut P, id: u32, woken: Woken) -> Want {
         let (s, mut cx) = self.session(id);
         let want = s.process(woken, &mut cx);
