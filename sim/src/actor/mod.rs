@@ -5,7 +5,6 @@
 pub mod client;
 pub mod server;
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
@@ -116,23 +115,23 @@ pub(crate) enum Heard {
 
 /// Receives up to `most` bytes behind what is there.
 pub(crate) fn receive(port: &mut Port, sock: Sock, into: &mut Vec<u8>, most: usize) -> Heard {
-    BLOCK.with_borrow_mut(|block| {
-        let before = into.len();
-        loop {
-            let got = into.len() - before;
-            let room = block.len().min(most - got);
-            if room == 0 {
-                return Heard::Bytes(got);
-            }
-            match port.recv(sock, &mut block[..room]) {
-                Io::Done(n) => into.extend_from_slice(&block[..n]),
-                Io::Blocked => return Heard::Bytes(got),
-                Io::Eof if got > 0 => return Heard::Bytes(got),
-                Io::Eof => return Heard::Eof,
-                Io::Failed(_) => return Heard::Dead,
-            }
+    /// What one call may give, as programs read that have a buffer of their own.
+    const BLOCK: usize = 16 << 10;
+    let before = into.len();
+    loop {
+        let got = into.len() - before;
+        let room = BLOCK.min(most - got);
+        if room == 0 {
+            return Heard::Bytes(got);
         }
-    })
+        match port.recv_to_vec(sock, into, room) {
+            Io::Done(_) => {}
+            Io::Blocked => return Heard::Bytes(got),
+            Io::Eof if got > 0 => return Heard::Bytes(got),
+            Io::Eof => return Heard::Eof,
+            Io::Failed(_) => return Heard::Dead,
+        }
+    }
 }
 
 /// TCP mode: whether what came is what follows the `checked` bytes of a stream of `len`.
@@ -144,9 +143,4 @@ fn check_stream(id: u64, way: Way, checked: &mut u64, len: u64, came: &[u8]) -> 
     }
     *checked = end;
     Ok(())
-}
-
-thread_local! {
-    /// What [`receive`] reads into: zeros are written once, not at every call.
-    static BLOCK: RefCell<[u8; 16 << 10]> = const { RefCell::new([0; 16 << 10]) };
 }

@@ -32,6 +32,17 @@ impl Port {
         &self.net
     }
 
+    /// As [`Poller::recv`], but up to `most` bytes, to the end of `into`.
+    pub fn recv_to_vec(&mut self, sock: Sock, into: &mut Vec<u8>, most: usize) -> Io {
+        let _mine = self.net.1.within(Part::Network);
+        let mut state = self.state();
+        let id = state.end_of(self.at, sock);
+        state.recv(id, most, |first, second| {
+            into.extend_from_slice(first);
+            into.extend_from_slice(second);
+        })
+    }
+
     /// Says where listener number `listener` will listen.
     pub fn bind(&self, listener: u32, address: Address) {
         let mut state = self.state();
@@ -127,7 +138,8 @@ impl State {
         self.progress += 1;
     }
 
-    fn recv(&mut self, id: EndId, into: &mut [u8]) -> Io {
+    /// Receives up to `most` bytes: `take` gets them in two pieces.
+    fn recv(&mut self, id: EndId, most: usize, take: impl FnOnce(&[u8], &[u8])) -> Io {
         let window = self.limits.window;
         let Some(end) = self.end_mut(id) else { return Io::Failed(Fault::Reset) };
         match end.phase {
@@ -138,12 +150,11 @@ impl State {
         if end.arrived == 0 {
             return if end.eof { Io::Eof } else { Io::Blocked };
         }
-        let n = into.len().min(end.arrived).min(end.mark.unwrap_or(usize::MAX));
+        let n = most.min(end.arrived).min(end.mark.unwrap_or(usize::MAX));
         end.mark = end.mark.and_then(|mark| (mark > n).then(|| mark - n));
         let (first, second) = end.inbox.as_slices();
         let split = n.min(first.len());
-        into[..split].copy_from_slice(&first[..split]);
-        into[split..n].copy_from_slice(&second[..n - split]);
+        take(&first[..split], &second[..n - split]);
         let was_full = end.arrived >= window / 2;
         end.inbox.drain(..n);
         end.arrived -= n;
@@ -295,7 +306,10 @@ impl Poller for Port {
         assert!(!into.is_empty(), "P7: receiving into nothing");
         let mut state = self.state();
         let id = state.end_of(self.at, sock);
-        state.recv(id, into)
+        state.recv(id, into.len(), |first, second| {
+            into[..first.len()].copy_from_slice(first);
+            into[first.len()..][..second.len()].copy_from_slice(second);
+        })
     }
 
     fn send(&mut self, sock: Sock, from: &[IoSlice<'_>], _more: More) -> Io {
@@ -363,11 +377,12 @@ impl Poller for Port {
         if room == 0 {
             return Io::Blocked;
         }
-        let mut block = vec![0; max.min(room).min(64 << 10)];
-        let io = state.recv(id, &mut block);
-        if let Io::Done(n) = io {
-            state.ports[self.at].pipes[pipe.0 as usize].extend(&block[..n]);
-        }
+        let mut pipe_bytes = core::mem::take(&mut state.ports[self.at].pipes[pipe.0 as usize]);
+        let io = state.recv(id, max.min(room).min(64 << 10), |first, second| {
+            pipe_bytes.extend(first);
+            pipe_bytes.extend(second);
+        });
+        state.ports[self.at].pipes[pipe.0 as usize] = pipe_bytes;
         io
     }
 
