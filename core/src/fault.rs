@@ -102,7 +102,26 @@ impl Cause {
         }
     }
 
-    const fn explain(self) -> &'static str {
+    /// Its name in logs for machines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cause::Normal => "normal",
+            Cause::Client => "client",
+            Cause::Server => "server",
+            Cause::Proxy => "proxy",
+            Cause::Local => "local",
+            Cause::Resource => "resource",
+            Cause::Internal => "internal",
+            Cause::Down => "server-down",
+            Cause::Up => "server-up",
+            Cause::Killed => "killed",
+            Cause::ClientTimeout => "client-timeout",
+            Cause::ServerTimeout => "server-timeout",
+        }
+    }
+
+    /// The same in words.
+    pub const fn explain(self) -> &'static str {
         match self {
             Cause::Normal => "both sides finished",
             Cause::Client => "the client aborted",
@@ -157,7 +176,22 @@ impl Phase {
         }
     }
 
-    const fn explain(self) -> &'static str {
+    /// Its name in logs for machines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::Done => "done",
+            Phase::Request => "request",
+            Phase::Queue => "queue",
+            Phase::Connect => "connect",
+            Phase::Headers => "headers",
+            Phase::Data => "data",
+            Phase::Last => "last",
+            Phase::Tarpit => "tarpit",
+        }
+    }
+
+    /// The same in words.
+    pub const fn explain(self) -> &'static str {
         match self {
             Phase::Done => "after the end of the transfer",
             Phase::Request => "while the request was incomplete",

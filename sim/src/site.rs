@@ -41,6 +41,7 @@ const HTTP_RULES: &[&str] = &[
     "http-request tarpit deny_status 403 if { req.hdr(x-id),mod(16) 7 }",
     "http-request set-var(txn.id) req.hdr(x-id)",
     "http-request set-var(proc.last) req.hdr(x-id)",
+    "http-request set-var-fmt(txn.numbers) %rt-%lc",
     "http-request set-header x-rule %[var(txn.id)] if ours",
     "http-after-response set-header x-after 1",
     "use_backend b if ours",
@@ -49,6 +50,7 @@ const TCP_RULES: &[&str] = &[
     "tcp-request connection set-var(sess.from) src",
     "tcp-request session accept if { src 10.0.0.0/8 }",
     "tcp-request content set-var(txn.from) var(sess.from)",
+    "tcp-request content set-var-fmt(txn.numbers) %rt-%lc",
     "tcp-request content accept if { var(txn.from) -m found }",
 ];
 const REUSE: [&str; 4] = ["safe", "never", "aggressive", "always"];
@@ -111,6 +113,10 @@ pub fn config(knobs: &Knobs) -> String {
     option(http && k.forwardfor == 1, "option forwardfor");
     option(k.splice == 1, "option splice-auto");
     option(k.abortonclose == 1, "option abortonclose");
+    if k.rules == 1 {
+        lines.push(" log ring@last local0".to_owned());
+        lines.extend(["ring last", " format rfc5424", " maxlen 100"].map(str::to_owned));
+    }
     lines.push("frontend f".to_owned());
     lines.push(match entrance(k) {
         Address::Unix(path) => format!(" bind {path}"),

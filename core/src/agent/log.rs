@@ -27,6 +27,8 @@
 //!   logs.end_turn();
 //! ```
 //!
+//! What goes to rings goes there with the flush too: they are memory, and take all of it.
+//!
 //! A closed sink is opened again by the first message after its delay, so a quiet engine needs no
 //! timer for it. The agent has no socket and no clock.
 
@@ -67,6 +69,8 @@ pub struct Logs {
     /// What the message at hand has been formatted to so far.
     made: Vec<(Key, Span)>,
     sinks: Vec<SinkState>,
+    /// The messages of this turn for each ring, and how many were lost.
+    rings: Vec<(Vec<Span>, u64)>,
     /// Which messages are sent where only some are, and the number of the next.
     samples: Vec<(LogSample, u32)>,
 }
@@ -100,6 +104,7 @@ struct Key {
     facility: u8,
     level: u8,
     len_max: u32,
+    text_max: u32,
 }
 
 /// A range of the arena.
@@ -161,6 +166,7 @@ impl Logs {
             arena_max: site.tunables.log_arena_max as usize,
             made: Vec::new(),
             sinks: site.sinks.iter().map(|_| closed()).collect(),
+            rings: site.rings.iter().map(|_| (Vec::new(), 0)).collect(),
             samples: site.log_samples.iter().map(|sample| (sample.clone(), 0)).collect(),
         }
     }
@@ -190,25 +196,56 @@ impl Logs {
         write(&mut self.lines, &mut self.text);
         self.made.clear();
         for (target, level) in wanted {
-            let LogTarget { format, facility, len_max, .. } = *target;
-            let key = Key { format, facility, level, len_max };
+            let LogTarget { format, facility, len_max, text_max, .. } = *target;
+            let key = Key { format, facility, level, len_max, text_max };
             let made = self.made.iter().find(|(other, _)| *other == key).map(|&(_, span)| span);
             let span = made.or_else(|| {
                 let span = self.store(key, tag, at)?;
                 self.made.push((key, span));
                 Some(span)
             });
-            let sink = &mut self.sinks[target.sink as usize];
+            let (messages, dropped) = match target.ring {
+                Some(ring) => {
+                    let (messages, dropped) = &mut self.rings[ring as usize];
+                    (messages, dropped)
+                }
+                None => {
+                    let sink = &mut self.sinks[target.sink as usize];
+                    (&mut sink.messages, &mut sink.tally.dropped)
+                }
+            };
             match span {
-                Some(span) => sink.messages.push(span),
+                Some(span) => messages.push(span),
                 None => {
                     sometimes!(LogDropped);
-                    sink.tally.dropped += 1;
+                    *dropped += 1;
                 }
             }
         }
         self.structured.clear();
         self.samples = samples;
+    }
+
+    /// How long a text may be that none of the targets is to cut.
+    pub fn room(&mut self, targets: &[LogTarget], tag: &str, at: Wall) -> usize {
+        let start = self.arena.len();
+        let sender = Sender {
+            tag,
+            pid: self.pid,
+            hostname: self.hostname.as_deref(),
+            data: &self.structured,
+            at,
+        };
+        let room = targets.iter().map(|target| {
+            let LogTarget { format, facility, len_max, text_max, .. } = *target;
+            // No level is longer than the last.
+            let level = Level::Debug as u8;
+            push_header(format, facility, level, &sender, &mut self.lines.dates, &mut self.arena);
+            let header = self.arena.len() - start;
+            self.arena.truncate(start);
+            (len_max as usize).saturating_sub(header).min(text_max as usize)
+        });
+        room.min().unwrap_or(0)
     }
 
     /// Puts header and text into the arena, cut to the target's length; None if they do not fit.
@@ -217,10 +254,11 @@ impl Logs {
         let hostname = self.hostname.as_deref();
         let data = &self.structured[..];
         let sender = Sender { tag, pid: self.pid, hostname, data, at };
-        let Key { format, facility, level, len_max } = key;
+        let Key { format, facility, level, len_max, text_max } = key;
         push_header(format, facility, level, &sender, &mut self.lines.dates, &mut self.arena);
         let stop = start + len_max as usize;
         let room = stop.saturating_sub(self.arena.len()).min(self.text.len());
+        let room = room.min(text_max as usize);
         let end = (self.arena.len() + room).min(stop) + 1;
         if end > self.arena_max {
             self.arena.truncate(start);
@@ -262,6 +300,15 @@ impl Logs {
     pub fn pending(&self, sink: u32) -> impl Iterator<Item = &[u8]> {
         let sink = &self.sinks[sink as usize];
         sink.messages[sink.next..].iter().map(|span| &self.arena[Range::from(*span)])
+    }
+
+    /// The messages that each ring should keep now, in order, each with its line feed; none of
+    /// those that have none.
+    pub fn for_rings(&self) -> impl Iterator<Item = (u32, impl Iterator<Item = &[u8]>)> {
+        let rings = (0..).zip(&self.rings).filter(|(_, (messages, _))| !messages.is_empty());
+        rings.map(|(ring, (messages, _))| {
+            (ring, messages.iter().map(|span| &self.arena[Range::from(*span)]))
+        })
     }
 
     /// The engine tried to open `sink`. It may do so before there is a message, at its start.
@@ -318,6 +365,7 @@ impl Logs {
             sink.messages.clear();
             sink.next = 0;
         }
+        self.rings.iter_mut().for_each(|(messages, _)| messages.clear());
         self.arena.clear();
     }
 
@@ -338,9 +386,10 @@ impl Logs {
         self.sinks[sink as usize].tally
     }
 
-    /// How many messages were lost so far, of all sinks.
+    /// How many messages were lost so far, of all sinks and rings.
     pub fn dropped(&self) -> u64 {
-        self.sinks.iter().map(|sink| sink.tally.dropped).sum()
+        let of_rings = self.rings.iter().map(|(_, dropped)| *dropped);
+        self.sinks.iter().map(|sink| sink.tally.dropped).chain(of_rings).sum()
     }
 }
 

@@ -11,6 +11,9 @@ use crate::time::{Deadline, Duration};
 
 /// Runs the frontend's rules.
 pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
+    if cx.site.wants.numbers {
+        s.take_number(cx);
+    }
     inspect(s, Set::Content, s.frontend, cx)
 }
 

@@ -80,6 +80,7 @@ pub(super) fn run(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
     if cx.site.rewrites {
         keep_line(txn);
         count(s, cx);
+        s.take_number(cx);
     }
     s.request_expiry = Deadline::NEVER;
     if s.txn.request_flow.is_done() {

@@ -8,7 +8,7 @@
 use core::hash::{Hash, Hasher};
 
 use crate::session::Session;
-use crate::txn::Txn;
+use crate::txn::{Txn, TxnFlags};
 
 use super::View;
 
@@ -58,6 +58,7 @@ fn session<H: Hasher>(s: &Session, into: &mut H) {
 
 fn txn<H: Hasher>(t: &Txn, into: &mut H) {
     let Txn {
+        number,
         request,
         response,
         request_scan,
@@ -107,6 +108,7 @@ fn txn<H: Hasher>(t: &Txn, into: &mut H) {
     rare.take(tunnel_timeout.is_some(), tunnel_timeout);
     rare.take(*priority != (0, 0), priority);
     rare.take(tarpit.is_some(), tarpit);
+    rare.take(t.is(TxnFlags::NUMBERED), number);
     rare.end();
 }
 

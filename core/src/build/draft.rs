@@ -37,6 +37,8 @@ pub(super) struct Draft {
     pub(super) http_only: Vec<(&'static str, Span)>,
     /// The last `option httplog` or `tcplog`.
     pub(super) log_option: Option<Span>,
+    /// Where its formats stand.
+    pub(super) formats: Vec<(&'static str, Span)>,
 }
 
 /// A `use_backend` or `use-server` whose name is not an index yet.
@@ -89,6 +91,7 @@ impl Draft {
             servers: Vec::new(),
             http_only: Vec::new(),
             log_option: None,
+            formats: Vec::new(),
         }
     }
 

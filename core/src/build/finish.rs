@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::balance::Algorithm;
 use crate::config::{Diagnostic, SectionKind, Severity, Word, similar};
+use crate::logfmt::json;
 use crate::proxy::spec::{LogFormat, Mode, Options, Proxy, ProxyId, Role, ServerId, Site};
 use crate::rule::{Destination, Rules, Switch};
 use crate::sample::{NameRef, Named, Target};
@@ -12,7 +13,7 @@ use crate::sample::{NameRef, Named, Target};
 use super::Builder;
 use super::directory::Directory;
 use super::draft::{Draft, SwitchDraft, SwitchTo};
-use super::{bind, server};
+use super::{bind, option, ring, server};
 
 impl Builder<'_> {
     /// The site, or everything that is wrong.
@@ -38,6 +39,7 @@ impl Builder<'_> {
             self.place(draft);
         }
         self.resolve_names(&directory);
+        self.check_rings();
         self.limits();
         self.check_privileges();
         let warned = self.diagnostics.iter().any(|d| d.severity == Severity::Warning);
@@ -106,6 +108,31 @@ impl Builder<'_> {
         }
     }
 
+    /// Formats of a proxy that is not HTTP must do without what only HTTP has.
+    fn check_formats(&mut self, draft: &Draft) {
+        if draft.is_http() || !draft.is_frontend() {
+            return;
+        }
+        let proxy = &draft.proxy;
+        for (name, format) in [
+            ("log-format", &proxy.format),
+            ("log-format-sd", &proxy.format_sd),
+            ("error-log-format", &proxy.error_format),
+            ("unique-id-format", &proxy.unique_id_format),
+        ] {
+            let Some(tag) = format.as_ref().and_then(|format| format.needs_http()) else {
+                continue;
+            };
+            let place = draft.formats.iter().find(|(known, _)| *known == name);
+            let span = place.map_or(draft.span, |(_, span)| *span);
+            let message = format!(
+                "'{name}' of {} : format variable '{tag}' is reserved for HTTP mode",
+                draft.title()
+            );
+            self.diagnostics.alert(span, message);
+        }
+    }
+
     /// What one proxy alone can get wrong.
     fn check(&mut self, draft: &mut Draft) {
         let title = draft.title();
@@ -119,6 +146,9 @@ impl Builder<'_> {
         let formats = [&proxy.format, &proxy.format_sd, &proxy.unique_id_format];
         let late = formats.iter().any(|it| it.as_ref().is_some_and(|it| it.waits_for_end()));
         if proxy.format.is_some() && !late {
+            proxy.options.set(Options::LOG_ASAP);
+        }
+        if proxy.says_connect() && !proxy.logs.is_empty() && proxy.mode == Mode::Http {
             proxy.options.set(Options::LOG_ASAP);
         }
         draft.proxy.balance.all_backups = draft.proxy.options.has(Options::ALL_BACKUPS);
@@ -162,14 +192,28 @@ impl Builder<'_> {
                 };
             }
         }
-        if !draft.is_http() && draft.proxy.log_format == LogFormat::Http && draft.is_frontend() {
-            draft.proxy.log_format = LogFormat::Tcp;
+        let (name, fallback) = match draft.proxy.log_format {
+            LogFormat::HttpJson => ("log json", LogFormat::TcpJson),
+            _ => ("log", LogFormat::Tcp),
+        };
+        let http_line = matches!(draft.proxy.log_format, LogFormat::Http | LogFormat::HttpJson);
+        if !draft.is_http() && http_line && draft.is_frontend() {
+            draft.proxy.log_format = fallback;
+            if draft.proxy.format.as_ref().is_some_and(|it| *it.text == *option::COMMON) {
+                draft.proxy.format = None;
+            }
             if let Some(span) = draft.log_option {
                 let message = format!(
-                    "'option httplog' not usable with {title} (needs 'mode http'); falling \
-                     back to 'option tcplog'"
+                    "'option http{name}' not usable with {title} (needs 'mode http'); falling \
+                     back to 'option tcp{name}'"
                 );
                 self.diagnostics.warning(span, message);
+            }
+        }
+        self.check_formats(draft);
+        if draft.proxy.log_format.is_json() && draft.proxy.format.is_none() {
+            for target in draft.proxy.logs.iter_mut().filter(|target| !target.len_given) {
+                target.len_max = json::LEN_DEFAULT;
             }
         }
         if draft.proxy.disabled {
@@ -445,6 +489,7 @@ impl Builder<'_> {
         if draft.kind == SectionKind::Backend {
             proxy.maxconn = 0;
         }
+        ring::settle(&mut proxy.logs, &site.rings);
         // Each proxy counts for itself, wherever its line stands.
         for target in &mut proxy.logs {
             if let Some(index) = &mut target.sample {
@@ -454,7 +499,7 @@ impl Builder<'_> {
             }
         }
         // Where events are counted nothing is left out, so that plain traffic need not ask.
-        let rates = self.names.wants.rates;
+        let rates = self.names.wants.rates || self.names.wants.numbers;
         proxy.plain = proxy.is_plain() && !rates;
         site.rewrites |= rates;
         site.rewrites |= proxy.rules.http_request.iter().any(|rule| rule.action.rewrites());

@@ -29,6 +29,8 @@ impl Builder<'_> {
         }
         let format: Option<Arc<Format>> = Some(Arc::new(format));
         let span = statement.place(0);
+        draft.formats.retain(|(known, _)| *known != name);
+        draft.formats.push((name, span));
         match name {
             "log-format" => {
                 draft.proxy.format = format;

@@ -20,7 +20,7 @@ const FACILITIES: [&str; 24] = [
 /// Levels in the order of their numbers.
 const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
-const FORMATS: [(&str, WireFormat); 8] = [
+pub(super) const FORMATS: [(&str, WireFormat); 8] = [
     ("local", WireFormat::Local),
     ("rfc3164", WireFormat::Rfc3164),
     ("rfc5424", WireFormat::Rfc5424),
@@ -43,13 +43,18 @@ impl Builder<'_> {
             level: 7,
             min_level: 0,
             len_max: 1_024,
+            len_given: false,
+            text_max: u32::MAX,
+            ring: None,
             sample: None,
         };
-        let mut sampled = None;
+        let (mut sampled, mut formatted) = (None, None);
         loop {
             if args.takes("len") {
                 target.len_max = args.number(80..=65_535)?;
+                target.len_given = true;
             } else if args.takes("format") {
+                formatted = Some(args.before());
                 target.format = args.choice(&FORMATS)?;
             } else if args.takes("sample") {
                 let word = args.need("a sample, such as '1:2'")?;
@@ -78,6 +83,15 @@ impl Builder<'_> {
             self.site.log_samples.push(sample);
             target.sample = Some(self.site.log_samples.len() as u32 - 1);
         }
+        if let Some(name) = address.as_str().strip_prefix("ring@") {
+            target.ring = Some(self.ring_used(name, address.span));
+            if let Some(span) = formatted {
+                let message = "'format' has no effect on what is logged to a ring".to_owned();
+                let found = self.diagnostics.warning(span, message);
+                found.help.push("the ring itself says how its messages are written".into());
+            }
+            return Some(target);
+        }
         let sink = self.sink(address)?;
         target.sink = match self.site.sinks.iter().position(|known| *known == sink) {
             Some(index) => index as u32,
@@ -99,7 +113,8 @@ impl Builder<'_> {
         sink.map_err(|message| {
             let found = self.diagnostics.alert(word.span, format!("'log' : {message}"));
             found.help.push(
-                "log targets are ip[:port] (UDP), a path such as /dev/log, stdout, stderr or fd@N"
+                "log targets are ip[:port] (UDP), a path such as /dev/log, stdout, stderr, fd@N or \
+                     ring@name"
                     .into(),
             );
         })

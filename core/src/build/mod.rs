@@ -30,6 +30,7 @@ mod monitor;
 mod option;
 mod phrase;
 mod proxy;
+mod ring;
 mod rule;
 mod server;
 mod userlist;
@@ -120,6 +121,8 @@ struct Builder<'b> {
     marked: Option<Span>,
     /// An ACL asks for the unique id.
     acl_unique_id: bool,
+    /// `ring` sections, and who logs to them.
+    rings: ring::Rings,
 }
 
 impl<'b> Builder<'b> {
@@ -160,6 +163,7 @@ impl<'b> Builder<'b> {
             default_path: error_file::DefaultPath::Current,
             marked: None,
             acl_unique_id: false,
+            rings: ring::Rings::default(),
         }
     }
 
@@ -172,6 +176,7 @@ impl<'b> Builder<'b> {
             | SectionKind::Listen => self.proxy(section),
             SectionKind::HttpErrors => self.error_set(section),
             SectionKind::Userlist => self.userlist(section),
+            SectionKind::Ring => self.ring(section),
             _ => self.other(section),
         }
     }

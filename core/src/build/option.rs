@@ -156,11 +156,17 @@ impl Builder<'_> {
                 args.end();
             }
             "httplog" | "tcplog" => {
-                draft.proxy.log_format =
-                    if name == "httplog" { LogFormat::Http } else { LogFormat::Tcp };
+                let http = name == "httplog";
+                let json = args.takes("json");
+                let clf = http && !json && args.takes("clf");
+                draft.proxy.log_format = match (http, json) {
+                    (true, false) => LogFormat::Http,
+                    (true, true) => LogFormat::HttpJson,
+                    (false, false) => LogFormat::Tcp,
+                    (false, true) => LogFormat::TcpJson,
+                };
                 draft.log_option = Some(span);
                 draft.proxy.format = None;
-                let clf = name == "httplog" && args.takes("clf");
                 if args.end() && clf {
                     let format = Format::parse(COMMON, Style::Log, Point::Log, &mut self.names);
                     draft.proxy.format = format.ok().map(Arc::new);
@@ -197,8 +203,8 @@ impl Builder<'_> {
 }
 
 /// The common log format, and what HAProxy adds to it.
-const COMMON: &str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc \
-    %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
+pub(super) const COMMON: &str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b \
+    %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
 
 /// `[ except <network> ] [ header <name> ] [ if-none ]`.
 fn forward_for(args: &mut Args<'_, '_>, header: &str) -> Option<ForwardFor> {

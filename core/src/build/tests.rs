@@ -6,7 +6,8 @@ use super::*;
 use crate::config::MapHost;
 use crate::poller::Address;
 use crate::proxy::spec::{
-    LogFormat, Mode, Options, Proxy, RetryOn, Reuse, SendProxy, Sink, Site, WireFormat,
+    LogFormat, LogTarget, Mode, Options, Proxy, RetryOn, Reuse, RingSpec, SendProxy, Sink, Site,
+    WireFormat,
 };
 use crate::rule::{Action, Destination, Rule, Set, Switch};
 use crate::time::Duration;
@@ -181,8 +182,8 @@ fn unix_bind_adds_to_paths() {
 
 #[test]
 fn servers() {
-    let site = http(
-        "listen l\nbind :80\nsource 192.0.2.200\n\
+    let text = TIMEOUTS.to_owned()
+        + "mode http\nlisten l\nbind :80\nsource 192.0.2.200\n\
          default-server maxconn 3 pool-max-conn 8 pool-purge-delay 7s max-reuse 4\n\
          server a 192.0.2.1:+10\nserver b 192.0.2.1:-10 maxconn 4\nserver c /s id 2\n\
          server d two.example:80 source 192.0.2.201:99 tcp-ut 1s\n\
@@ -190,8 +191,11 @@ fn servers() {
          server f nowhere.example:80 init-addr 192.0.2.77\n\
          server g ipv6@six.example:80 pool-max-conn -1 max-reuse -1 no-check no-ssl\n\
          server-template t 3 two.example:81 weight 2\n\
-         server-template u 4-5 192.0.2.5:82\n",
-    );
+         server-template u 4-5 192.0.2.5:82\n";
+    let (site, warnings) = build_with(&text, &CliOverrides::default()).unwrap();
+    // Of `e`, which has no address until it is given one.
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(warnings[0].contains("could not resolve address 'nowhere.example'"));
     let server = |name: &str| site.servers.iter().find(|s| &*s.name == name).unwrap();
     assert_eq!(server("a").port_offset, Some(10));
     assert_eq!(server("b").port_offset, Some(-10));
@@ -339,6 +343,60 @@ fn forwarded_for() {
         (&*forward.header, forward.except, forward.if_none),
         ("x-forwarded-for", None, false)
     );
+}
+
+#[test]
+fn json_lines_may_be_longer() {
+    let site = site(&format!(
+        "global\nlog 127.0.0.1 local0\n{TIMEOUTS}log global\nmode http\n\
+         listen a\nbind :1\nlog 127.0.0.1 len 300 local1\noption httplog json\n\
+         listen b\nbind :2\noption tcplog json\n\
+         listen c\nbind :3\noption httplog\n\
+         listen d\nbind :4\noption httplog json\nlog-format %ci\n"
+    ));
+    let of = |id: usize| {
+        let proxy = &site.proxies[id];
+        (proxy.log_format, proxy.logs.iter().map(|log| log.len_max).collect::<Vec<_>>())
+    };
+    assert_eq!(of(0), (LogFormat::HttpJson, vec![8_192, 300]));
+    assert_eq!(of(1), (LogFormat::TcpJson, vec![8_192]));
+    assert_eq!(of(2), (LogFormat::Http, vec![1_024]));
+    assert_eq!(of(3).1, [1_024], "a format of its own is no JSON");
+}
+
+#[test]
+fn rings() {
+    let site = site(&format!(
+        "global\nlog ring@late len 200 local0\nlog ring@buf0 local1\nlog 127.0.0.1 local2\n\
+         {TIMEOUTS}log global\n\
+         ring early\nformat rfc5424\nmaxlen 300\n\
+         listen a\nbind :1\nlog ring@early local3 notice\noption tcplog\n\
+         ring late\ndescription of some length\nsize 20000\n"
+    ));
+    let ring = |name: &str, description: &str, format, len_max, size| {
+        let (name, description) = (name.into(), description.into());
+        RingSpec { name, description, format, len_max, size }
+    };
+    assert_eq!(
+        site.rings,
+        [
+            ring("late", "of some length", WireFormat::Raw, 16_384, 20_000),
+            ring("buf0", "buf0", WireFormat::Timed, 16_384, 1 << 20),
+            ring("early", "early", WireFormat::Rfc5424, 300, 16_384),
+        ]
+    );
+    let logs = &site.proxies[0].logs;
+    let of = |log: &LogTarget| (log.ring, log.format, log.len_max, log.text_max);
+    assert_eq!(
+        logs.iter().map(of).collect::<Vec<_>>(),
+        [
+            (Some(0), WireFormat::Raw, 16_384, 200),
+            (Some(1), WireFormat::Timed, 16_384, 1_024),
+            (None, WireFormat::Local, 1_024, u32::MAX),
+            (Some(2), WireFormat::Rfc5424, 300, 1_024),
+        ]
+    );
+    assert_eq!(site.sinks.len(), 1);
 }
 
 #[test]

@@ -113,6 +113,19 @@ impl HeaderFault {
         }
     }
 
+    /// HAProxy's number for it (`fc_err`).
+    pub const fn code(self) -> u8 {
+        match self {
+            HeaderFault::Empty => 11,
+            HeaderFault::Aborted => 12,
+            HeaderFault::TimedOut => 13,
+            HeaderFault::Truncated => 14,
+            HeaderFault::Foreign => 15,
+            HeaderFault::Invalid => 16,
+            HeaderFault::Protocol => 17,
+        }
+    }
+
     /// Whether nothing of a header came: `option dontlognull` is silent about it.
     pub const fn is_null(self) -> bool {
         matches!(self, HeaderFault::Empty | HeaderFault::Aborted | HeaderFault::TimedOut)

@@ -3,13 +3,16 @@
 use std::io::IoSlice;
 
 use super::Engine;
-use crate::agent::log::Want;
+use crate::agent::log::{Logs, Want};
+use crate::conn::proxy_header::HeaderFault;
+use crate::logfmt::format::Format;
 use crate::logfmt::line::{Broken, Connect};
 use crate::logfmt::wire::Level;
 use crate::poller::{Close, Poller, Ready, Which};
-use crate::proxy::spec::{LogFormat, Mode, Options, ProxyId};
-use crate::sample::{Point, Stream};
-use crate::session::{SessionFlags, Surroundings, Witnesses};
+use crate::proxy::shared::Serial;
+use crate::proxy::spec::{LogFormat, Mode, Options, Proxy, ProxyId, WireFormat};
+use crate::sample::{Point, Scene, Stream};
+use crate::session::{SessionFlags, Surroundings, Witnesses, client_scene, record_of_client};
 use crate::side::State;
 use crate::txn::{LogLevel, TxnFlags};
 
@@ -18,18 +21,28 @@ const BATCH: usize = 64;
 
 impl Engine {
     /// `option logasap`, or a format that needs nothing of the end: the line of a session as soon
-    /// as its answer has begun, or its connection is there.
+    /// as its answer has begun, or its connection is there. Without a format, the line of a request
+    /// as soon as it is understood.
     #[inline]
-    pub(super) fn log_early(&mut self, id: u32) {
+    pub(super) fn log_early<P: Poller>(&mut self, net: &mut P, id: u32) {
         let s = &self.sessions[id as usize];
         if self.site.proxy(s.frontend).options.has(Options::LOG_ASAP) {
-            self.log_if_begun(id);
+            self.log_if_begun(net, id);
         }
     }
 
-    fn log_if_begun(&mut self, id: u32) {
-        let s = &self.sessions[id as usize];
+    fn log_if_begun<P: Poller>(&mut self, net: &mut P, id: u32) {
+        let s = &mut self.sessions[id as usize];
         if s.flags.has(SessionFlags::LOGGED) {
+            return;
+        }
+        let frontend = self.site.proxy(s.frontend);
+        if frontend.says_connect() && frontend.mode == Mode::Http {
+            if s.has_request() {
+                s.flags.set(SessionFlags::LOGGED);
+                let client = s.client;
+                self.log_from(net, client);
+            }
             return;
         }
         let begun = match s.mode {
@@ -96,7 +109,7 @@ impl Engine {
             format.write(&scene, ID_MAX, &mut id);
             s.txn.unique_id = Some(id.into());
         }
-        let record = s.record(&of, &mut self.scratch, early);
+        let mut record = s.record(&of, &mut self.scratch, early);
         let options = frontend.options;
         let error = record.is_error();
         if options.has(Options::DONT_LOG_NORMAL) && !error {
@@ -113,13 +126,30 @@ impl Engine {
             _ => usual,
         };
         let tag = frontend.log_tag.as_deref().unwrap_or(&site.global.log_tag);
+        if site.wants.line_numbers {
+            record.log_counter = self.shared.take_number(Serial::Lines(s.frontend));
+        }
+        // As in HAProxy: what was no request is numbered by each text that is made of it, and there
+        // is always one for structured data.
+        let numbered = site.wants.numbers && broken;
+        let number = || self.shared.take_number(Serial::Requests);
+        if numbered && frontend.format_sd.is_none() && has_data(frontend) {
+            number();
+        }
         if formatted {
+            let mut of_data = record;
             let mut scene = s.scene_of(Point::Log, s.frontend, &surroundings);
-            scene.record = Some(&record);
             if let Some(format) = &frontend.format_sd {
-                const DATA_MAX: usize = 4096;
-                format.write(&scene, DATA_MAX, &mut self.logs.structured);
+                if numbered {
+                    of_data.counter = number();
+                }
+                scene.record = Some(&of_data);
+                write_data(format, &scene, &mut self.logs);
             }
+            if numbered {
+                record.counter = number();
+            }
+            scene.record = Some(&record);
             if let Some(format) = custom {
                 self.logs.emit(&frontend.logs, tag, level, self.now.wall, |lines, out| {
                     let stop = out.len() + lines.line_max.saturating_sub(1);
@@ -128,29 +158,31 @@ impl Engine {
                 return;
             }
         }
+        let http = s.mode == Mode::Http;
+        let json = frontend.log_format.is_json();
+        let room = if json { self.logs.room(&frontend.logs, tag, self.now.wall) } else { 0 };
         self.logs.emit(&frontend.logs, tag, level, self.now.wall, |lines, out| {
             match frontend.log_format {
-                LogFormat::Http if s.mode == Mode::Http => lines.http(&record, out),
+                LogFormat::Http if http => lines.http(&record, out),
+                LogFormat::HttpJson => lines.json(&record, http, room, out),
+                LogFormat::TcpJson => lines.json(&record, false, room, out),
                 _ => lines.tcp(&record, out),
             }
         });
     }
 
-    /// `Connect from …`, where no other line is asked for: for each connection, or for each
-    /// request.
+    /// `Connect from …`, where no other line is asked for: for each connection, or (see
+    /// [`Engine::log_early`]) for each request that was understood.
     #[inline(always)]
     pub(super) fn log_connect<P: Poller>(&mut self, net: &mut P, client: u32) {
         let frontend = self.site.proxy(self.clients[client as usize].frontend);
-        if !frontend.logs.is_empty() && frontend.log_format == LogFormat::Connect {
+        if !frontend.logs.is_empty() && frontend.says_connect() && frontend.mode == Mode::Tcp {
             self.log_from(net, client);
         }
     }
 
     fn log_from<P: Poller>(&mut self, net: &mut P, client: u32) {
         let client = &self.clients[client as usize];
-        if self.site.proxy(client.frontend).format.is_some() {
-            return;
-        }
         let site = self.site.clone();
         let frontend = site.proxy(client.frontend);
         let destination = client.destination().or_else(|| net.address(client.sock, Which::Local));
@@ -168,28 +200,77 @@ impl Engine {
     }
 
     /// The line of a connection that ended before its first session, where sessions have lines too.
-    pub(super) fn log_broken(&mut self, client: u32, message: &str) {
+    pub(super) fn log_broken(&mut self, client: u32, fault: HeaderFault) {
         let client = &self.clients[client as usize];
         let site = self.site.clone();
         let frontend = site.proxy(client.frontend);
-        if frontend.log_format == LogFormat::Connect || frontend.logs.is_empty() {
+        if frontend.logs.is_empty() || !says_more(frontend) {
             return;
         }
-        let listener = site.listener(client.listener);
-        let broken = Broken {
-            client: client.peer,
-            accepted: client.accepted_wall,
-            frontend: &frontend.name,
-            listener: listener.name.as_deref(),
-            listener_id: listener.id,
-            message,
-        };
         let separate = frontend.options.has(Options::LOG_SEPARATE_ERRORS);
         let level = if separate { Level::Error } else { Level::Info };
         let tag = frontend.log_tag.as_deref().unwrap_or(&site.global.log_tag);
+        let json = frontend.log_format.is_json() && frontend.format.is_none();
+        if !json && frontend.error_format.is_none() {
+            let listener = site.listener(client.listener);
+            let broken = Broken {
+                client: client.peer,
+                accepted: client.accepted_wall,
+                frontend: &frontend.name,
+                listener: listener.name.as_deref(),
+                listener_id: listener.id,
+                message: fault.explain(),
+            };
+            self.logs.emit(&frontend.logs, tag, level, self.now.wall, |lines, out| {
+                lines.broken(&broken, out);
+            });
+            return;
+        }
+        let of = Witnesses { client, site: &site, shared: &self.shared, now: self.now.mono };
+        let error = (fault.code(), fault.explain());
+        let mut record = record_of_client(&of, (error, fault == HeaderFault::TimedOut));
+        if site.wants.line_numbers {
+            record.log_counter = self.shared.take_number(Serial::Lines(client.frontend));
+        }
+        let surroundings = Surroundings {
+            client,
+            site: &site,
+            desk: &self.desk,
+            shared: &self.shared,
+            engine: self.id,
+            now: self.now,
+        };
+        let mut of_data = record;
+        let mut scene = client_scene((Point::Log, client.frontend), &surroundings);
+        scene.http = frontend.mode == Mode::Http;
+        let numbered = site.wants.numbers;
+        if numbered && frontend.format_sd.is_none() && has_data(frontend) {
+            self.shared.take_number(Serial::Requests);
+        }
+        if let Some(format) = &frontend.format_sd {
+            if numbered {
+                of_data.counter = self.shared.take_number(Serial::Requests);
+            }
+            scene.record = Some(&of_data);
+            write_data(format, &scene, &mut self.logs);
+        }
+        if numbered {
+            record.counter = self.shared.take_number(Serial::Requests);
+        }
+        scene.record = Some(&record);
+        let room = if json { self.logs.room(&frontend.logs, tag, self.now.wall) } else { 0 };
         self.logs.emit(&frontend.logs, tag, level, self.now.wall, |lines, out| {
-            lines.broken(&broken, out);
+            match &frontend.error_format {
+                Some(format) => {
+                    let stop = out.len() + lines.line_max.saturating_sub(1);
+                    format.write(&scene, stop, out);
+                }
+                None => {
+                    lines.json(&record, frontend.log_format == LogFormat::HttpJson, room, out);
+                }
+            }
         });
+        self.desk.clear();
     }
 
     /// A line in words to a proxy's log targets.
@@ -238,6 +319,28 @@ impl Engine {
                 }
             }
         }
+        for (ring, messages) in self.logs.for_rings() {
+            self.shared.keep_lines(ring, messages);
+        }
         self.logs.end_turn();
     }
+}
+
+/// Whether a proxy's lines are its own, and not only `Connect from …`. Any format will do, as in
+/// HAProxy, whatever it is for.
+fn says_more(proxy: &Proxy) -> bool {
+    let Proxy { format, format_sd, error_format, unique_id_format, .. } = proxy;
+    let formats = [format, format_sd, error_format, unique_id_format];
+    proxy.log_format != LogFormat::Connect || formats.into_iter().any(Option::is_some)
+}
+
+/// Writes the structured data of the next line.
+fn write_data(format: &Format, scene: &Scene<'_>, logs: &mut Logs) {
+    const DATA_MAX: usize = 4096;
+    format.write(scene, DATA_MAX, &mut logs.structured);
+}
+
+/// Whether structured data is part of a proxy's lines, if only to say that there is none.
+fn has_data(proxy: &Proxy) -> bool {
+    proxy.logs.iter().any(|target| target.format == WireFormat::Rfc5424)
 }

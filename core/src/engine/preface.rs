@@ -179,7 +179,7 @@ impl Engine {
         let client = &self.clients[id as usize];
         let silent = self.site.proxy(client.frontend).options.has(Options::DONT_LOG_NULL);
         if !(silent && fault.is_null()) {
-            self.log_broken(id, fault.explain());
+            self.log_broken(id, fault);
         }
         // Nothing that the client waits for is lost by a reset, and it learns at once.
         let how = if fault.is_null() { Close::Graceful } else { Close::Reset };

@@ -115,7 +115,7 @@ impl Engine {
             client.set_tcp_info(net.info(client.sock));
         }
         let want = self.step(net, id, woken);
-        self.log_early(id);
+        self.log_early(net, id);
         want
     }
 
@@ -214,7 +214,7 @@ impl Engine {
             Connecting::Done => {
                 self.established(id, false);
                 if self.sessions[id as usize].mode == Mode::Tcp {
-                    self.log_early(id);
+                    self.log_early(net, id);
                 }
             }
             Connecting::Failed(fault) => self.attempt_failed(id, fault),

@@ -245,6 +245,8 @@ impl Format {
                     let wants = &mut names.wants;
                     wants.destination |= matches!(tag, Tag::FrontendIp | Tag::FrontendPort);
                     wants.source |= matches!(tag, Tag::BackendIp | Tag::BackendPort);
+                    wants.numbers |= tag == Tag::RequestCounter;
+                    wants.line_numbers |= tag == Tag::LogCounter;
                     if tag == Tag::Global {
                         global = flags;
                     } else {
@@ -308,6 +310,35 @@ impl Format {
             BackendQueue,
         ];
         self.parts.iter().any(|part| matches!(part, Part::Tag(tag, _) if LATE.contains(tag)))
+    }
+
+    /// The name of its first tag that only HTTP has.
+    pub fn needs_http(&self) -> Option<&'static str> {
+        use Tag::*;
+        const OF_HTTP: [Tag; 17] = [
+            RequestCookie,
+            ResponseCookie,
+            Began,
+            BeganUtc,
+            BeganZone,
+            Idle,
+            RequestTime,
+            UntilRequest,
+            Response,
+            Active,
+            Request,
+            Method,
+            Uri,
+            UriPath,
+            PathOnly,
+            Query,
+            Version,
+        ];
+        let tag = self.parts.iter().find_map(|part| match part {
+            Part::Tag(tag, _) => Some(*tag).filter(|tag| OF_HTTP.contains(tag)),
+            _ => None,
+        })?;
+        Tag::ALL.iter().find(|(_, known)| *known == tag).map(|(name, _)| *name)
     }
 
     /// Whether something of it comes from the [`Record`] of the scene.
@@ -447,21 +478,28 @@ impl Format {
             Tag::Began => dates.borrow_mut().push_millis(record.requested, out),
             Tag::BeganUtc => dates.borrow_mut().push_utc(record.requested, out),
             Tag::BeganZone => dates.borrow_mut().push_zone(record.requested, out),
-            Tag::Handshake => number(0, out),
+            Tag::Handshake => push_or_minus_one(timers.handshake, out),
             Tag::Idle => number(timers.idle, out),
             Tag::RequestTime => push_or_minus_one(timers.request, out),
-            Tag::UntilRequest => push_or_minus_one(timers.request.map(|t| t + timers.idle), out),
+            Tag::UntilRequest => {
+                let before = timers.handshake.unwrap_or(0) + timers.idle;
+                push_or_minus_one(timers.request.map(|t| t + before), out);
+            }
             Tag::Queue => push_or_minus_one(timers.queue, out),
             Tag::Connect => push_or_minus_one(timers.connect, out),
             Tag::Response => push_or_minus_one(timers.response, out),
             Tag::Data => push_or_minus_one(timers.data, out),
-            Tag::Active | Tag::User => {
+            Tag::Active => {
                 early(out);
                 number(timers.total, out);
             }
+            Tag::User => {
+                early(out);
+                number(timers.whole() - timers.idle, out);
+            }
             Tag::Total => {
                 early(out);
-                number(timers.total + timers.idle, out);
+                number(timers.whole(), out);
             }
             Tag::Status => out.extend_from_slice(record.status.to_string().as_bytes()),
             Tag::BytesOut => {
@@ -499,12 +537,14 @@ impl Format {
             }
             Tag::Request => {
                 let line = record.request.unwrap_or(b"<BADREQ>");
-                self.quoted(flags, out, |out| push_part(line, flags, stop, out));
+                self.quoted(flags, out, |out| push_encoded::<false>(line, flags, stop, out));
             }
             Tag::Method | Tag::Uri | Tag::UriPath | Tag::PathOnly | Tag::Query | Tag::Version => {
                 match record.request.and_then(|line| of_line(line, tag)) {
                     Some(part) => {
-                        self.quoted(flags, out, |out| push_part(part, flags, stop, out));
+                        self.quoted(flags, out, |out| {
+                            push_encoded::<false>(part, flags, stop, out)
+                        });
                     }
                     None if record.request.is_none() => {
                         self.quoted(flags, out, |out| out.extend_from_slice(b"<BADREQ>"));
@@ -525,7 +565,8 @@ impl Format {
                 out.extend_from_slice(format!("{:04X}", record.counter).as_bytes());
             }
             Tag::RequestCounter => number(record.counter.into(), out),
-            Tag::LogCounter => number(record.log_counter, out),
+            Tag::LogCounter if flags.has(Flags::HEX) => push_hex(record.log_counter.into(), out),
+            Tag::LogCounter => number(record.log_counter.into(), out),
             // There is no TLS yet.
             Tag::TlsCipher | Tag::TlsVersion => self.absent(flags, out),
         }
@@ -569,7 +610,7 @@ impl Format {
                 if index > 0 {
                     out.push(b'|');
                 }
-                push_captured(capture.as_deref().unwrap_or_default(), stop, out);
+                push_encoded::<true>(capture.as_deref().unwrap_or_default(), flags, stop, out);
             }
             out.push(b'}');
         });
@@ -588,7 +629,9 @@ impl Format {
                 out.push(b' ');
             }
             match capture {
-                Some(text) => self.quoted(flags, out, |out| push_captured(text, stop, out)),
+                Some(text) => {
+                    self.quoted(flags, out, |out| push_encoded::<true>(text, flags, stop, out));
+                }
                 None => self.absent(flags, out),
             }
         }
@@ -650,14 +693,29 @@ fn tag(text: &str, percent: usize, at: usize) -> Result<(Tag, usize), Mistake> {
     Err(Mistake::new(percent, at + len - percent, message).near(near))
 }
 
-/// Appends a part of a request line: what is not fit for a log becomes `#XX`, or with the flag has
-/// a backslash in front.
-fn push_part(part: &[u8], flags: Flags, stop: usize, out: &mut Vec<u8>) {
+/// Appends a part of a request line, or a captured header: what is not fit for a log becomes `#XX`,
+/// a quote among it, and with the flag the rest of what a backslash protects gets one.
+fn push_encoded<const CAPTURE: bool>(
+    mut text: &[u8],
+    flags: Flags,
+    stop: usize,
+    out: &mut Vec<u8>,
+) {
+    let plain = |text: &[u8], out: &mut Vec<u8>| {
+        if CAPTURE {
+            push_captured(text, stop, out);
+        } else {
+            push_escaped(text, stop, out);
+        }
+    };
     if flags.has(Flags::ESCAPE) {
-        push_flagged(part, flags, out);
-    } else {
-        push_escaped(part, stop, out);
+        while let Some(at) = memchr::memchr2(b'\\', b']', text) {
+            plain(&text[..at], out);
+            out.extend_from_slice(&[b'\\', text[at]]);
+            text = &text[at + 1..];
+        }
     }
+    plain(text, out);
 }
 
 /// Appends text, with a backslash where a flag asks for it.
@@ -737,6 +795,26 @@ fn path_of(target: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_escaped_is_encoded_too() {
+        for (flags, text, line, capture) in [
+            (Flags::NONE, &b"/a?b=]\"x\\"[..], "/a?b=]#22x\\", "/a?b=]#22x\\"),
+            (Flags::ESCAPE, b"/a?b=]\"x\\", "/a?b=\\]#22x\\\\", "/a?b=\\]#22x\\\\"),
+            (
+                Flags::ESCAPE,
+                b"1]\"2\\3{}|\x01\xe9",
+                "1\\]#222\\\\3{}|#01#E9",
+                "1\\]#222\\\\3#7B#7D#7C#01#E9",
+            ),
+            (Flags::ESCAPE, b"\r\n]\n", "#0D#0A\\]#0A", "#0D#0A\\]#0A"),
+        ] {
+            let mut out = [Vec::new(), Vec::new()];
+            push_encoded::<false>(text, flags, 1_000, &mut out[0]);
+            push_encoded::<true>(text, flags, 1_000, &mut out[1]);
+            assert_eq!(out.map(|it| String::from_utf8(it).unwrap()), [line, capture]);
+        }
+    }
 
     #[test]
     fn nobody_forges_lines() {

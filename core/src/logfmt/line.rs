@@ -40,7 +40,7 @@ pub struct Record<'a> {
     /// The number of the request in the process (`%rt`).
     pub counter: u32,
     /// The number of the line at its frontend (`%lc`).
-    pub log_counter: u64,
+    pub log_counter: u32,
     /// Why the session ended (`%ts`).
     pub end: End,
     /// The third and fourth letter of `%tsc`: the client's cookie, and what was done to the
@@ -58,6 +58,8 @@ pub struct Record<'a> {
     pub response_captures: Option<&'a [Option<Box<[u8]>>]>,
     /// The request line, `METHOD URI VERSION` (`%r`). None is `<BADREQ>`.
     pub request: Option<&'a [u8]>,
+    /// Why there was no session at all (`fc_err`, `fc_err_str`).
+    pub error: Option<(u8, &'static str)>,
     /// `option logasap`: the line is written before the end, the last timer and the bytes are only
     /// what they were by then.
     pub early: bool,
@@ -66,6 +68,8 @@ pub struct Record<'a> {
 /// The stages of a session in milliseconds. None (logged as -1) if a stage was never completed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Timers {
+    /// `%Th`: handshakes, such as a PROXY header, of a connection's first session.
+    pub handshake: Option<u64>,
     /// `%Ti`: idle before the request's first byte.
     pub idle: u64,
     /// `%TR`: the request's head, from its first byte.
@@ -78,8 +82,15 @@ pub struct Timers {
     pub response: Option<u64>,
     /// `%Td`: from the answer's head (TCP: the connection) to the end.
     pub data: Option<u64>,
-    /// `%Ta` in the HTTP line (from the request's first byte), `%Tt` in the TCP line (from accept).
+    /// `%Ta`: from the request's first byte; in TCP from the end of the handshakes.
     pub total: u64,
+}
+
+impl Timers {
+    /// `%Tt`: from accept, or the end of the last answer.
+    pub fn whole(&self) -> u64 {
+        self.handshake.unwrap_or(0) + self.idle + self.total
+    }
 }
 
 /// The counters and queue positions of a line, the session itself included.
@@ -162,7 +173,9 @@ const LEN_DEFAULT: u32 = 1_024;
 impl Lines {
     /// Lines as long as the site's log targets ask for.
     pub fn new(site: &Site, dates: Dates) -> Self {
-        let longest = |logs: &[LogTarget]| logs.iter().map(|log| log.len_max).max().unwrap_or(0);
+        let longest = |logs: &[LogTarget]| {
+            logs.iter().map(|log| log.len_max.min(log.text_max)).max().unwrap_or(0)
+        };
         let proxies = site.proxies.iter().map(|proxy| longest(&proxy.logs)).max();
         let line_max = longest(&site.global.logs).max(proxies.unwrap_or(0)).max(LEN_DEFAULT);
         Lines { dates, request_max: site.tunables.logurilen as usize, line_max: line_max as usize }
@@ -224,7 +237,7 @@ impl Lines {
             push_or_minus_one(timer, out);
             out.push(b'/');
         }
-        push_so_far(record, timers.total, out);
+        push_so_far(record, timers.whole(), out);
         out.push(b' ');
         push_so_far(record, record.bytes, out);
         let [cause, phase] = record.end.code();

@@ -189,6 +189,9 @@ mod tests {
             level,
             min_level,
             len_max: 1_024,
+            len_given: false,
+            text_max: u32::MAX,
+            ring: None,
             sample: None,
         };
         let table = [

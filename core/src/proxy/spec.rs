@@ -41,6 +41,8 @@ pub struct Site {
     pub listeners: Vec<Listener>,
     /// Every log target in use, each once.
     pub sinks: Vec<Sink>,
+    /// `ring` sections, and those that are always there, if anything is logged to them.
+    pub rings: Vec<RingSpec>,
     /// What log targets that send only some messages send; each proxy's counts for itself.
     pub log_samples: Vec<LogSample>,
     /// Pattern files, and lists of patterns that rules may change, each once.
@@ -79,6 +81,10 @@ pub struct Wants {
     pub rates: bool,
     /// What the kernel knows of clients' connections: `fc_rtt` and kin.
     pub tcp_info: bool,
+    /// The numbers of requests: `%rt`.
+    pub numbers: bool,
+    /// The numbers of lines: `%lc`.
+    pub line_numbers: bool,
 }
 
 /// The `global` section, as far as it concerns the process.
@@ -470,9 +476,14 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// Whether all that its log says of what is served is `Connect from …`.
+    pub fn says_connect(&self) -> bool {
+        self.log_format == LogFormat::Connect && self.format.is_none()
+    }
+
     /// Whether it has no rules, captures, unique ids, `monitor-uri`, `option forwarded` or
-    /// buffering: nothing that has
-    /// to look at a message's head, or at what a session goes by, before it may pass.
+    /// buffering: nothing that has to look at a message's head, or at what a session goes by,
+    /// before it may pass.
     pub fn is_plain(&self) -> bool {
         let Rules {
             connection: _,
@@ -555,13 +566,26 @@ pub enum LogFormat {
     Tcp,
     /// `option httplog`.
     Http,
+    /// `option tcplog json`.
+    TcpJson,
+    /// `option httplog json`.
+    HttpJson,
+}
+
+impl LogFormat {
+    /// Whether a line is a JSON object.
+    pub const fn is_json(self) -> bool {
+        matches!(self, LogFormat::TcpJson | LogFormat::HttpJson)
+    }
 }
 
 /// A `log` line: a sink and how to write to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogTarget {
-    /// The index in [`Site::sinks`].
+    /// The index in [`Site::sinks`], if it is no ring.
     pub sink: u32,
+    /// The index in [`Site::rings`], if it is one.
+    pub ring: Option<u32>,
     /// Wire format (`format …`).
     pub format: WireFormat,
     /// Facility, 0 to 23.
@@ -572,8 +596,27 @@ pub struct LogTarget {
     pub min_level: u8,
     /// The longest message in bytes (`len`), 80 to 65,535.
     pub len_max: u32,
+    /// The longest text in bytes, without what stands before it.
+    pub text_max: u32,
+    /// Whether the line says itself how long.
+    pub len_given: bool,
     /// The index in [`Site::log_samples`], if only some messages are sent.
     pub sample: Option<u32>,
+}
+
+/// A `ring` section: the last messages that were logged to it, in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RingSpec {
+    /// Its name.
+    pub name: Arc<str>,
+    /// `description`; without one its name.
+    pub description: Arc<str>,
+    /// How messages are written to it.
+    pub format: WireFormat,
+    /// `maxlen`: the longest message in bytes.
+    pub len_max: u32,
+    /// `size`: the bytes of all messages, and a few for each.
+    pub size: u32,
 }
 
 /// `sample` of a `log` line: which of each so many messages are sent.

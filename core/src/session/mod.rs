@@ -18,7 +18,7 @@ mod record;
 mod scene;
 mod times;
 
-pub use record::Witnesses;
+pub use record::{Witnesses, record_of_client};
 pub use scene::{Surroundings, client_scene};
 pub use times::Times;
 

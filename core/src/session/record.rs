@@ -3,9 +3,9 @@
 use super::{Cx, NO_SERVER, Session};
 use crate::conn::Client;
 use crate::fault::{Cause, End, Phase};
-use crate::logfmt::line::{Counts, Record};
+use crate::logfmt::line::{Counts, Record, Timers};
 use crate::poller::Peer;
-use crate::proxy::shared::{Door, Gauge, LimitId};
+use crate::proxy::shared::{Door, Gauge, LimitId, Serial};
 use crate::proxy::spec::Mode;
 use crate::proxy::spec::{Role, Site};
 use crate::time::Instant;
@@ -31,6 +31,47 @@ impl<'a> Witnesses<'a> {
     }
 }
 
+/// What the log says of a client that never got a session, and why.
+pub fn record_of_client<'a>(
+    of: &Witnesses<'a>,
+    (error, late): ((u8, &'static str), bool),
+) -> Record<'a> {
+    let Witnesses { client, site, shared, now } = *of;
+    let frontend = site.proxy(client.frontend);
+    let waited = now.as_millis().saturating_sub(client.accepted.as_millis());
+    // A handshake that failed is over; one that is late never was.
+    let (handshake, total) = if late { (None, waited) } else { (Some(waited), 0) };
+    Record {
+        client: client.peer,
+        listener_id: site.listener(client.listener).id,
+        accepted: client.accepted_wall,
+        requested: client.accepted_wall,
+        frontend: &frontend.name,
+        backend: &frontend.name,
+        server: None,
+        timers: Timers { handshake, total, ..Timers::default() },
+        status: 0,
+        bytes: 0,
+        bytes_in: 0,
+        counter: 0,
+        log_counter: 0,
+        end: End::new(Cause::Proxy, Phase::Request),
+        cookies: *b"--",
+        request_cookie: None,
+        response_cookie: None,
+        counts: Counts {
+            actconn: shared.used(LimitId::Process),
+            feconn: shared.used(LimitId::Frontend(client.frontend)),
+            ..Counts::default()
+        },
+        request_captures: None,
+        response_captures: None,
+        request: None,
+        error: Some(error),
+        early: false,
+    }
+}
+
 impl Session {
     /// What the log says of it now. The request line is written to `line`.
     pub fn record<'a>(
@@ -45,8 +86,15 @@ impl Session {
         let backend = if broken { self.frontend } else { self.backend };
         let (frontend, backend) = (site.proxy(self.frontend), site.proxy(backend));
         let mut timers = self.times.timers(now);
+        let handshake = if client.requests <= 1 {
+            client.idle_since.as_millis().saturating_sub(client.accepted.as_millis())
+        } else {
+            0
+        };
+        timers.handshake = Some(handshake);
         if self.mode == Mode::Tcp {
-            timers.total = now.as_millis().saturating_sub(self.times.accepted.as_millis());
+            let all = now.as_millis().saturating_sub(self.times.accepted.as_millis());
+            timers.total = all.saturating_sub(handshake);
             timers.data = None;
         }
         let server = self.has_server().then_some(self.back.server);
@@ -71,9 +119,19 @@ impl Session {
             timers,
             status: self.logged_status(),
             bytes: self.logged_bytes(),
-            bytes_in: self.received_bytes(),
-            counter: 0,
-            log_counter: 0,
+            bytes_in: if broken { 0 } else { self.received_bytes() },
+            counter: if self.txn.is(TxnFlags::NUMBERED) {
+                self.txn.number
+            } else if site.wants.numbers {
+                shared.next_number(Serial::Requests)
+            } else {
+                0
+            },
+            log_counter: if site.wants.line_numbers {
+                shared.next_number(Serial::Lines(self.frontend))
+            } else {
+                0
+            },
             end: self.outcome(),
             cookies: *b"--",
             request_cookie: self.txn.cookies[0].as_deref(),
@@ -91,6 +149,7 @@ impl Session {
             request_captures: captures(0),
             response_captures: captures(1),
             request: self.request_line(line),
+            error: None,
             early,
         }
     }
@@ -116,6 +175,15 @@ impl Session {
         out.push(b' ');
         out.extend_from_slice(request.version().as_bytes());
         Some(out)
+    }
+
+    /// Gives it its number, if anything asks for numbers and it has none yet: what was TCP and
+    /// became HTTP keeps its own.
+    pub fn take_number(&mut self, cx: &Cx<'_>) {
+        if cx.site.wants.numbers && !self.txn.is(TxnFlags::NUMBERED) {
+            self.txn.flags.set(TxnFlags::NUMBERED);
+            self.txn.number = cx.shared.take_number(Serial::Requests);
+        }
     }
 
     /// Why it ended: the reason that was noted, or that both sides finished.

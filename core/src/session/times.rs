@@ -41,6 +41,7 @@ impl Times {
         };
         let began = self.began.as_millis();
         Timers {
+            handshake: Some(0),
             idle: began.saturating_sub(self.idle_since.as_millis()),
             data: span(self.response, Some(now)),
             request: span(Some(self.began), self.request),

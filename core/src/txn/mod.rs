@@ -55,6 +55,8 @@ bit_set! {
         SOFT_RESPONSE = 1 << 17,
         /// The response's head begins a tunnel, once it is passed on.
         SWITCHES = 1 << 18,
+        /// It has its number.
+        NUMBERED = 1 << 19,
     }
 }
 
@@ -116,6 +118,8 @@ pub enum LogLevel {
 /// A request and its answer.
 #[derive(Debug, Default)]
 pub struct Txn {
+    /// Its number (`%rt`), if it has one.
+    pub number: u32,
     /// The request's head as the client sent it.
     pub request: Head,
     /// The response's head as the server sent it.

@@ -177,3 +177,166 @@ fn a_host_can_have_its_say() {
     assert_eq!(rig.notices(), ["Said by the host."]);
     rig.finish();
 }
+
+/// The fields of a line of JSON.
+fn json(line: &str) -> serde_json::Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+#[test]
+fn lines_of_json() {
+    let mut rig = Rig::http(&format!(
+        " option httplog json\n http-request deny if {{ path /deny }}\n \
+         capture request header x-a len 20\n{S1}"
+    ));
+    let c = rig.ask("GET /a?\"b\" HTTP/1.1\r\nHost: a\r\nX-A: \u{e9}\"\r\n\r\n");
+    let o = rig.server("s1");
+    rig.advance(5);
+    rig.send(o, OK);
+    let served = json(&rig.raw_logs().remove(0));
+    assert_eq!(served["client_ip"], "127.0.0.1");
+    assert_eq!(served["status"], 200);
+    assert_eq!(served["server"], "s1");
+    assert_eq!((&served["response_ms"], &served["total_ms"]), (&5.into(), &5.into()));
+    assert_eq!(served["uri"], "/a?\"b\"");
+    assert_eq!(served["request_headers"][0], "\u{e9}\"");
+    assert_eq!((&served["state"], &served["cause"]), (&"----".into(), &"normal".into()));
+    assert_eq!(served["time"], "2026-11-22T12:00:00.000000+00:00");
+
+    rig.send(c, "GET /deny HTTP/1.1\r\nHost: a\r\n\r\n");
+    let denied = json(&rig.raw_logs().remove(0));
+    assert_eq!(denied["status"], 403);
+    assert_eq!(denied["server"], serde_json::Value::Null);
+    assert_eq!(denied["reason"], "the proxy refused it while the request was incomplete");
+
+    rig.send(c, "bad\r\n\r\n");
+    let bad = json(&rig.raw_logs().remove(0));
+    assert_eq!((&bad["status"], &bad["method"]), (&400.into(), &serde_json::Value::Null));
+    rig.finish();
+}
+
+#[test]
+fn lines_of_json_of_tcp_and_of_what_came_to_nothing() {
+    let mut rig = Rig::tcp(&format!(" option tcplog json\n{S1}"));
+    let c = rig.client();
+    let o = rig.server("s1");
+    rig.send(o, "hello");
+    rig.end(o);
+    rig.end(c);
+    let line = json(&rig.raw_logs().remove(0));
+    assert_eq!((&line["state"], &line["bytes_out"]), (&"--".into(), &5.into()));
+    assert_eq!(line.get("status"), None);
+    rig.finish();
+
+    let config = format!(
+        "{GLOBAL}listen l\n mode http\n log global\n option httplog json\n timeout connect 1s\n \
+         timeout client 1s\n timeout server 1s\n bind 127.0.0.1:80 accept-proxy\n{S1}"
+    );
+    let mut rig = Rig::new(&config);
+    let _c = rig.ask("nonsense, nonsense, nonsense");
+    let line = json(&rig.raw_logs().remove(0));
+    let error = "Received something which does not look like a PROXY protocol header";
+    assert_eq!((&line["error"], &line["cause"]), (&error.into(), &"proxy".into()));
+    assert_eq!(line["status"], serde_json::Value::Null);
+    rig.finish();
+}
+
+#[test]
+fn a_line_of_json_fits_its_shortest_target() {
+    for (len, whole) in [(" len 400", false), (" len 80", false), ("", true)] {
+        let config = format!(
+            "global\n log 127.0.0.1:514{len} format rfc5424 local0\n\
+             listen l\n mode http\n log global\n option httplog json\n timeout connect 1s\n \
+             timeout client 1s\n timeout server 1s\n bind 127.0.0.1:80\n{S1}"
+        );
+        let mut rig = Rig::new(&config);
+        let _c = rig.ask(format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(900)));
+        let o = rig.server("s1");
+        rig.send(o, OK);
+        let wire = rig.wire_logs().remove(0);
+        let (header, line) = wire.split_at(wire.find('{').expect("an object"));
+        let max = len.trim_start_matches(" len ").parse().unwrap_or(8_192);
+        assert!(header.len() + line.len() <= max, "{wire}");
+        let line = json(line);
+        assert_eq!(line.get("truncated").is_none(), whole, "{line}");
+        if whole {
+            assert_eq!(line["uri"].as_str().map(str::len), Some(901));
+        }
+        rig.finish();
+    }
+}
+
+#[test]
+fn handshakes_are_in_the_timers() {
+    // Values of HAProxy 2.6.12, less what its machine took.
+    let config = format!(
+        "{GLOBAL}listen l\n mode http\n log global\n timeout connect 1s\n timeout client 1s\n \
+         timeout server 1s\n bind 127.0.0.1:80 accept-proxy\n \
+         log-format \"%Th/%Ti/%TR/%Tq/%Ta/%Tt/%Tu\"\n \
+         error-log-format \"E %Th/%Ti/%TR/%Tq/%Ta/%Tt/%Tu %ST %ts %[fc_err]\"\n{S1}"
+    );
+    const HEADER: &str = "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n";
+    let mut rig = Rig::new(&config);
+    let c = rig.client();
+    rig.advance(50);
+    rig.send(c, HEADER);
+    rig.advance(50);
+    rig.send(c, "GET / HTTP/1.1\r\n");
+    rig.advance(50);
+    rig.send(c, "Host: a\r\n\r\n");
+    let o = rig.server("s1");
+    rig.send(o, OK);
+    assert_eq!(rig.raw_logs(), ["50/50/50/150/50/150/100"]);
+    rig.advance(40);
+    rig.send(c, GET);
+    rig.send(o, OK);
+    assert_eq!(rig.raw_logs(), ["0/40/0/40/0/40/0"]);
+    rig.end(c);
+
+    let c = rig.client();
+    rig.advance(50);
+    rig.send(c, "junk, junk");
+    assert_eq!(rig.raw_logs(), ["E 50/0/-1/-1/0/50/50 0 PR 15"]);
+    rig.end(c);
+
+    // HAProxy takes its missing handshake for -1 ms, and has one more in `%Ta`.
+    let _c = rig.client();
+    rig.advance(1_000);
+    assert_eq!(rig.raw_logs(), ["E -1/0/-1/-1/1000/1000/1000 0 PR 13"]);
+    rig.finish();
+}
+
+#[test]
+fn a_ring_keeps_what_is_logged_to_it() {
+    // HAProxy 2.6.12 writes the same, but for the dates.
+    let config = format!(
+        "global\n log ring@one format raw local0\n log ring@two local1 notice\n \
+         log ring@three len 90 format rfc5424 local2\n log 127.0.0.1:514 format raw local0\n\
+         listen l\n mode http\n log global\n timeout connect 1s\n timeout client 1s\n \
+         timeout server 1s\n bind 127.0.0.1:80\n log-format \"line %r %B {}\"\n{S1}\
+         ring one\n format iso\n maxlen 60\n\
+         ring two\n description the second\n\
+         ring three\n format timed\n maxlen 1024\n",
+        "0123456789".repeat(7)
+    );
+    let mut rig = Rig::new(&config);
+    let _c = rig.ask(GET);
+    let o = rig.server("s1");
+    rig.send(o, OK);
+    let ring = |rig: &Rig, ring: u32, from: u64| {
+        let mut text = Vec::new();
+        let next = rig.shared.read_ring(ring, from, 10_000, &mut text);
+        (String::from_utf8(text).unwrap(), next)
+    };
+    let whole = format!("line GET / HTTP/1.1 51 {}", "0123456789".repeat(7));
+    let iso = "2026-11-22T12:00:00.000000+00:00 ";
+    assert_eq!(rig.wire_logs(), [whole.as_str()]);
+    assert_eq!(ring(&rig, 0, 0), (format!("{iso}{}\n", &whole[..27]), 1));
+    assert_eq!(ring(&rig, 1, 0), (String::new(), 0));
+    assert_eq!(ring(&rig, 2, 0), (format!("<6>{iso}{}\n", &whole[..90]), 1));
+    rig.signal(Signal::SoftStop);
+    let (second, next) = ring(&rig, 1, 0);
+    assert_eq!(next, 1, "{second}");
+    assert!(second.starts_with("Proxy l stopped"), "{second}");
+    rig.finish();
+}

@@ -15,8 +15,8 @@ use tidegate_core::poller::{
     SockOpt, TcpInfo, Which,
 };
 use tidegate_core::proxy::shared::{
-    Answer, Cancel, Gauge, LimitId, Message, Question, Queued, Rank, Rate, Slot, Ticket, Waiter,
-    Wake,
+    Answer, Cancel, Gauge, LimitId, Message, Question, Queued, Rank, Rate, Serial, Slot, Ticket,
+    Waiter, Wake,
 };
 use tidegate_core::rule::PatternChange;
 use tidegate_core::sample::Change;
@@ -190,6 +190,8 @@ wire_enum! {
         12 => Collect,
         13 => Retire,
         14 => Rate(rate, now),
+        15 => TakeNumber(serial),
+        16 => NextNumber(serial),
     }
     Gauge {
         0 => Frontend(id), 1 => Backend(id), 2 => Accepted(id), 3 => Received(id),
@@ -197,6 +199,7 @@ wire_enum! {
         8 => ServerResponseErrors(id),
     }
     Rate { 0 => Sessions(id), 1 => Requests(id), 2 => Received(id), 3 => Served(id) }
+    Serial { 0 => Requests, 1 => Lines(proxy) }
     LimitId { 0 => Process, 1 => Frontend(proxy), 2 => Listener(listener) }
     Message {
         0 => Resume(limit),
@@ -276,7 +279,11 @@ pub fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
 /// Reads the answer to a question.
 pub fn get_answer(question: &Question, from: &mut Reader<'_>) -> Result<Answer, Broken> {
     Ok(match question {
-        Question::Gauge(_) | Question::Rate(..) | Question::Used(_) => Answer::Number(from.get()?),
+        Question::Gauge(_)
+        | Question::Rate(..)
+        | Question::Used(_)
+        | Question::TakeNumber(_)
+        | Question::NextNumber(_) => Answer::Number(from.get()?),
         Question::Acquire(_) | Question::Full(_) | Question::HasMail | Question::Retire => {
             Answer::Flag(from.get()?)
         }
@@ -372,6 +379,8 @@ mod tests {
         let questions = [
             Question::Gauge(Gauge::Idle(4)),
             Question::Rate(Rate::Served(4), Instant::from_nanos(5)),
+            Question::TakeNumber(Serial::Requests),
+            Question::NextNumber(Serial::Lines(6)),
             Question::Acquire(LimitId::Process),
             Question::Release(LimitId::Frontend(1)),
             Question::Used(LimitId::Listener(2)),

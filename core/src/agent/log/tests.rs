@@ -12,7 +12,18 @@ fn later(millis: u64) -> Instant {
 }
 
 fn target(sink: u32, format: WireFormat) -> LogTarget {
-    LogTarget { sink, format, facility: 19, level: 7, min_level: 0, len_max: 1_024, sample: None }
+    LogTarget {
+        sink,
+        format,
+        facility: 19,
+        level: 7,
+        min_level: 0,
+        len_max: 1_024,
+        len_given: false,
+        text_max: u32::MAX,
+        ring: None,
+        sample: None,
+    }
 }
 
 fn logs(sinks: usize, arena_max: u32) -> Logs {

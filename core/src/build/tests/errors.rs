@@ -251,6 +251,24 @@ fn faults() {
         ("retries x\n", "'retries' expects a number (got 'x')"),
         ("maxconn -1\n", "'maxconn' expects a number (got '-1')"),
         ("log 127.0.0.1\n", "'log' expects a facility"),
+        ("log ring@nowhere local0\n", "'log' : unknown ring named 'nowhere'"),
+        (
+            "log ring@rong local0\nring rung\n",
+            "'log' : unknown ring named 'rong'; did you mean 'rung' maybe ?",
+        ),
+        ("ring r\nring r\n", "sink named 'r' already exists"),
+        ("ring r\nsize 1m\n", "'size' expects a number (got '1m')"),
+        ("ring r\nmaxlen 0\n", "'maxlen' value must be between 1 and 4294967295 (was 0)"),
+        ("ring r\ndescription\n", "missing ring description text"),
+        ("option httplog clf json\n", "'option httplog' cannot handle unexpected argument 'json'"),
+        (
+            "mode tcp\nlog-format \"%ci %HM\"\n",
+            "'log-format' of proxy 'l' : format variable 'HM' is reserved for HTTP mode",
+        ),
+        (
+            "mode tcp\nerror-log-format %TR\n",
+            "'error-log-format' of proxy 'l' : format variable 'TR' is reserved for HTTP mode",
+        ),
         ("log 127.0.0.1 local0 x\n", "'log' : unknown log level 'x'"),
         (
             "log tcp@127.0.0.1 local0\n",
@@ -373,6 +391,28 @@ fn warnings() {
              to 'option tcplog'",
                 "8: 'http-request' rules ignored for proxy 'l' (needs 'mode http')",
                 "9: 'option forwardfor' ignored for proxy 'l' (needs 'mode http')",
+            ],
+        ),
+        (
+            "listen l\nbind :1\nlog 127.0.0.1 local0\noption httplog clf\n",
+            &["8: 'option httplog' not usable with proxy 'l' (needs 'mode http'); falling back \
+                 to 'option tcplog'"],
+        ),
+        (
+            "listen l\nbind :1\nlog 127.0.0.1 local0\noption httplog json\n",
+            &["8: 'option httplog json' not usable with proxy 'l' (needs 'mode http'); falling \
+               back to 'option tcplog json'"],
+        ),
+        (
+            "listen l\nbind :1\nlog ring@r format raw local0\n\
+             ring r\nsize 100\nmaxlen 20000\nserver s 192.0.2.1:1 log-proto legacy\n",
+            &[
+                "7: 'format' has no effect on what is logged to a ring",
+                "8: ring 'r' event max length '20000' exceeds size, forced to size '16384'",
+                "9: ignoring new size '100' that is smaller than current size '16384' for ring \
+                 'r'",
+                "11: 'server' has no effect: nothing is forwarded yet: a ring only keeps its \
+                 messages in memory",
             ],
         ),
         (

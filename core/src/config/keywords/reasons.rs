@@ -35,6 +35,7 @@ pub(super) const PINNING: &str = "threads are not bound to CPUs, listeners or ni
 pub(super) const QUIC: &str = "there is no QUIC yet";
 pub(super) const RATES: &str = "rates are not limited yet";
 pub(super) const RESOLVING: &str = "names are looked up once, at the start";
+pub(super) const RINGS: &str = "nothing is forwarded yet: a ring only keeps its messages in memory";
 pub(super) const RULES: &str = "without it traffic would pass or go where it should not";
 pub(super) const SOCKET: &str = "it concerns the runtime socket, which does not exist yet";
 pub(super) const SOCKS: &str = "there is no SOCKS4 yet: the server would be reached directly";

@@ -37,12 +37,12 @@ pub(super) const HTTP_ERRORS: &[Keyword] = &[kw("errorfile", WORKS)];
 
 pub(super) const RING: &[Keyword] = &[
     kw("backing-file", refuse(NOT_YET)),
-    kw("description", no(NOT_YET)),
-    kw("format", no(NOT_YET)),
-    kw("maxlen", no(NOT_YET)),
-    kw("server", no(NOT_YET)),
-    kw("size", no(NOT_YET)),
-    kw("timeout", no(NOT_YET)),
+    kw("description", WORKS),
+    kw("format", WORKS),
+    kw("maxlen", WORKS),
+    kw("server", no(RINGS)),
+    kw("size", WORKS),
+    kw("timeout", no(RINGS)),
 ];
 
 pub(super) const LOG_FORWARD: &[Keyword] = &[

@@ -22,6 +22,7 @@ fn record() -> Record<'static> {
         backend: "ok",
         server: Some("s1"),
         timers: Timers {
+            handshake: Some(0),
             idle: 0,
             data: None,
             request: Some(0),
@@ -43,6 +44,7 @@ fn record() -> Record<'static> {
         request_captures: None,
         response_captures: None,
         request: Some(b"GET /ok HTTP/1.1"),
+        error: None,
         early: false,
     }
 }
@@ -120,6 +122,7 @@ fn the_http_line() {
         (
             Record {
                 timers: Timers {
+                    handshake: Some(0),
                     idle: 0,
                     data: None,
                     request: Some(1),

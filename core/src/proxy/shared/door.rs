@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crate::invariant;
 use crate::proxy::shared::errors::Event;
 use crate::proxy::shared::{
-    Cancel, Gauge, LimitId, Message, Queued, Rate, Shared, Slot, Ticket, Waiter, Wake,
+    Cancel, Gauge, LimitId, Message, Queued, Rate, Serial, Shared, Slot, Ticket, Waiter, Wake,
 };
 use crate::proxy::spec::{ProxyId, ServerId};
 use crate::time::Instant;
@@ -29,6 +29,10 @@ pub enum Question {
     Gauge(Gauge),
     /// [`Shared::rate`]: a number.
     Rate(Rate, Instant),
+    /// [`Shared::take_number`]: a number.
+    TakeNumber(Serial),
+    /// [`Shared::next_number`]: a number.
+    NextNumber(Serial),
     /// [`Shared::acquire`]: a flag.
     Acquire(LimitId),
     /// [`Shared::release`] or [`Shared::release_for_good`]: whom to wake.
@@ -143,6 +147,11 @@ impl Door {
         self.shared.keep_error(event);
     }
 
+    /// Nor this.
+    pub(crate) fn keep_lines<'a>(&self, ring: u32, messages: impl Iterator<Item = &'a [u8]>) {
+        self.shared.keep_lines(ring, messages);
+    }
+
     #[inline]
     pub(crate) fn gauge(&self, gauge: Gauge) -> u32 {
         self.ask(&Question::Gauge(gauge), |shared| shared.gauge(gauge))
@@ -155,6 +164,14 @@ impl Door {
 
     pub(crate) fn rate(&self, rate: Rate, now: Instant) -> u32 {
         self.ask(&Question::Rate(rate, now), |shared| shared.rate(rate, now))
+    }
+
+    pub(crate) fn take_number(&self, serial: Serial) -> u32 {
+        self.ask(&Question::TakeNumber(serial), |shared| shared.take_number(serial))
+    }
+
+    pub(crate) fn next_number(&self, serial: Serial) -> u32 {
+        self.ask(&Question::NextNumber(serial), |shared| shared.next_number(serial))
     }
 
     #[inline]
@@ -362,6 +379,8 @@ mod tests {
         let mut answers = vec![
             Answer::Number(door.gauge(Gauge::Served(0))),
             Answer::Number(door.rate(Rate::Served(0), Instant::START)),
+            Answer::Number(door.take_number(Serial::Requests)),
+            Answer::Number(door.next_number(Serial::Requests)),
             Answer::Flag(door.acquire(LimitId::Frontend(0), 0)),
             Answer::Flag(door.acquire(LimitId::Listener(0), 0)),
             Answer::Number(door.used(LimitId::Frontend(0))),

@@ -5,8 +5,10 @@
 //! ```text
 //!   gauges   approximate   a block of counters per engine, summed by readers; no contention
 //!   rates    approximate   the same for events per second, if an expression asks for one
+//!   serials  exact         numbers of requests and of lines: one atomic word each
 //!   limits   exact         maxconn of the process, frontends, listeners: one atomic word each
 //!   gates    exact         server slots and the queues before them: one mutex per backend
+//!   rings    the last       messages of the log: one mutex each, at most once a turn
 //!   errors   the last       refused messages, for `show errors`: one mutex per proxy and direction
 //!   mail                   what one engine has to tell another: one mutex per engine
 //! ```
@@ -29,6 +31,8 @@ mod mail;
 #[cfg(test)]
 mod model;
 mod rates;
+mod rings;
+mod serial;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +49,8 @@ use gauges::Gauges;
 use limit::Limit;
 use mail::Mail;
 use rates::Rates;
+use rings::Rings;
+use serial::Serials;
 
 pub(crate) use door::Door;
 pub use door::{Answer, Question, Witness};
@@ -52,6 +58,7 @@ pub use gate::{Cancel, Queued, Rank, Slot, Ticket, Waiter};
 pub use gauges::Gauge;
 pub use mail::{Message, Wake};
 pub use rates::Rate;
+pub use serial::Serial;
 
 /// The most engines that one process may have; HAProxy 2.6's MAX_THREADS.
 pub const ENGINES_MAX: u32 = 64;
@@ -73,6 +80,7 @@ pub struct Shared {
     engines: u32,
     gauges: Gauges,
     rates: Rates,
+    serials: Serials,
     /// The process, then the proxies, then the listeners.
     limits: Vec<Limit>,
     proxies: u32,
@@ -82,6 +90,7 @@ pub struct Shared {
     backends: Vec<ProxyId>,
     mail: Mail,
     errors: Errors,
+    rings: Rings,
 }
 
 impl Shared {
@@ -102,12 +111,14 @@ impl Shared {
             engines,
             gauges: Gauges::new(proxies, site.servers.len() as u32, engines),
             rates: Rates::new(site.wants.rates, proxies, site.servers.len() as u32, engines),
+            serials: Serials::new(proxies),
             limits,
             proxies,
             gates: (0..proxies).map(|backend| gate_of(site, backend)).collect(),
             backends: site.servers.iter().map(|server| server.backend).collect(),
             mail: Mail::new(engines),
             errors: Errors::new(proxies),
+            rings: Rings::new(&site.rings),
         }
     }
 
@@ -144,6 +155,19 @@ impl Shared {
     }
 }
 
+/// Numbers.
+impl Shared {
+    /// The next number, which nobody else gets.
+    pub fn take_number(&self, serial: Serial) -> u32 {
+        self.serials.take(serial)
+    }
+
+    /// The number that is next.
+    pub fn next_number(&self, serial: Serial) -> u32 {
+        self.serials.next(serial)
+    }
+}
+
 /// Refused messages: of every proxy the last request and the last response.
 impl Shared {
     /// Keeps a refused message in the place of the proxy's last one. It gets its number here.
@@ -159,6 +183,20 @@ impl Shared {
     /// The proxy's last refused message of that direction.
     pub fn last_error(&self, proxy: ProxyId, direction: Direction) -> Option<Event> {
         self.errors.last(proxy, direction)
+    }
+}
+
+/// Rings of the log.
+impl Shared {
+    /// Keeps messages in a ring.
+    pub fn keep_lines<'a>(&self, ring: u32, messages: impl Iterator<Item = &'a [u8]>) {
+        self.rings.keep(ring, messages);
+    }
+
+    /// Appends the messages of a ring from number `from` on to `into`, each with a line feed, as
+    /// many as fit `max` bytes, and returns the number to go on from.
+    pub fn read_ring(&self, ring: u32, from: u64, max: usize, into: &mut Vec<u8>) -> u64 {
+        self.rings.read(ring, from, max, into)
     }
 }
 
@@ -346,12 +384,13 @@ impl Shared {
         }
     }
 
-    /// Takes the whole state into a hash, but for the refused messages.
+    /// Takes the whole state into a hash, but for the refused messages and the log.
     pub fn digest<H: Hasher>(&self, into: &mut H) {
         self.limits.iter().for_each(|limit| limit.digest(into));
         self.gates.iter().flatten().for_each(|gate| gate.digest(into));
         self.gauges.digest(into);
         self.rates.digest(into);
+        self.serials.digest(into);
         self.mail.digest(into);
     }
 

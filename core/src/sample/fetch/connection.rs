@@ -77,7 +77,7 @@ pub enum Fact {
     Authority,
     /// `fc_pp_unique_id`.
     ProxyUniqueId,
-    /// `fc_err`: a connection that is looked at has none.
+    /// `fc_err`: only a connection that got no session has one.
     ClientError,
     /// `fc_err_str`.
     ClientErrorText,
@@ -177,8 +177,10 @@ impl Fact {
             Fact::Proxied => Value::Bool(scene.ends.proxied),
             Fact::Authority => Value::Str(scene.pp_authority?),
             Fact::ProxyUniqueId => Value::Str(scene.pp_unique_id?),
-            Fact::ClientError => number(0),
-            Fact::ClientErrorText => Value::Str(b"Success"),
+            Fact::ClientError => number(client_error(scene).map_or(0, |(code, _)| code.into())),
+            Fact::ClientErrorText => {
+                Value::Str(client_error(scene).map_or("Success", |(_, text)| text).as_bytes())
+            }
             Fact::ServerError => {
                 scene.ends.bc_dst?;
                 number(0)
@@ -206,6 +208,11 @@ impl Fact {
 }
 
 /// A timeout as a number; 0 is none.
+/// Why the client got no session.
+fn client_error(scene: &Scene<'_>) -> Option<(u8, &'static str)> {
+    scene.record.and_then(|record| record.error)
+}
+
 fn milliseconds(timeout: Option<Duration>) -> Value<'static> {
     Value::Int(timeout.map_or(0, |timeout| timeout.as_millis() as i64))
 }
