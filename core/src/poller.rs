@@ -207,6 +207,10 @@ pub enum SockOpt {
     QuickAck(bool),
     /// `SO_LINGER` 0 (`option nolinger`): closing resets.
     NoLinger,
+    /// `IP_TOS`, or the traffic class of an IPv6 connection: what its packets carry.
+    Tos(u8),
+    /// `SO_MARK`: what the host's own routing and filters know its packets by.
+    Mark(u32),
 }
 
 /// What `listen` is asked for. The backend knows the rest (it may have bound long before, while it
@@ -229,12 +233,24 @@ pub struct ConnectSpec<'a> {
 }
 
 /// What the kernel knows of a TCP connection (`TCP_INFO`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct TcpInfo {
     /// Smoothed round-trip time in microseconds.
     pub rtt_us: u32,
+    /// How much that varies, in microseconds.
+    pub rtt_var_us: u32,
     /// Segments sent and not acknowledged; of a listener, the accept queue's length.
     pub unacked: u32,
+    /// Segments acknowledged selectively; of a listener, the accept queue's limit.
+    pub sacked: u32,
+    /// Segments that are thought to be lost.
+    pub lost: u32,
+    /// Segments that were sent again and are not acknowledged.
+    pub retrans: u32,
+    /// Segments acknowledged ahead of a gap; newer kernels do not count them.
+    pub fackets: u32,
+    /// By how many segments packets may be out of order before one counts as lost.
+    pub reordering: u32,
 }
 
 /// A socket on its way from one engine to another.

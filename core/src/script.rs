@@ -51,6 +51,7 @@ struct Line {
     listener: Option<u32>,
     queue: VecDeque<Wire>,
     messages: bool,
+    options: Vec<SockOpt>,
 }
 
 /// The scripted poller.
@@ -89,6 +90,8 @@ pub struct Script {
     pub progress: u64,
     /// Messages that sinks took, without their line feeds.
     pub logged: Vec<String>,
+    /// What is known of every connection.
+    pub tcp_info: Option<TcpInfo>,
     /// Engines that were notified.
     pub notified: Vec<u32>,
 }
@@ -110,6 +113,8 @@ pub struct Calls {
     pub splice: u32,
     /// `shut_write` and `close`.
     pub end: u32,
+    /// `info`.
+    pub info: u32,
 }
 
 impl Script {
@@ -190,6 +195,11 @@ impl Script {
     /// Whether the engine sent something there that was not looked at yet.
     pub fn has_sent(&self, wire: Wire) -> bool {
         !self.lines[wire].sent.is_empty()
+    }
+
+    /// The options that the engine set on a socket since this was last asked.
+    pub fn options(&mut self, wire: Wire) -> Vec<SockOpt> {
+        core::mem::take(&mut self.lines[wire].options)
     }
 
     /// What the engine sent since this was last asked.
@@ -297,6 +307,7 @@ impl Script {
             listener: None,
             queue: VecDeque::new(),
             messages: false,
+            options: Vec::new(),
         });
         self.lines.len() - 1
     }
@@ -550,12 +561,14 @@ impl Poller for Script {
         }
     }
 
-    fn set(&mut self, sock: Sock, _option: SockOpt) {
-        self.at(sock);
+    fn set(&mut self, sock: Sock, option: SockOpt) {
+        self.at(sock).options.push(option);
     }
 
-    fn info(&mut self, _sock: Sock) -> Option<TcpInfo> {
-        None
+    fn info(&mut self, sock: Sock) -> Option<TcpInfo> {
+        self.calls.info += 1;
+        self.at(sock);
+        self.tcp_info
     }
 
     fn open_sink(&mut self, _sink: u32) -> Result<Sock, Fault> {

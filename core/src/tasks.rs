@@ -64,10 +64,27 @@ bit_set! {
 struct Task {
     work: Option<Work>,
     woken: Woken,
-    queued: bool,
+    place: Place,
+    nice: i16,
     deadline: Deadline,
     next_free: u32,
 }
+
+bit_set! {
+    /// Where a task stands in the run queue. One byte, so that waking a task which is neither
+    /// queued nor nice looks at one thing.
+    struct Place: u8 {
+        /// On the run queue.
+        QUEUED = 1,
+        /// [`Tasks::set_nice`] was asked for it.
+        NICE = 2,
+        /// It stands where it came, and not yet where its niceness puts it.
+        UNSORTED = 4,
+    }
+}
+
+/// How many places one step of niceness is worth, as in HAProxy by default.
+const NICE_STEP: i64 = 200;
 
 /// Every task of one engine.
 #[derive(Debug)]
@@ -77,6 +94,8 @@ pub struct Tasks {
     run: std::collections::VecDeque<TaskId>,
     wheel: Wheel,
     expired: Vec<TaskId>,
+    /// Some task on the run queue stands where it came and not where its niceness puts it.
+    unsorted: bool,
     /// Tasks that exist.
     pub live: u32,
 }
@@ -89,6 +108,7 @@ impl Default for Tasks {
             run: std::collections::VecDeque::new(),
             wheel: Wheel::default(),
             expired: Vec::new(),
+            unsorted: false,
             live: 0,
         }
     }
@@ -97,7 +117,7 @@ impl Default for Tasks {
 impl Hash for Tasks {
     /// What will run, and when; how the wheel holds it does not matter.
     fn hash<H: Hasher>(&self, into: &mut H) {
-        (&self.table, self.free, &self.run, self.live, self.wheel.next()).hash(into);
+        (&self.table, self.free, &self.run, self.unsorted, self.live, self.wheel.next()).hash(into);
     }
 }
 
@@ -107,7 +127,8 @@ impl Tasks {
         let task = Task {
             work: Some(work),
             woken: Woken::NONE,
-            queued: false,
+            place: Place::NONE,
+            nice: 0,
             deadline: Deadline::NEVER,
             next_free: NO_TASK,
         };
@@ -119,8 +140,8 @@ impl Tasks {
         let id = self.free;
         self.free = self.table[id as usize].next_free;
         // A removed task may still be on the run queue; it keeps its place there for its successor.
-        let queued = self.table[id as usize].queued;
-        self.table[id as usize] = Task { queued, ..task };
+        let place = self.table[id as usize].place;
+        self.table[id as usize] = Task { place, ..task };
         id
     }
 
@@ -143,10 +164,56 @@ impl Tasks {
         let task = &mut self.table[id as usize];
         invariant!(task.work.is_some(), "task {id} is gone");
         task.woken.set(why);
-        if !task.queued {
-            task.queued = true;
+        if task.place.is_empty() {
+            task.place = Place::QUEUED;
             self.run.push_back(id);
+        } else if !task.place.has(Place::QUEUED) {
+            self.wake_nice(id);
         }
+    }
+
+    /// Puts on the run queue what has a niceness, or had one.
+    #[cold]
+    fn wake_nice(&mut self, id: TaskId) {
+        let task = &mut self.table[id as usize];
+        task.place = Place::QUEUED;
+        if task.nice != 0 {
+            task.place = Place::QUEUED.with(Place::NICE).with(Place::UNSORTED);
+            self.unsorted = true;
+        }
+        self.run.push_back(id);
+    }
+
+    /// Says how soon a task runs among those that are ready with it, from its next waking on: each
+    /// step lets so many overtake it ([`NICE_STEP`]), or lets it overtake so many if it is below 0.
+    pub fn set_nice(&mut self, id: TaskId, nice: i16) {
+        let task = &mut self.table[id as usize];
+        invariant!(task.work.is_some(), "task {id} is gone");
+        task.nice = nice;
+        task.place.set(Place::NICE);
+    }
+
+    /// Whether [`Tasks::sort`] has something to do.
+    #[inline]
+    pub fn is_unsorted(&self) -> bool {
+        self.unsorted
+    }
+
+    /// Puts the tasks that have a niceness where it has them stand, each once: none is put back
+    /// again and again.
+    #[cold]
+    pub fn sort(&mut self) {
+        self.unsorted = false;
+        let Tasks { run, table, .. } = self;
+        let key = |(came, id): (i64, TaskId)| {
+            let task = &mut table[id as usize];
+            let moves = task.place.has(Place::UNSORTED);
+            task.place.clear(Place::UNSORTED);
+            (came + if moves { i64::from(task.nice) * NICE_STEP } else { 0 }, id)
+        };
+        let mut keyed: Vec<(i64, TaskId)> = (0..).zip(run.drain(..)).map(key).collect();
+        keyed.sort_by_key(|(place, _)| *place);
+        run.extend(keyed.into_iter().map(|(_, id)| id));
     }
 
     /// The next task to run, with the reasons.
@@ -161,7 +228,7 @@ impl Tasks {
         }
         while let Some(id) = self.run.pop_front() {
             let task = &mut self.table[id as usize];
-            task.queued = false;
+            task.place.clear(Place::QUEUED.with(Place::UNSORTED));
             let woken = core::mem::take(&mut task.woken);
             if let Some(work) = task.work
                 && !woken.is_empty()
@@ -175,7 +242,7 @@ impl Tasks {
     /// Frees the room of ended tasks behind the last one that lives.
     pub fn trim(&mut self) {
         // Those on the run queue keep their place in the table.
-        let lives = |task: &Task| task.work.is_some() || task.queued;
+        let lives = |task: &Task| task.work.is_some() || task.place.has(Place::QUEUED);
         let len = self.table.iter().rposition(lives).map_or(0, |last| last + 1);
         self.table.truncate(len);
         self.table.shrink_to_fit();
@@ -288,6 +355,63 @@ mod tests {
         assert_eq!(tasks.pop(), None);
         tasks.wake(b, Woken::INIT);
         assert_eq!(tasks.pop(), Some((b, Work::Session(2), Woken::INIT)));
+    }
+
+    #[test]
+    fn the_nice_stand_back_and_the_others_come_forward() {
+        for (nice, order) in [
+            ([0, 0, 0, 0], [0, 1, 2, 3]),
+            ([1, 0, 0, 0], [1, 2, 3, 0]),
+            ([0, 0, 0, -1], [3, 0, 1, 2]),
+            ([0, 5, -5, 0], [2, 0, 3, 1]),
+            ([2, 1, 0, -1], [3, 2, 1, 0]),
+            ([1, 1, 0, 0], [2, 3, 0, 1]),
+        ] {
+            let mut tasks = Tasks::default();
+            let ids = [0, 1, 2, 3].map(|id| tasks.insert(Work::Session(id)));
+            for (id, nice) in ids.into_iter().zip(nice) {
+                if nice != 0 {
+                    tasks.set_nice(id, nice);
+                }
+            }
+            // It holds from one waking to the next.
+            for _ in 0..2 {
+                ids.iter().for_each(|id| tasks.wake(*id, Woken::IO));
+                assert_eq!(tasks.is_unsorted(), nice != [0; 4]);
+                tasks.sort();
+                let ran = core::iter::from_fn(|| tasks.pop()).map(|(id, ..)| id);
+                assert_eq!(ran.collect::<Vec<_>>(), order, "{nice:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_stood_back_once_does_not_again() {
+        let mut tasks = Tasks::default();
+        let nice = tasks.insert(Work::Session(0));
+        tasks.set_nice(nice, 1);
+        tasks.wake(nice, Woken::IO);
+        tasks.sort();
+        let others = [1, 2].map(|id| tasks.insert(Work::Session(id)));
+        others.iter().for_each(|id| tasks.wake(*id, Woken::IO));
+        assert!(!tasks.is_unsorted());
+        let ran = core::iter::from_fn(|| tasks.pop()).map(|(id, ..)| id);
+        assert_eq!(ran.collect::<Vec<_>>(), [nice, others[0], others[1]]);
+    }
+
+    #[test]
+    fn niceness_is_not_inherited() {
+        let mut tasks = Tasks::default();
+        let a = tasks.insert(Work::Session(1));
+        tasks.set_nice(a, 9);
+        tasks.remove(a);
+        let b = tasks.insert(Work::Session(2));
+        assert_eq!(a, b);
+        tasks.wake(b, Woken::INIT);
+        assert!(!tasks.is_unsorted());
+        assert_eq!(tasks.pop(), Some((b, Work::Session(2), Woken::INIT)));
+        tasks.wake(b, Woken::IO);
+        assert_eq!(tasks.pop(), Some((b, Work::Session(2), Woken::IO)));
     }
 
     #[test]

@@ -15,8 +15,21 @@ pub fn set_int(fd: BorrowedFd<'_>, level: c_int, option: c_int, value: c_int) ->
     if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Words of `struct tcp_info` that we read: up to and including `tcpi_rtt`.
-const TCP_INFO_WORDS: usize = 18;
+/// Reads a socket option that is one C integer.
+#[cfg(all(test, target_os = "linux"))]
+pub fn get_int(fd: BorrowedFd<'_>, level: c_int, option: c_int) -> io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut len = size_of::<c_int>() as socklen_t;
+    // SAFETY: the descriptor is open for the call, and the kernel writes at most `len` bytes, which
+    // is the size of `value`.
+    let rc = unsafe {
+        libc::getsockopt(fd.as_raw_fd(), level, option, (&raw mut value).cast(), &raw mut len)
+    };
+    if rc == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Words of `struct tcp_info` that we read: up to and including `tcpi_reordering`.
+const TCP_INFO_WORDS: usize = 23;
 
 /// The front of the kernel's `struct tcp_info`, as 32-bit words. Its layout is part of Linux's ABI
 /// and only ever grows at the end.

@@ -20,6 +20,7 @@ mod wait_response;
 pub use process_backend::make_unique_id;
 
 use crate::channel::{Analysers, Facts};
+use crate::fault::{Cause, Phase};
 use crate::http::{
     Body, HeadLimits, HeadScan, Known, Scan, UpgradeField, Version, chunks_data, chunks_len,
     connection, parse_response, settle, strip_hop_by_hop, write_response,
@@ -111,7 +112,7 @@ fn answer_shaped(s: &mut Session, status: u16, shape: Shape, cx: &mut Cx<'_>) {
     cx.scratch.clear();
     // Interim answers that were passed on are counted already.
     s.txn.head_bytes += match error_file(s, status, shape, cx) {
-        Some(file) => write_file(s, &file, close, cx),
+        Some(file) => write_file(s, &file, close, TRIES, cx),
         None => {
             let close = close || reply::closes(status);
             if close {
@@ -160,7 +161,7 @@ fn answer_with(s: &mut Session, status: u16, raw: &[u8], cx: &mut Cx<'_>) {
     let close = s.txn.is(TxnFlags::CLIENT_CLOSE);
     cx.scratch.clear();
     s.txn.status = status;
-    s.txn.head_bytes += write_file(s, raw, close, cx);
+    s.txn.head_bytes += write_file(s, raw, close, TRIES, cx);
     let status = s.txn.status;
     answered(s, status, cx);
 }
@@ -273,9 +274,26 @@ fn error_file(s: &Session, status: u16, shape: Shape, cx: &Cx<'_>) -> Option<std
     (shape == Shape::Session || file.is_empty()).then_some(file)
 }
 
+/// How often `http-after-response` rules look at an answer: at what was to be said, and at the page
+/// that takes its place if they fail.
+const TRIES: u8 = 2;
+
+/// Rules failed to change an answer of ours: the page for that takes its place.
+#[cold]
+fn write_failure(s: &mut Session, close: bool, tries: u8, cx: &mut Cx<'_>) -> u64 {
+    let phase = s.end.take().map_or(Phase::Request, |end| end.phase);
+    s.ends_in(Cause::Proxy, phase);
+    if phase == Phase::Request {
+        s.times.request = None;
+    }
+    let page = page_of(s, 500, cx);
+    write_file(s, &page, close, tries, cx)
+}
+
 /// Writes an `errorfile`, its head in our form; returns how many bytes the log counts for it. One
 /// that does not say how long it is ends with the connection.
-fn write_file(s: &mut Session, file: &[u8], close: bool, cx: &mut Cx<'_>) -> u64 {
+/// `tries`: how often rules may still look at it.
+fn write_file(s: &mut Session, file: &[u8], close: bool, tries: u8, cx: &mut Cx<'_>) -> u64 {
     let Scan::Complete { skip, len } = HeadScan::response().advance(file, &HeadLimits::default())
     else {
         // Not a whole head: it goes out as it is (an empty one says nothing at all).
@@ -300,10 +318,13 @@ fn write_file(s: &mut Session, file: &[u8], close: bool, cx: &mut Cx<'_>) -> u64
         _ => Body::UntilClose,
     };
     s.txn.head_len = 0;
-    if looks_at_answers(s, cx) {
+    if tries > 0 && looks_at_answers(s, cx) {
         s.txn.status = s.txn.response.status();
-        rules::after_response(s, cx);
+        let fits = rules::after_response(s, cx);
         cx.scratch.clear();
+        if !fits {
+            return write_failure(s, close, tries - 1, cx);
+        }
     }
     let response = &mut s.txn.response;
     // HAProxy counts what a page of ours says of the connection.

@@ -69,6 +69,7 @@ fn prepare_head(s: &mut Session, plain: bool, cx: &mut Cx<'_>) {
     }
     if !plain {
         unique_id(s, cx);
+        forwarded(s, cx);
     }
     let head = &mut s.txn.request;
     let forward_for = |p| cx.site.proxy(p).forward_for.as_ref();
@@ -114,6 +115,16 @@ pub fn make_unique_id(s: &mut Session, cx: &Cx<'_>) {
     {
         let id = rules::text_of(s, format, (Point::HttpReq, s.frontend), cx);
         s.txn.unique_id = Some(id.into());
+    }
+}
+
+/// `option forwarded`, which backends have.
+fn forwarded(s: &mut Session, cx: &Cx<'_>) {
+    let Some(rule) = &cx.site.proxy(s.backend).forwarded else { return };
+    let mut value = Vec::new();
+    rule.write(&s.scene(Point::HttpReq, s.backend, cx), &mut value);
+    if !value.is_empty() {
+        s.txn.request.push(b"forwarded", &value);
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the frontend does with a request before it chooses a backend: captures, `monitor-uri`, and
 //! its rules.
 
-use super::{Verdict, make_unique_id, rules};
+use super::{Verdict, answer, make_unique_id, rules};
+use crate::fault::{Cause, Phase};
 use crate::proxy::spec::{Capture, CaptureCookie, Options, ProxyId};
 use crate::rule::Set;
 use crate::session::{Cx, Session, SessionFlags};
@@ -66,6 +67,24 @@ pub(super) fn capture_cookie(s: &mut Session, which: usize, wanted: &CaptureCook
         found.map(|cookie| cookie[..cookie.len().min(wanted.len as usize)].into());
 }
 
+/// `option http-restrict-req-hdr-names`: what becomes of fields whose names CGI and its kin could
+/// take for others. False if the request is refused.
+fn restrict_names(s: &mut Session, proxy: ProxyId, cx: &mut Cx<'_>) -> bool {
+    let options = cx.site.proxy(proxy).options;
+    if !options.any(Options::ODD_NAMES) {
+        return true;
+    }
+    let plain = |name: &[u8]| name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-');
+    if options.has(Options::DELETE_ODD_NAMES) {
+        s.txn.request.retain(|name, _| plain(name));
+    } else if s.txn.request.fields().any(|(name, _)| !plain(name)) {
+        s.ends_in(Cause::Proxy, Phase::Request);
+        answer(s, 403, cx);
+        return false;
+    }
+    true
+}
+
 /// Runs one proxy's rule sets for requests, in order, from where they waited.
 pub(super) fn sets(s: &mut Session, proxy: ProxyId, cx: &mut Cx<'_>) -> Verdict {
     const SETS: [Set; 3] = [Set::Content, Set::HttpRequest, Set::Redirect];
@@ -78,6 +97,10 @@ pub(super) fn sets(s: &mut Session, proxy: ProxyId, cx: &mut Cx<'_>) -> Verdict 
                 Verdict::Done => {}
                 other => return other,
             }
+        }
+        if *set == Set::HttpRequest && !restrict_names(s, proxy, cx) {
+            s.txn.stage = 0;
+            return Verdict::Stop;
         }
         s.txn.stage += 1;
     }

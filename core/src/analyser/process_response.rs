@@ -77,7 +77,11 @@ fn rules_of_both(s: &mut Session, cx: &mut Cx<'_>) -> Verdict {
         s.txn.stage += 1;
     }
     s.txn.stage = 0;
-    rules::after_response(s, cx);
+    if !rules::after_response(s, cx) {
+        s.ends_in(Cause::Proxy, Phase::Headers);
+        answer(s, 500, cx);
+        return Verdict::Stop;
+    }
     Verdict::Done
 }
 

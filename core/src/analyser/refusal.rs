@@ -11,7 +11,7 @@ use crate::txn::Flow;
 /// Notes a message that came incomplete, too late or not at all: it is only counted.
 #[cold]
 pub(super) fn count(s: &mut Session, direction: Direction) {
-    s.refusal.get_or_insert_with(|| Box::new(Refusal { direction, message: None }));
+    s.errands_mut().refusal.get_or_insert(Refusal { direction, message: None });
 }
 
 /// Notes a malformed message: it is counted and kept. `at` is counted from the start of what its
@@ -37,7 +37,7 @@ pub(super) fn keep(s: &mut Session, direction: Direction, why: Why, at: usize, c
     };
     let at = at.min(bytes.len());
     let message = Message { why, at, bytes: bytes.into(), out, free, size, chunk_left, body };
-    s.refusal = Some(Box::new(Refusal { direction, message: Some(message) }));
+    s.errands_mut().refusal = Some(Refusal { direction, message: Some(message) });
 }
 
 /// The fault in what is there of a chunked body, if there is one already, and where.

@@ -44,15 +44,15 @@ fn session<H: Hasher>(s: &Session, into: &mut H) {
         request_expiry,
         rule_expiry,
         end,
-        refusal,
+        errands,
         retries,
         flags,
     } = s;
     (serial, client, task, frontend, backend, mode).hash(into);
     (req, res, back, times, began_wall).hash(into);
     (request_expiry, rule_expiry, end, retries, flags).hash(into);
-    // The engine takes it before the turn is over.
-    refusal.is_some().hash(into);
+    // The engine takes them before the turn is over.
+    errands.is_some().hash(into);
     txn(exchange, into);
 }
 
@@ -86,7 +86,6 @@ fn txn<H: Hasher>(t: &Txn, into: &mut H) {
         server_timeout,
         tunnel_timeout,
         priority,
-        marks,
         tarpit,
         stage,
     } = t;
@@ -108,7 +107,6 @@ fn txn<H: Hasher>(t: &Txn, into: &mut H) {
     rare.take(server_timeout.is_some(), server_timeout);
     rare.take(tunnel_timeout.is_some(), tunnel_timeout);
     rare.take(*priority != (0, 0), priority);
-    rare.take(*marks != <_>::default(), marks);
     rare.take(tarpit.is_some(), tarpit);
     rare.take(t.is(TxnFlags::NUMBERED), number);
     rare.end();

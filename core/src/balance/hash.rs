@@ -5,6 +5,8 @@
 
 use core::net::IpAddr;
 
+use crc::{CRC_32_ISO_HDLC, Crc};
+
 /// `hash-type`: what turns a key into a number, and a number into a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HashType {
@@ -111,9 +113,7 @@ impl Function {
                 .iter()
                 .fold(5381, |hash: u32, &byte| hash.wrapping_mul(33).wrapping_add(byte.into())),
             Self::Wt6 => wt6(key),
-            Self::Crc32 => !key
-                .iter()
-                .fold(!0, |crc: u32, &byte| CRC32[usize::from(crc as u8 ^ byte)] ^ (crc >> 8)),
+            Self::Crc32 => CRC32.checksum(key),
         }
     }
 }
@@ -189,19 +189,5 @@ fn wt6(key: &[u8]) -> u32 {
     low ^ high
 }
 
-/// CRC-32 of Ethernet, gzip and PNG: reflected, polynomial 0xedb88320.
-static CRC32: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut crc = byte as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 };
-            bit += 1;
-        }
-        table[byte] = crc;
-        byte += 1;
-    }
-    table
-};
+/// CRC-32 of Ethernet, gzip and PNG.
+static CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);

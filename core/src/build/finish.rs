@@ -41,6 +41,7 @@ impl Builder<'_> {
         self.resolve_names(&directory);
         self.check_rings();
         self.limits();
+        self.check_privileges();
         let warned = self.diagnostics.iter().any(|d| d.severity == Severity::Warning);
         if warned && self.site.global.zero_warning && !self.diagnostics.is_fatal() {
             let message = "Some warnings were found and 'zero-warning' is set. Aborting.";
@@ -176,6 +177,7 @@ impl Builder<'_> {
                 }
             }
             draft.proxy.forward_for = None;
+            draft.proxy.forwarded = None;
             if let Algorithm::Uri(_) = draft.proxy.balance.algorithm {
                 draft.proxy.balance.algorithm = Algorithm::RoundRobin;
             }
@@ -369,6 +371,9 @@ impl Builder<'_> {
         }
         self.site.refs.targets = targets;
         self.site.wants = self.names.wants;
+        if self.site.wants.tcp_info {
+            self.site.proxies.iter_mut().for_each(|proxy| proxy.options.set(Options::TCP_INFO));
+        }
         self.site.wants.destination |= self.site.proxies.iter().any(|p| p.original_to.is_some());
         self.site.patterns = std::mem::take(&mut self.names.patterns);
         self.find_changed_files();
@@ -502,6 +507,17 @@ impl Builder<'_> {
             site.backends.insert(proxy.name.as_bytes(), id);
         }
         site.proxies.push(proxy);
+    }
+
+    /// Marking packets takes privileges while the process runs.
+    fn check_privileges(&mut self) {
+        if let Some(span) = self.marked
+            && self.site.global.uid.is_some_and(|uid| uid != 0)
+        {
+            let message = "'set-mark' needs the privileges that 'user' or 'uid' gives up";
+            let found = self.diagnostics.alert(span, message);
+            found.help.push("leave out 'user' and start as a user who has CAP_NET_ADMIN".into());
+        }
     }
 
     /// Limits that follow from other settings.

@@ -22,6 +22,7 @@ mod draft;
 mod error_file;
 mod finish;
 mod format;
+mod forwarded;
 mod global;
 mod legacy;
 mod log;
@@ -116,6 +117,8 @@ struct Builder<'b> {
     /// Keywords without effect: first place, further lines, reason.
     ineffective: BTreeMap<(Context, &'static str), (Span, usize, &'static str)>,
     default_path: error_file::DefaultPath,
+    /// The first `set-mark`, which takes privileges.
+    marked: Option<Span>,
     /// An ACL asks for the unique id.
     acl_unique_id: bool,
     /// `ring` sections, and who logs to them.
@@ -158,6 +161,7 @@ impl<'b> Builder<'b> {
             drafts: Vec::new(),
             ineffective: BTreeMap::new(),
             default_path: error_file::DefaultPath::Current,
+            marked: None,
             acl_unique_id: false,
             rings: ring::Rings::default(),
         }

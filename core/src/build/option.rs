@@ -46,7 +46,7 @@ const SOCKET_BITS: [(&str, Options); 4] = [
 ];
 
 /// Without effect, with a warning, unless the mode is HTTP.
-const HTTP_ONLY: [&str; 7] = [
+const HTTP_ONLY: [&str; 8] = [
     "accept-invalid-http-request",
     "accept-invalid-http-response",
     "http-pretend-keepalive",
@@ -54,6 +54,7 @@ const HTTP_ONLY: [&str; 7] = [
     "http-ignore-probes",
     "idle-close-on-response",
     "http-no-delay",
+    "http-restrict-req-hdr-names",
 ];
 
 impl Builder<'_> {
@@ -83,6 +84,9 @@ impl Builder<'_> {
         }
         if plain && HTTP_ONLY.contains(&name) {
             draft.http_only.push((name, span));
+        }
+        if name == "forwarded" {
+            return self.forwarded(draft, statement);
         }
         let mut args = Args::new(statement, 2, format!("option {name}"), &mut self.diagnostics);
         let options = &mut draft.proxy.options;
@@ -167,6 +171,19 @@ impl Builder<'_> {
                     let format = Format::parse(COMMON, Style::Log, Point::Log, &mut self.names);
                     draft.proxy.format = format.ok().map(Arc::new);
                     debug_assert!(draft.proxy.format.is_some(), "it is ours");
+                }
+            }
+            "http-restrict-req-hdr-names" => {
+                const MODES: [(&str, Options); 3] = [
+                    ("preserve", Options::NONE),
+                    ("delete", Options::DELETE_ODD_NAMES),
+                    ("reject", Options::REJECT_ODD_NAMES),
+                ];
+                if let Some(bits) = args.choice(&MODES)
+                    && args.end()
+                {
+                    options.clear(Options::ODD_NAMES);
+                    options.set(bits);
                 }
             }
             "forwardfor" => {

@@ -419,10 +419,7 @@ fn servers_of_rings() {
     ));
     let ring = &site.rings[0];
     let ms = Duration::from_millis;
-    assert_eq!(
-        (ring.connect_timeout, ring.server_timeout),
-        (Some(ms(300)), Some(ms(5_000)))
-    );
+    assert_eq!((ring.connect_timeout, ring.server_timeout), (Some(ms(300)), Some(ms(5_000))));
     let inet = |text: &str| Address::Inet(text.parse().unwrap());
     let of = |s: &RingServer| (s.name.to_string(), s.address.clone(), s.proto);
     assert_eq!(

@@ -4,7 +4,7 @@ use crate::bit_set;
 use crate::buf::Buf;
 use crate::conn::proxy_header::Header;
 use crate::conn::{ConnId, Mux, NO_CONN, Transport};
-use crate::poller::{Peer, Sock};
+use crate::poller::{Peer, Sock, TcpInfo};
 use crate::proxy::spec::{ListenerId, ProxyId, ServerId};
 use crate::sample::vars::Vars;
 use crate::tasks::TaskId;
@@ -44,6 +44,34 @@ struct Details {
     authority: Option<Box<[u8]>>,
     /// The connection's unique id (`fc_pp_unique_id`).
     unique_id: Option<Box<[u8]>>,
+    /// How rules have packets to it marked.
+    marks: Marks,
+    /// What the kernel knows of its connection, if some expression wants to know.
+    tcp_info: Option<TcpInfo>,
+}
+
+/// How packets to a client are marked.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Marks {
+    /// `set-tos`: the type of service or the traffic class.
+    pub tos: Option<u8>,
+    /// `set-mark`: what the host's own routing and filters look at.
+    pub mark: Option<u32>,
+}
+
+impl Marks {
+    /// These, and of `others` what is not among them.
+    pub fn or(self, others: Marks) -> Marks {
+        Marks { tos: self.tos.or(others.tos), mark: self.mark.or(others.mark) }
+    }
+
+    /// Those of them that are not so in `others`.
+    pub fn beyond(self, others: Marks) -> Marks {
+        Marks {
+            tos: self.tos.filter(|_| self.tos != others.tos),
+            mark: self.mark.filter(|_| self.mark != others.mark),
+        }
+    }
 }
 
 /// A client's connection.
@@ -166,6 +194,31 @@ impl Client {
         self.details.get_or_insert_default().destination = destination;
     }
 
+    /// How packets to it are marked, as far as rules say.
+    pub fn marks(&self) -> Marks {
+        self.details.as_ref().map(|details| details.marks).unwrap_or_default()
+    }
+
+    /// Notes how packets to it are to be marked; what of that is new has to be said to the socket.
+    pub fn mark(&mut self, marks: Marks) -> Marks {
+        let old = self.marks();
+        let new = marks.beyond(old);
+        if new != Marks::default() {
+            self.details.get_or_insert_default().marks = new.or(old);
+        }
+        new
+    }
+
+    /// What the kernel knew of its connection when this was last asked.
+    pub fn tcp_info(&self) -> Option<&TcpInfo> {
+        self.details.as_ref()?.tcp_info.as_ref()
+    }
+
+    /// Notes what the kernel knows of its connection.
+    pub fn set_tcp_info(&mut self, info: Option<TcpInfo>) {
+        self.details.get_or_insert_default().tcp_info = info;
+    }
+
     /// The name that it asked for, as its PROXY header says (`fc_pp_authority`).
     pub fn authority(&self) -> Option<&[u8]> {
         self.details.as_ref()?.authority.as_deref()
@@ -179,5 +232,27 @@ impl Client {
     /// Whether it has no session.
     pub fn is_idle(&self) -> bool {
         self.session == NO_SESSION
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_marks_that_change_are_new() {
+        let marks = |tos, mark| Marks { tos, mark };
+        let mut held = Marks::default();
+        for (wanted, new, then) in [
+            (marks(None, None), marks(None, None), marks(None, None)),
+            (marks(Some(8), None), marks(Some(8), None), marks(Some(8), None)),
+            (marks(Some(8), Some(1)), marks(None, Some(1)), marks(Some(8), Some(1))),
+            (marks(Some(0), Some(1)), marks(Some(0), None), marks(Some(0), Some(1))),
+            (marks(Some(0), None), marks(None, None), marks(Some(0), Some(1))),
+        ] {
+            assert_eq!(wanted.beyond(held), new);
+            held = new.or(held);
+            assert_eq!(held, then);
+        }
     }
 }

@@ -9,7 +9,7 @@
 
 use super::{Engine, Note};
 use crate::analyser;
-use crate::conn::client::ClientFlags;
+use crate::conn::client::{ClientFlags, Marks};
 use crate::conn::{Client, Mux};
 use crate::fds::Owner;
 use crate::poller::{Accepted, Close, Peer, Poller, Ready, Sock, SockOpt, Which};
@@ -174,9 +174,9 @@ impl Engine {
         if site.wants.destination {
             client.set_destination(net.address(sock, Which::Local));
         }
-        let refused = self.refuses(&mut client, Set::Connection).or_else(|| {
+        let refused = self.refuses(net, &mut client, Set::Connection).or_else(|| {
             let later = client.flags.has(ClientFlags::EXPECTS_PROXY);
-            if later { None } else { self.refuses(&mut client, Set::Session) }
+            if later { None } else { self.refuses(net, &mut client, Set::Session) }
         });
         let expects = client.flags.has(ClientFlags::EXPECTS_PROXY);
         if let Some(how) = refused {
@@ -219,15 +219,25 @@ impl Engine {
 
     /// Whether the rules of a set, `tcp-request connection` or `session`, refuse a client, and how
     /// it is closed then.
-    pub(super) fn refuses(&mut self, client: &mut Client, set: Set) -> Option<Close> {
+    pub(super) fn refuses<P: Poller>(
+        &mut self,
+        net: &mut P,
+        client: &mut Client,
+        set: Set,
+    ) -> Option<Close> {
         let site = self.site.clone();
         if site.proxy(client.frontend).rules.set(set).is_empty() {
             return None;
         }
+        if site.wants.tcp_info {
+            client.set_tcp_info(net.info(client.sock));
+        }
+        let (sock, marks) = (client.sock, client.marks());
         let Engine { pools, scratch, now, desk, shared, id: engine, .. } = self;
         let mut cx =
             Cx { now: *now, site: &site, pools, client, scratch, desk, shared, engine: *engine };
         let refused = analyser::refuses(set, &mut cx);
+        set_marks(net, sock, cx.client.marks().beyond(marks));
         desk.clear();
         refused.map(|silent| if silent { Close::Drop } else { Close::Graceful })
     }
@@ -297,6 +307,16 @@ impl Engine {
                 }
             }
         }
+    }
+}
+
+/// Has the packets of a client's socket marked.
+pub(super) fn set_marks<P: Poller>(net: &mut P, sock: Sock, marks: Marks) {
+    if let Some(tos) = marks.tos {
+        net.set(sock, SockOpt::Tos(tos));
+    }
+    if let Some(mark) = marks.mark {
+        net.set(sock, SockOpt::Mark(mark));
     }
 }
 

@@ -316,6 +316,9 @@ impl Engine {
         }
         self.fds.recycle(list);
         self.tasks.expire(now.mono);
+        if self.tasks.is_unsorted() {
+            self.tasks.sort();
+        }
         for _ in 0..self.site.tunables.runqueue_depth {
             let Some((id, work, woken)) = self.tasks.pop() else { break };
             match work {

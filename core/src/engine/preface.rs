@@ -10,6 +10,7 @@
 use std::io::IoSlice;
 
 use super::Engine;
+use super::accept::set_marks;
 use super::io::discard_output;
 use crate::analyser;
 use crate::buf::Buf;
@@ -124,16 +125,21 @@ impl Engine {
     }
 
     /// Whether `tcp-request session` rules refuse a client that has said who it is.
-    fn refuses_introduced(&mut self, id: u32) -> Option<Close> {
+    fn refuses_introduced<P: Poller>(&mut self, net: &mut P, id: u32) -> Option<Close> {
         let site = self.site.clone();
         let Engine { clients, pools, scratch, now, desk, shared, id: engine, .. } = self;
         let client = &mut clients[id as usize];
         if site.proxy(client.frontend).rules.session.is_empty() {
             return None;
         }
+        if site.wants.tcp_info {
+            client.set_tcp_info(net.info(client.sock));
+        }
+        let (sock, marks) = (client.sock, client.marks());
         let mut cx =
             Cx { now: *now, site: &site, pools, client, scratch, desk, shared, engine: *engine };
         let refused = analyser::refuses(Set::Session, &mut cx);
+        set_marks(net, sock, cx.client.marks().beyond(marks));
         desk.clear();
         refused.map(|silent| if silent { Close::Drop } else { Close::Graceful })
     }
@@ -145,7 +151,7 @@ impl Engine {
             let client = &self.clients[id as usize];
             (client.frontend, client.sock)
         };
-        if let Some(how) = self.refuses_introduced(id) {
+        if let Some(how) = self.refuses_introduced(net, id) {
             self.pools.give(buf);
             self.release_client(net, id, how);
             return;

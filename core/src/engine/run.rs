@@ -1,6 +1,7 @@
 //! One session's turn: receive, let it decide, do what it wants, send; as long as that moves
 //! something.
 
+use super::accept::set_marks;
 use super::io::wants_request;
 use super::{Engine, Note, SPARE_SESSIONS};
 use crate::channel::{Channel, Facts};
@@ -10,8 +11,8 @@ use crate::poller::{Close, Connecting, Poller, Ready};
 use crate::pool::Class;
 use crate::proxy::shared::errors::{Direction, Event};
 use crate::proxy::shared::{Cancel, Gauge};
-use crate::proxy::spec::{Mode, Reuse};
-use crate::session::{Cx, NO_SERVER, Session, SessionFlags, Want};
+use crate::proxy::spec::{Mode, Options, Reuse};
+use crate::session::{Cx, NO_SERVER, Refusal, Session, SessionFlags, Want};
 use crate::side::State;
 use crate::sometimes;
 use crate::tasks::Woken;
@@ -37,8 +38,10 @@ impl Engine {
             // What is here is sent before more is looked for.
             let mut moved = !received && self.receive(net, id);
             received = false;
-            let want = self.step(id, woken);
-            self.log_early(net, id);
+            let want = match self.is_watched(id) {
+                false => self.step(net, id, woken),
+                true => self.step_watched(net, id, woken),
+            };
             match want {
                 Want::Over => {
                     self.finish(net, id);
@@ -87,14 +90,47 @@ impl Engine {
     }
 
     /// One step of the session itself.
-    fn step(&mut self, id: u32, woken: Woken) -> Want {
+    #[inline(always)]
+    fn step<P: Poller>(&mut self, net: &mut P, id: u32, woken: Woken) -> Want {
         let (s, mut cx) = self.session(id);
         let want = s.process(woken, &mut cx);
         cx.desk.clear();
-        if s.refusal.is_some() {
-            self.note_refusal(id);
+        if s.errands.is_some() {
+            self.run_errands(net, id);
         }
         want
+    }
+
+    /// Whether there is something to do before or after each step of a session.
+    #[inline]
+    fn is_watched(&self, id: u32) -> bool {
+        let frontend = self.sessions[id as usize].frontend;
+        self.site.proxy(frontend).options.any(Options::LOG_ASAP.with(Options::TCP_INFO))
+    }
+
+    #[cold]
+    fn step_watched<P: Poller>(&mut self, net: &mut P, id: u32, woken: Woken) -> Want {
+        if self.site.wants.tcp_info {
+            let client = &mut self.clients[self.sessions[id as usize].client as usize];
+            client.set_tcp_info(net.info(client.sock));
+        }
+        let want = self.step(net, id, woken);
+        self.log_early(net, id);
+        want
+    }
+
+    /// Does what a step left to be done.
+    #[cold]
+    fn run_errands<P: Poller>(&mut self, net: &mut P, id: u32) {
+        let s = &mut self.sessions[id as usize];
+        let Some(errands) = s.errands.take() else { return };
+        set_marks(net, self.clients[s.client as usize].sock, errands.marks);
+        if let Some(nice) = errands.nice {
+            self.tasks.set_nice(s.task, nice);
+        }
+        if let Some(refusal) = errands.refusal {
+            self.note_refusal(id, refusal);
+        }
     }
 
     /// The step of a session that found an idle connection for its request: only that has to leave.
@@ -118,10 +154,8 @@ impl Engine {
     }
 
     /// Counts a message that the session has refused, and keeps it for `show errors`.
-    #[cold]
-    fn note_refusal(&mut self, id: u32) {
-        let s = &mut self.sessions[id as usize];
-        let Some(refusal) = s.refusal.take() else { return };
+    fn note_refusal(&mut self, id: u32, refusal: Refusal) {
+        let s = &self.sessions[id as usize];
         let server = s.has_server().then_some(s.back.server);
         match refusal.direction {
             Direction::Request => {

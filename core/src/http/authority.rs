@@ -10,13 +10,21 @@ use super::model::Head;
 /// authority-form for CONNECT (`host:443`) or `*` for OPTIONS. The target of an absolute-form and
 /// of CONNECT must be the host that Host names, if there is one: HAProxy refuses it as well, since
 /// whoever routes by the one and whoever routes by the other would disagree.
-pub(super) fn check_target(head: &Head) -> Result<(), HeadError> {
+///
+/// A port that the scheme has anyway is then left out, and Host follows, as in HAProxy: whoever
+/// looks at either sees one name for one place. The target of CONNECT has to have a port: there
+/// only Host leaves it out.
+pub(super) fn check_target(head: &mut Head) -> Result<(), HeadError> {
     let form = |fits: bool| if fits { Ok(()) } else { Err(HeadError::TargetForm) };
     let target = head.target();
     match (head.method(), target) {
         (Method::Connect, authority) => match split_port(authority) {
             // Host may leave the port out.
-            Some((_, Some(port))) if !port.is_empty() => check_host(head, authority, port),
+            Some((_, Some(port))) if !port.is_empty() => {
+                check_host(head, authority, port)?;
+                leave_out_host_port(head);
+                Ok(())
+            }
             _ => Err(HeadError::TargetForm),
         },
         // HTTP/2's preface, which is no request in any version of HTTP/1 (RFC 9113 section 3.4).
@@ -26,8 +34,45 @@ pub(super) fn check_target(head: &Head) -> Result<(), HeadError> {
         (_, uri) => {
             let (scheme, authority) = split_uri(uri).ok_or(HeadError::TargetForm)?;
             form(split_port(authority).is_some())?;
-            check_host(head, authority, default_port(scheme))
+            check_host(head, authority, default_port(scheme))?;
+            leave_out_port(head)
         }
+    }
+}
+
+/// Leaves the port out of an absolute target that is right, if it is the scheme's own, and lets
+/// Host follow.
+fn leave_out_port(head: &mut Head) -> Result<(), HeadError> {
+    let target = head.target();
+    let Some((scheme, authority)) = split_uri(target) else { return Ok(()) };
+    let usual = default_port(scheme);
+    let Some((host, Some(port))) = split_port(authority) else { return Ok(()) };
+    if usual.is_empty() || !(port.is_empty() || port == usual) || has_hosts(head) {
+        return Ok(());
+    }
+    let start = scheme.len() + b"://".len();
+    let made = [&target[..start + host.len()], &target[start + authority.len()..]].concat();
+    let host = host.to_vec();
+    head.set_target(&made)?;
+    if head.has(Known::Host) {
+        head.settle_known(Known::Host, &host);
+    }
+    Ok(())
+}
+
+/// Whether there are several Host fields, which one shall not stand for. (A strict reader has
+/// merged those that agree, and refused others.)
+fn has_hosts(head: &Head) -> bool {
+    head.values(Known::Host).nth(1).is_some()
+}
+
+/// Leaves the port out of the Host of a CONNECT, if it is one that a scheme has anyway.
+fn leave_out_host_port(head: &mut Head) {
+    if let Some((host, Some(b"80" | b"443"))) = head.value(Known::Host).and_then(split_port)
+        && !has_hosts(head)
+    {
+        let host = host.to_vec();
+        head.settle_known(Known::Host, &host);
     }
 }
 
@@ -368,7 +413,52 @@ mod tests {
             if let Some(host) = host {
                 head.push_known(Known::Host, host.as_bytes());
             }
-            assert_eq!(check_target(&head), expected, "{method} {target} host {host:?}");
+            assert_eq!(check_target(&mut head), expected, "{method} {target} host {host:?}");
+        }
+    }
+
+    /// As measured.
+    #[test]
+    fn ports_that_go_without_saying() {
+        for (line, host, target, after) in [
+            ("GET http://h:80/", "h:80", "http://h/", "h"),
+            ("GET http://h:80/a?b", "h", "http://h/a?b", "h"),
+            ("OPTIONS http://h:80", "h:80", "http://h", "h"),
+            ("GET http://h/", "h:80", "http://h/", "h:80"),
+            ("GET http://h/", "h:", "http://h/", "h:"),
+            ("GET http://h:8080/", "h:8080", "http://h:8080/", "h:8080"),
+            ("GET http://h:443/", "h:443", "http://h:443/", "h:443"),
+            ("GET https://h:443/", "h:443", "https://h/", "h"),
+            ("GET https://h:80/", "h:80", "https://h:80/", "h:80"),
+            ("GET HTTP://H:80/", "h:80", "HTTP://H/", "H"),
+            ("GET http://h:/", "h:80", "http://h/", "h"),
+            ("GET http://h:080/", "h:080", "http://h:080/", "h:080"),
+            ("GET http://[::1]:80/", "[::1]", "http://[::1]/", "[::1]"),
+            ("GET ws://h:80/", "h:80", "ws://h:80/", "h:80"),
+            ("GET /", "h:80", "/", "h:80"),
+            ("OPTIONS *", "h:80", "*", "h:80"),
+            ("CONNECT h:80", "h:80", "h:80", "h"),
+            ("CONNECT H:443", "h:443", "H:443", "h"),
+            ("CONNECT [::1]:443", "[::1]:443", "[::1]:443", "[::1]"),
+            ("CONNECT h:80", "h:", "h:80", "h:"),
+            ("CONNECT h:080", "h:080", "h:080", "h:080"),
+            ("CONNECT h:8443", "h:8443", "h:8443", "h:8443"),
+        ] {
+            let (method, asked) = line.split_once(' ').unwrap();
+            for hosts in 0..=1 {
+                let mut head = Head::new();
+                head.set_request_line(method.as_bytes(), asked.as_bytes(), Version::V11).unwrap();
+                head.push_known(Known::Accept, b"a/b");
+                for _ in 0..hosts {
+                    head.push_known(Known::Host, host.as_bytes());
+                }
+                head.push(b"x-y", b"z");
+                assert_eq!(check_target(&mut head), Ok(()), "{line}");
+                assert_eq!(head.target(), target.as_bytes(), "{line}");
+                let found: Vec<_> = head.values(Known::Host).collect();
+                assert_eq!(found, vec![after.as_bytes(); hosts], "{line}");
+                assert_eq!(head.fields_count(), 2 + hosts, "{line}");
+            }
         }
     }
 }

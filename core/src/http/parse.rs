@@ -177,14 +177,14 @@ pub(super) fn parse_irregular(
 
 /// Whether what the lines say goes together, and the host is one. `input` begins with the head.
 #[inline(always)]
-fn check(kind: Kind, input: &[u8], head: &Head, limits: &HeadLimits) -> Result<(), BadHead> {
+fn check(kind: Kind, input: &[u8], head: &mut Head, limits: &HeadLimits) -> Result<(), BadHead> {
     match kind {
         Kind::Request => check_request(input, head, limits),
         Kind::Response => Ok(()),
     }
 }
 
-fn check_request(input: &[u8], head: &Head, limits: &HeadLimits) -> Result<(), BadHead> {
+fn check_request(input: &[u8], head: &mut Head, limits: &HeadLimits) -> Result<(), BadHead> {
     if !limits.lenient {
         check_host_value(head).map_err(|why| BadHead { at: host_at(input), why })?;
     }

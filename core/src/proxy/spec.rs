@@ -15,7 +15,7 @@ use crate::logfmt::format::Format;
 use crate::poller::Address;
 use crate::proxy::roster::Roster;
 use crate::proxy::userlist::Userlist;
-use crate::rule::{Reply, Rules, Switch, Value};
+use crate::rule::{Forwarded, Reply, Rules, Switch, Value};
 use crate::sample::{Expr, PatternFile, Refs};
 use crate::time::Duration;
 
@@ -79,6 +79,8 @@ pub struct Wants {
     pub unique_id: bool,
     /// Events per second: `fe_req_rate` and kin.
     pub rates: bool,
+    /// What the kernel knows of clients' connections: `fc_rtt` and kin.
+    pub tcp_info: bool,
     /// The numbers of requests: `%rt`.
     pub numbers: bool,
     /// The numbers of lines: `%lc`.
@@ -298,7 +300,18 @@ bit_set! {
         ACCEPT_INVALID_RESPONSE = 16777216,
         /// `option http-buffer-request`.
         BUFFER_REQUEST = 33554432,
+        /// Some expression of the site wants to know what the kernel knows of clients' connections.
+        TCP_INFO = 67108864,
+        /// `option http-restrict-req-hdr-names delete`.
+        DELETE_ODD_NAMES = 134217728,
+        /// `option http-restrict-req-hdr-names reject`.
+        REJECT_ODD_NAMES = 268435456,
     }
+}
+
+impl Options {
+    /// What `option http-restrict-req-hdr-names` may say; neither is `preserve`.
+    pub const ODD_NAMES: Options = Options::DELETE_ODD_NAMES.with(Options::REJECT_ODD_NAMES);
 }
 
 /// `http-reuse`.
@@ -435,6 +448,8 @@ pub struct Proxy {
     pub monitor_fail: Vec<Condition>,
     /// `option originalto`.
     pub original_to: Option<ForwardFor>,
+    /// `option forwarded`.
+    pub forwarded: Option<Arc<Forwarded>>,
     /// `http-error`: answers that replace our pages.
     pub http_errors: Vec<Arc<Reply>>,
     /// The proxy's own listeners, as a range of [`Site::listeners`].
@@ -466,8 +481,9 @@ impl Proxy {
         self.log_format == LogFormat::Connect && self.format.is_none()
     }
 
-    /// Whether it has no rules, captures, unique ids, `monitor-uri` or buffering: nothing that has
-    /// to look at a message's head, or at what a session goes by, before it may pass.
+    /// Whether it has no rules, captures, unique ids, `monitor-uri`, `option forwarded` or
+    /// buffering: nothing that has to look at a message's head, or at what a session goes by,
+    /// before it may pass.
     pub fn is_plain(&self) -> bool {
         let Rules {
             connection: _,
@@ -488,7 +504,8 @@ impl Proxy {
             && self.capture_cookie.is_none()
             && self.unique_id_format.is_none()
             && self.monitor_uri.is_none()
-            && !self.options.has(Options::BUFFER_REQUEST)
+            && self.forwarded.is_none()
+            && !self.options.any(Options::BUFFER_REQUEST.with(Options::ODD_NAMES))
     }
 }
 

@@ -1,11 +1,13 @@
 //! Rules: a condition, and what is done where it holds. What they are, not how they are carried
 //! out: that is `analyser/rules`.
 
+mod forwarded;
 mod reply;
 mod rewrite;
 
 use std::sync::Arc;
 
+pub use forwarded::{Forwarded, Node, Source};
 pub use reply::{Redirect, RedirectKind, Reply, ReplyBody};
 pub use rewrite::{Normalizer, Pattern, Template, path_start};
 
@@ -226,7 +228,7 @@ pub enum Action {
     /// `set-mark`.
     SetMark(u32),
     /// `set-nice`: how soon the session's task runs among others.
-    SetNice(i32),
+    SetNice(i16),
     /// `set-log-level`; none is `silent`.
     SetLogLevel(Option<Level>),
     /// `capture`: a value for the log.

@@ -14,6 +14,7 @@ use crate::acl::{Output, Patterns};
 use crate::http::Head;
 use crate::logfmt::dates::Dates;
 use crate::logfmt::line::Record;
+use crate::poller::TcpInfo;
 use crate::proxy::shared::{Door, Gauge};
 use crate::proxy::spec::{ListenerId, ProxyId, ServerId, Site};
 use crate::rng::Rng;
@@ -286,6 +287,8 @@ pub struct Scene<'a> {
     pub server: Option<ServerId>,
     /// Addresses.
     pub ends: Ends,
+    /// What the kernel knows of the client's connection, if it tells and some expression asks.
+    pub tcp_info: Option<&'a TcpInfo>,
     /// When the client was accepted.
     pub accepted: Wall,
     /// When the request's first byte came.
@@ -355,6 +358,7 @@ impl<'a> Scene<'a> {
             listener: 0,
             server: None,
             ends: Ends::default(),
+            tcp_info: None,
             accepted: now.wall,
             began: now.wall,
             requests: 0,

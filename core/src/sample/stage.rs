@@ -7,6 +7,7 @@ use super::vars::Vars;
 use super::{Desk, Ends, Expr, Names, Point, Sample, Scene, Stream, leading_int};
 use crate::config::{MapHost, Span};
 use crate::http::{Head, HeadLimits, Known, parse_request, parse_response};
+use crate::poller::TcpInfo;
 use crate::proxy::shared::{Door, Shared};
 use crate::proxy::spec::{Proxy, Server, Site};
 use crate::rng::{Rng, Seed};
@@ -28,6 +29,7 @@ pub(crate) struct Stage {
     pub(crate) http: bool,
     pub(crate) more: bool,
     pub(crate) ends: Ends,
+    pub(crate) tcp_info: Option<TcpInfo>,
     pub(crate) sess: Vars,
     pub(crate) txn: Vars,
     pub(crate) pass: Vars,
@@ -65,6 +67,7 @@ impl Stage {
                 fc_dst: Some(([127, 0, 0, 2], 80).into()),
                 ..Ends::default()
             },
+            tcp_info: None,
             sess: Vars::default(),
             txn: Vars::default(),
             pass: Vars::default(),
@@ -165,6 +168,7 @@ impl Stage {
             listener: 0,
             server: None,
             ends: self.ends,
+            tcp_info: self.tcp_info.as_ref(),
             accepted: WALL,
             began: WALL,
             requests: 1,

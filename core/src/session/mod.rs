@@ -27,6 +27,7 @@ use core::net::SocketAddr;
 use crate::analyser;
 use crate::bit_set;
 use crate::channel::{Analysers, Channel, FOREVER, Facts};
+use crate::conn::client::Marks;
 use crate::conn::{Client, ConnId, Mux, NO_CONN};
 use crate::fault::{Cause, End, Fault, Phase};
 use crate::http::{HeadLimits, HeadScan, Scan, request_body};
@@ -133,6 +134,17 @@ pub struct Refusal {
     pub message: Option<Message>,
 }
 
+/// What a step leaves to the engine to do beside what the session wants. Most leave nothing.
+#[derive(Debug, Default)]
+pub struct Errands {
+    /// A message that was just refused.
+    pub refusal: Option<Refusal>,
+    /// What is new in how packets to the client are marked.
+    pub marks: Marks,
+    /// `set-nice`: where the session's task stands among others.
+    pub nice: Option<i16>,
+}
+
 /// What a session wants of the engine.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -200,8 +212,8 @@ pub struct Session {
     pub rule_expiry: Deadline,
     /// Why it ended, once that is known. The first reason stays.
     pub end: Option<End>,
-    /// A message that was just refused; the engine takes it after each step.
-    pub refusal: Option<Box<Refusal>>,
+    /// What the last step left to the engine, which takes it at once.
+    pub errands: Option<Box<Errands>>,
     /// Attempts allowed (`retries`).
     pub retries: u32,
     /// What is true of it.
@@ -227,7 +239,7 @@ impl Session {
             request_expiry: Deadline::NEVER,
             rule_expiry: Deadline::NEVER,
             end: None,
-            refusal: None,
+            errands: None,
             retries: 0,
             flags: SessionFlags::NONE,
         })
@@ -262,7 +274,7 @@ impl Session {
         self.request_expiry = Deadline::NEVER;
         self.rule_expiry = Deadline::NEVER;
         self.end = None;
-        self.refusal = None;
+        self.errands = None;
         self.retries = 0;
         self.flags = SessionFlags::NONE;
         self.req.read_timeout = frontend.timeouts.client;
@@ -285,6 +297,21 @@ impl Session {
                 self.request_expiry =
                     Deadline::after(start, timeouts.http_request.or(timeouts.client));
             }
+        }
+    }
+
+    /// What this step leaves to the engine, to be added to.
+    #[cold]
+    pub fn errands_mut(&mut self) -> &mut Errands {
+        self.errands.get_or_insert_default()
+    }
+
+    /// Has packets to the client marked.
+    pub fn mark_client(&mut self, marks: Marks, client: &mut Client) {
+        let new = client.mark(marks);
+        if new != Marks::default() {
+            let errands = self.errands_mut();
+            errands.marks = new.or(errands.marks);
         }
     }
 

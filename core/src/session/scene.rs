@@ -129,6 +129,7 @@ pub fn client_scene<'a>((point, proxy): (Point, ProxyId), of: &Surroundings<'a>)
             proxied: client.flags.has(ClientFlags::RECEIVED_PROXY),
             ..Ends::default()
         },
+        tcp_info: client.tcp_info(),
         accepted: client.accepted_wall,
         began: client.accepted_wall,
         requests: client.requests,

@@ -103,15 +103,6 @@ impl Flow {
     }
 }
 
-/// How packets to the client are marked.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Marks {
-    /// `set-tos`: `IP_TOS` or the traffic class.
-    pub tos: Option<u8>,
-    /// `set-mark`: `SO_MARK`.
-    pub mark: Option<u32>,
-}
-
 /// Whether and how loud a session is logged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum LogLevel {
@@ -184,8 +175,6 @@ pub struct Txn {
     pub tunnel_timeout: Option<Duration>,
     /// `set-priority-class` and `set-priority-offset`.
     pub priority: (i32, i32),
-    /// What rules want of the client's socket; the engine takes it after each step.
-    pub marks: Marks,
     /// The rule that holds it in the tarpit: its proxy, and its place among the rules.
     pub tarpit: Option<(ProxyId, u32)>,
     /// How many of the rule sets of the proxy at hand are done.
@@ -222,7 +211,6 @@ impl Txn {
         self.server_timeout = None;
         self.tunnel_timeout = None;
         self.priority = (0, 0);
-        self.marks = Marks::default();
         self.tarpit = None;
         self.stage = 0;
     }

@@ -51,6 +51,18 @@ fn heads_are_written_anew() {
                 "GET / HTTP/1.1\r\nhost: a\r\n",
             ),
             (
+                " option forwarded\n option forwardfor\n",
+                "GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=1.2.3.4\r\n",
+                "GET / HTTP/1.1\r\nhost: a\r\nforwarded: for=1.2.3.4\r\n\
+                 forwarded: proto=http;for=127.0.0.1\r\nx-forwarded-for: 127.0.0.1\r\n",
+            ),
+            (
+                " option forwarded host by by_port for-expr src,hex for_port-expr str(p)\n",
+                "GET / HTTP/1.1\r\nHost: a:81\r\n",
+                "GET / HTTP/1.1\r\nhost: a:81\r\n\
+                 forwarded: host=\"a:81\";by=\"127.0.0.1:80\";for=\"_7F000001:_p\"\r\n",
+            ),
+            (
                 " option forwardfor header X-Client\n",
                 "GET / HTTP/1.1\r\nHost: a\r\n",
                 "GET / HTTP/1.1\r\nhost: a\r\nx-client: 127.0.0.1\r\n",

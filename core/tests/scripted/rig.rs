@@ -432,6 +432,7 @@ impl Rig {
             send: after.send - before.send,
             splice: after.splice - before.splice,
             end: after.end - before.end,
+            info: after.info - before.info,
         }
     }
 

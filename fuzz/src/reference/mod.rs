@@ -99,6 +99,10 @@ pub fn is_text(byte: u8) -> bool {
 pub fn head(kind: Kind, input: &[u8]) -> Read<Head> {
     match form(kind, input) {
         Read::Whole(head, _) if kind == Kind::Request && !target::fits(&head) => Read::Bad,
+        Read::Whole(mut head, used) => {
+            target::settle(&mut head);
+            Read::Whole(head, used)
+        }
         read => read,
     }
 }

@@ -44,6 +44,40 @@ pub fn fits(head: &Head) -> bool {
     names(host, name, port, usual)
 }
 
+/// Leaves out the port that goes without saying, of a target that fits.
+pub fn settle(head: &mut Head) {
+    let Start::Request(method, target) = &mut head.start else { return };
+    let text = String::from_utf8_lossy(target).into_owned();
+    let host = head.fields.iter_mut().find(|(name, _)| name == b"host").map(|(_, value)| value);
+    if method == b"CONNECT" {
+        // The name in Host is Host's own.
+        let Some(host) = host else { return };
+        for port in [&b":80"[..], b":443"] {
+            if let Some(name) = host.strip_suffix(port).filter(|name| !name.ends_with(b":")) {
+                *host = name.to_vec();
+                return;
+            }
+        }
+        return;
+    }
+    let Some((scheme, rest)) = text.split_once("://").filter(|_| !text.starts_with('/')) else {
+        return;
+    };
+    let usual = match scheme.to_ascii_lowercase().as_str() {
+        "http" => "80",
+        "https" => "443",
+        _ => return,
+    };
+    let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let Some((name, Some(port))) = authority(place) else { return };
+    if port.is_empty() || port == usual {
+        *target = format!("{scheme}://{name}{path}").into_bytes();
+        if let Some(host) = host {
+            *host = name.as_bytes().to_vec();
+        }
+    }
+}
+
 /// Host and port, which may be empty or missing.
 fn authority(text: &str) -> Option<(&str, Option<&str>)> {
     let (name, port) = match text.strip_prefix('[') {

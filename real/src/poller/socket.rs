@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use rustix::io::Errno;
 use rustix::net::sockopt;
@@ -152,8 +152,24 @@ pub fn set(fd: BorrowedFd<'_>, option: SockOpt) -> Result<(), Errno> {
         }
         #[cfg(target_os = "linux")]
         SockOpt::QuickAck(on) => sockopt::set_tcp_quickack(fd, on),
+        SockOpt::Tos(tos) => set_tos(fd, tos),
+        #[cfg(target_os = "linux")]
+        SockOpt::Mark(mark) => {
+            sys::set_int(fd, libc::SOL_SOCKET, libc::SO_MARK, mark.cast_signed())
+                .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::INVAL))
+        }
         #[cfg(not(target_os = "linux"))]
         _ => Ok(()),
+    }
+}
+
+/// Marks the packets of a connection. One that comes from an IPv4 address to a socket of IPv6 sends
+/// IPv4 packets.
+fn set_tos(fd: BorrowedFd<'_>, tos: u8) -> Result<(), Errno> {
+    let at = SocketAddr::try_from(rustix::net::getsockname(fd)?)?;
+    match at.ip().to_canonical() {
+        IpAddr::V4(_) => sockopt::set_ip_tos(fd, tos),
+        IpAddr::V6(_) => sockopt::set_ipv6_tclass(fd, tos.into()),
     }
 }
 
@@ -194,7 +210,16 @@ pub fn info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
     #[cfg(target_os = "linux")]
     {
         let words = sys::tcp_info(fd)?;
-        Some(TcpInfo { rtt_us: words[17], unacked: words[6] })
+        Some(TcpInfo {
+            rtt_us: words[17],
+            rtt_var_us: words[18],
+            unacked: words[6],
+            sacked: words[7],
+            lost: words[8],
+            retrans: words[9],
+            fackets: words[10],
+            reordering: words[22],
+        })
     }
     #[cfg(not(target_os = "linux"))]
     {
@@ -216,4 +241,54 @@ pub fn is_inet(fd: impl AsFd) -> bool {
     rustix::net::getsockname(fd).is_ok_and(|name| {
         matches!(name.address_family(), AddressFamily::INET | AddressFamily::INET6)
     })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Both ends of a connection to `at`, as a listener at `on` takes it.
+    fn pair(on: &str, at: &str) -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind(on).expect("a listener");
+        let port = listener.local_addr().expect("its address").port();
+        let client = TcpStream::connect((at, port)).expect("a connection");
+        (listener.accept().expect("its other end").0, client)
+    }
+
+    #[test]
+    fn packets_carry_the_mark_of_their_own_protocol() {
+        let (four, _c) = pair("127.0.0.1:0", "127.0.0.1");
+        set(four.as_fd(), SockOpt::Tos(0x10)).unwrap();
+        assert_eq!(sockopt::ip_tos(&four).unwrap(), 0x10);
+        let (mapped, _c) = pair("[::]:0", "127.0.0.1");
+        set(mapped.as_fd(), SockOpt::Tos(0x20)).unwrap();
+        assert_eq!(sockopt::ip_tos(&mapped).unwrap(), 0x20);
+        let (six, _c) = pair("[::1]:0", "::1");
+        set(six.as_fd(), SockOpt::Tos(0x40)).unwrap();
+        assert_eq!(sockopt::ipv6_tclass(&six).unwrap(), 0x40);
+    }
+
+    #[test]
+    fn marking_takes_a_privilege() {
+        let (end, _c) = pair("127.0.0.1:0", "127.0.0.1");
+        let told = set(end.as_fd(), SockOpt::Mark(7));
+        assert!(matches!(told, Ok(()) | Err(Errno::PERM)), "{told:?}");
+        if told.is_ok() {
+            assert_eq!(sys::get_int(end.as_fd(), libc::SOL_SOCKET, libc::SO_MARK).unwrap(), 7);
+        }
+    }
+
+    #[test]
+    fn the_kernel_tells_of_a_connection_and_not_of_a_unix_socket() {
+        let (end, _c) = pair("127.0.0.1:0", "127.0.0.1");
+        let info = info(end.as_fd()).expect("figures");
+        assert!((1..1_000_000).contains(&info.rtt_us), "{info:?}");
+        assert!((1..1_000_000).contains(&info.rtt_var_us), "{info:?}");
+        assert!((1..=300).contains(&info.reordering), "{info:?}");
+        assert_eq!((info.lost, info.retrans), (0, 0));
+        let (unix, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert_eq!(super::info(unix.as_fd()), None);
+    }
 }

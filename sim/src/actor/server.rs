@@ -396,8 +396,9 @@ impl Server {
         let meant = entry.meant;
         let (mut target, mut host) = (format!("/r/{id}"), "sim".to_owned());
         if meant.method == "CONNECT" {
-            host = format!("r{id}.sim:80");
-            target.clone_from(&host);
+            // Of the two the target keeps the port.
+            host = format!("r{id}.sim");
+            target = format!("{host}:80");
         }
         let lines = ["1.1", "1.0"].map(|v| format!("{} {target} HTTP/{v}", meant.method));
         if !lines.contains(&head.line) || head.only("host")? != Some(&host) {

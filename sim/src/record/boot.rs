@@ -20,7 +20,7 @@ use super::wire::{Broken, Bytes, Hash, Reader, Wire, wire_struct};
 /// The beginning of every recording. Its bytes notice what is done to text files.
 pub const MAGIC: [u8; 8] = *b"\x89TGR\r\n\x1a\n";
 /// Goes up with every change of what stands in a recording.
-pub const FORMAT: u16 = 2;
+pub const FORMAT: u16 = 3;
 
 /// How an engine came to be.
 #[derive(Clone, Debug)]

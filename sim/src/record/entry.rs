@@ -172,7 +172,7 @@ wire_enum! {
     SockOpt {
         0 => NoDelay(on), 1 => KeepAlive(on), 2 => KeepIdle(time), 3 => KeepInterval(time),
         4 => KeepCount(count), 5 => ReceiveBuffer(bytes), 6 => SendBuffer(bytes),
-        7 => UserTimeout(time), 8 => QuickAck(on), 9 => NoLinger,
+        7 => UserTimeout(time), 8 => QuickAck(on), 9 => NoLinger, 10 => Tos(tos), 11 => Mark(mark),
     }
     Question {
         0 => Gauge(gauge),
@@ -223,7 +223,7 @@ wire_enum! {
 wire_struct! {
     Sock { index, generation }
     Event { sock, ready }
-    TcpInfo { rtt_us, unacked }
+    TcpInfo { rtt_us, rtt_var_us, unacked, sacked, lost, retrans, fackets, reordering }
     Waiter { engine, session, serial, rank }
     Rank { class, came, offset }
     Now { mono, wall }
@@ -427,6 +427,8 @@ mod tests {
             Entry::ClosePipe(Pipe(1)),
             Entry::Address(SOCK, Which::Peer),
             Entry::Set(SOCK, SockOpt::NoLinger),
+            Entry::Set(SOCK, SockOpt::Tos(0x10)),
+            Entry::Set(SOCK, SockOpt::Mark(u32::MAX)),
             Entry::Info(SOCK),
             Entry::OpenSink(0),
             Entry::SendMessages { sink: SOCK, messages: 2, bytes: 200, hash },

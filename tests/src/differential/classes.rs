@@ -504,27 +504,6 @@ static OTHERS: &[Other] = &[
         },
     },
     Other {
-        name: "default-port",
-        cause: "haproxy takes a port that is the scheme's out of target and Host",
-        clause: "3986 6.2.3",
-        policy: false,
-        covers: |context, place| match place {
-            Place::RequestLine(n) => context.haproxy.arrivals[*n].message.word(1).contains(&b':'),
-            Place::RequestField(n, name) if name == b"host" => {
-                let host = |outcome: &Outcome| {
-                    let message = outcome.arrivals.get(*n).map(|a| &a.message);
-                    message.and_then(|m| m.values("host").next()).unwrap_or_default().to_vec()
-                };
-                let (ours, theirs) = (host(context.haproxy), host(context.tidegate));
-                // It also writes the target's authority over Host, case and all.
-                [&b""[..], b":80", b":443", b":"]
-                    .iter()
-                    .any(|port| theirs.eq_ignore_ascii_case(&[&ours, *port].concat()))
-            }
-            _ => false,
-        },
-    },
-    Other {
         name: "length-anew",
         cause: "a length is written anew, without leading zeros",
         clause: "9110 8.6",

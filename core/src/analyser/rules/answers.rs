@@ -162,10 +162,8 @@ pub(super) fn redirect(
 /// Asks for a name and a password; a proxy's client with 407.
 pub(super) fn auth(s: &mut Session, realm: Option<&Format>, at: (Point, ProxyId), cx: &mut Cx<'_>) {
     s.ends_in(Cause::Local, Phase::Request);
-    let target = s.txn.request.target();
-    let proxy = !target.starts_with(b"/") && target != b"*";
-    let (status, field): (u16, &[u8]) =
-        if proxy { (407, b"proxy-authenticate") } else { (401, b"www-authenticate") };
+    // Whatever the target's form: what is checked is `Authorization`.
+    let (status, field) = (401, b"www-authenticate");
     let realm = match realm {
         Some(format) => text_of(s, format, at, cx),
         None => cx.site.proxy(at.1).name.as_bytes().to_vec(),
@@ -224,16 +222,20 @@ pub(in crate::analyser) fn monitor(s: &mut Session, cx: &mut Cx<'_>) -> bool {
 }
 
 /// `http-after-response`: the rules of the backend, then the frontend's, over the response's head.
-pub(in crate::analyser) fn after_response(s: &mut Session, cx: &mut Cx<'_>) {
+/// False if one makes what does not fit and has to.
+#[must_use]
+pub(in crate::analyser) fn after_response(s: &mut Session, cx: &mut Cx<'_>) -> bool {
     let cursor = std::mem::take(&mut s.txn.rule_at);
+    let mut fits = true;
     for proxy in [s.backend, s.frontend] {
-        if !cx.site.proxy(proxy).rules.after_response.is_empty() {
-            let verdict = run(s, Set::AfterResponse, proxy, true, cx);
-            debug_assert_eq!(verdict, Verdict::Done, "these rules only change the head");
+        if fits && !cx.site.proxy(proxy).rules.after_response.is_empty() {
+            // These rules only change the head, or fail.
+            fits = run(s, Set::AfterResponse, proxy, true, cx) == Verdict::Done;
         }
         if s.backend == s.frontend {
             break;
         }
     }
     s.txn.rule_at = cursor;
+    fits
 }

@@ -1,8 +1,9 @@
 //! Rules that look at a client's connection before it has a session: `tcp-request connection` and
 //! `session`.
 
-use super::point;
+use super::{Part, assign, point};
 use crate::conn::ClientFlags;
+use crate::conn::client::Marks;
 use crate::poller::Peer;
 use crate::rule::{Action, End, Rule, Set, Value};
 use crate::sample::Value as Sampled;
@@ -39,39 +40,32 @@ fn applies(rule: &Rule, set: Set, cx: &Cx<'_>) -> bool {
 fn apply(action: &Action, set: Set, cx: &mut Cx<'_>) {
     let at = (point(set), cx.client.frontend);
     match action {
-        Action::SetVar { var, value, .. } => {
+        Action::SetVar { var, value, when } => {
+            let mut text = Vec::new();
             let scene = client_scene(at, &Surroundings::of(cx));
-            match &**value {
-                Value::Expr(expr) => {
-                    if let Some(value) = expr.eval(&scene).value {
-                        scene.set_var(*var, value);
-                    }
-                }
+            let new = match &**value {
+                Value::Expr(expr) => expr.eval(&scene).value,
                 Value::Format(format) => {
-                    let mut text = Vec::new();
                     format.write(&scene, usize::from(u16::MAX), &mut text);
-                    scene.set_var(*var, Sampled::Str(&text));
+                    Some(Sampled::Str(&text))
                 }
+            };
+            if let Some(new) = new {
+                assign(&scene, *var, new, when);
             }
         }
         Action::UnsetVar(var) => client_scene(at, &Surroundings::of(cx)).unset_var(*var),
-        Action::SetAddress(end, expr) => {
-            let ip = {
-                let scene = client_scene(at, &Surroundings::of(cx));
-                expr.eval(&scene).value.and_then(Sampled::to_ip)
-            };
-            if let (Some(ip), Some(Peer::Inet(address))) = (ip, end_of(cx, *end)) {
-                address.set_ip(ip);
+        Action::SetAddress(end, _) | Action::SetPort(end, _) => {
+            let part = Part::of(action, &client_scene(at, &Surroundings::of(cx)));
+            if let (Some(part), Some(end)) = (part, end_of(cx, *end)) {
+                part.put(end);
             }
         }
-        Action::SetPort(end, expr) => {
-            let port = {
-                let scene = client_scene(at, &Surroundings::of(cx));
-                expr.eval(&scene).value.and_then(Sampled::to_int)
-            };
-            if let (Some(port), Some(Peer::Inet(address))) = (port, end_of(cx, *end)) {
-                address.set_port(port as u16);
-            }
+        Action::SetTos(tos) => {
+            cx.client.mark(Marks { tos: Some(*tos), mark: None });
+        }
+        Action::SetMark(mark) => {
+            cx.client.mark(Marks { tos: None, mark: Some(*mark) });
         }
         _ => {}
     }

@@ -24,9 +24,12 @@ pub(super) fn apply(
     match action {
         Action::SetHeader(name, value) => {
             write_format(s, value, at, cx, &mut text);
-            fits = head(s, response).may_grow(name.len() + text.len(), size);
+            // What there was is gone even if nothing takes its place.
+            let head = head(s, response);
+            head.remove_name(name);
+            fits = head.may_grow(name.len() + text.len(), size);
             if fits {
-                head(s, response).set(name, &text);
+                head.push(name, &text);
             }
         }
         Action::AddHeader(name, value) => {
@@ -113,7 +116,7 @@ fn replace(
 }
 
 /// A whole value with the template in its place, if the pattern matches.
-fn rewritten(
+pub(super) fn rewritten(
     value: &[u8],
     pattern: &Pattern,
     template: &Template,

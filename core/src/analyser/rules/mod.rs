@@ -8,9 +8,12 @@ mod client;
 mod headers;
 mod target;
 
+use core::net::IpAddr;
+
 use super::{Verdict, answer, make_unique_id, tarpit};
 use crate::acl::Truth;
 use crate::channel::Facts;
+use crate::conn::client::Marks;
 use crate::fault::{Cause, Phase};
 use crate::logfmt::format::Format;
 use crate::poller::Peer;
@@ -18,7 +21,7 @@ use crate::proxy::spec::{Mode, ProxyId};
 use crate::rule::{Action, End, Rule, Set, TimeoutValue, UniqueId, Value, Which};
 use crate::sample::conv::Condition;
 use crate::sample::vars::VarId;
-use crate::sample::{Change, Point, Value as Sampled};
+use crate::sample::{Change, Point, Scene, Value as Sampled};
 use crate::session::{Cx, Session, SessionFlags, Witnesses};
 use crate::time::{Deadline, Duration};
 use crate::txn::{Flow, LogLevel, TxnFlags};
@@ -61,6 +64,7 @@ pub(super) fn run(
 ) -> Verdict {
     let site = cx.site;
     let rules = site.proxy(proxy).rules.set(set);
+    let soft = TxnFlags::SOFT_REQUEST.with(TxnFlags::SOFT_RESPONSE);
     while let Some(rule) = rules.get(s.txn.rule_at as usize) {
         if rule.unique_id == UniqueId::Tested && s.has_request() {
             make_unique_id(s, cx);
@@ -97,11 +101,14 @@ pub(super) fn run(
             Step::Wait => return Verdict::Wait,
             Step::Stop => {
                 s.txn.rule_at = 0;
+                s.txn.flags.clear(soft);
                 return Verdict::Stop;
             }
         }
     }
     s.txn.rule_at = 0;
+    // `strict-mode` is for the rest of its set.
+    s.txn.flags.clear(soft);
     Verdict::Done
 }
 
@@ -185,15 +192,15 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
         | Action::ReplaceValue(..)
         | Action::SetStatus { .. } => {
             let fits = headers::apply(s, &rule.action, response, at, cx);
-            let soft = match set {
-                Set::AfterResponse => true,
-                _ if response => s.txn.is(TxnFlags::SOFT_RESPONSE),
-                _ => s.txn.is(TxnFlags::SOFT_REQUEST),
-            };
-            if fits || soft {
+            let soft = if response { TxnFlags::SOFT_RESPONSE } else { TxnFlags::SOFT_REQUEST };
+            if fits || s.txn.is(soft) {
                 return Step::Next;
             }
             ended_by(s, rule);
+            if set == Set::AfterResponse {
+                // Whoever makes the answer goes on.
+                return Step::Stop;
+            }
             s.ends_in(Cause::Proxy, phase);
             if !response {
                 s.times.request = None;
@@ -232,23 +239,10 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             s.scene(at.0, at.1, cx).unset_var(*var);
             Step::Next
         }
-        Action::SetAddress(end, expr) => {
-            let ip = {
-                let scene = s.scene(at.0, at.1, cx);
-                expr.eval(&scene).value.and_then(Sampled::to_ip)
-            };
-            if let (Some(ip), Some(Peer::Inet(address))) = (ip, end_of(s, *end, cx)) {
-                address.set_ip(ip);
-            }
-            Step::Next
-        }
-        Action::SetPort(end, expr) => {
-            let port = {
-                let scene = s.scene(at.0, at.1, cx);
-                expr.eval(&scene).value.and_then(Sampled::to_int)
-            };
-            if let (Some(port), Some(Peer::Inet(address))) = (port, end_of(s, *end, cx)) {
-                address.set_port(port as u16);
+        Action::SetAddress(end, _) | Action::SetPort(end, _) => {
+            let part = Part::of(&rule.action, &s.scene(at.0, at.1, cx));
+            if let (Some(part), Some(end)) = (part, end_of(s, *end, cx)) {
+                part.put(end);
             }
             Step::Next
         }
@@ -324,11 +318,11 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             Step::Next
         }
         Action::SetTos(tos) => {
-            s.txn.marks.tos = Some(*tos);
+            s.mark_client(Marks { tos: Some(*tos), mark: None }, cx.client);
             Step::Next
         }
         Action::SetMark(mark) => {
-            s.txn.marks.mark = Some(*mark);
+            s.mark_client(Marks { tos: None, mark: Some(*mark) }, cx.client);
             Step::Next
         }
         Action::SwitchHttp => {
@@ -338,13 +332,45 @@ fn apply(s: &mut Session, rule: &Rule, (set, proxy): (Set, ProxyId), cx: &mut Cx
             }
             Step::Last
         }
-        Action::ExpectProxy | Action::SetNice(_) | Action::Nothing => Step::Next,
+        Action::SetNice(nice) => {
+            s.errands_mut().nice = Some(*nice);
+            Step::Next
+        }
+        Action::ExpectProxy | Action::Nothing => Step::Next,
     }
 }
 
 /// Notes the rule that ended a set (`last_rule_file`, `last_rule_line`).
 fn ended_by(s: &mut Session, rule: &Rule) {
     s.txn.last_rule = Some((rule.file.clone(), rule.line));
+}
+
+/// What `set-src` and its kin give an end of the client's connection.
+enum Part {
+    Ip(IpAddr),
+    Port(u16),
+}
+
+impl Part {
+    /// None if the rule's expression has no value.
+    fn of(action: &Action, scene: &Scene<'_>) -> Option<Part> {
+        match action {
+            Action::SetAddress(_, expr) => expr.eval(scene).value?.to_ip().map(Part::Ip),
+            Action::SetPort(_, expr) => {
+                expr.eval(scene).value?.to_int().map(|port| Part::Port(port as u16))
+            }
+            _ => None,
+        }
+    }
+
+    /// An end that is no IP address stays as it is.
+    fn put(self, end: &mut Peer) {
+        let Peer::Inet(address) = end else { return };
+        match self {
+            Part::Ip(ip) => address.set_ip(ip),
+            Part::Port(port) => address.set_port(port),
+        }
+    }
 }
 
 /// Which end of the client's connection a rule changes, for this exchange.
@@ -412,9 +438,14 @@ fn set_var(
             Some(Sampled::Str(&made))
         }
     };
-    let Some(new) = new else { return };
-    let holds = when.iter().all(|condition| condition.holds(var, new, &scene));
-    if holds {
+    if let Some(new) = new {
+        assign(&scene, var, new, when);
+    }
+}
+
+/// Gives a variable a value, if all of the rule's conditions on both hold.
+fn assign(scene: &Scene<'_>, var: VarId, new: Sampled<'_>, when: &[Condition]) {
+    if when.iter().all(|condition| condition.holds(var, new, scene)) {
         scene.set_var(var, new);
     }
 }

@@ -1,10 +1,10 @@
 //! Rules that change the method and the target.
 
-use super::{text_of, write_format};
-use crate::acl::expand;
+use super::headers::rewritten;
+use super::text_of;
 use crate::http::{Head, host_follows_target};
 use crate::proxy::spec::ProxyId;
-use crate::rule::{Action, Pattern, Template, path_start};
+use crate::rule::{Action, path_start};
 use crate::sample::Point;
 use crate::session::{Cx, Session};
 use crate::txn::TxnFlags;
@@ -42,17 +42,17 @@ pub(super) fn apply(
         }
         Action::ReplacePath(pattern, template) => {
             let target = Parts::of(&s.txn.request);
-            replaced(target.path, pattern, template, at, s, cx)
+            rewritten(target.path, pattern, template, at, s, cx)
                 .map(|path| [target.before, &path, target.query].concat())
         }
         Action::ReplacePathq(pattern, template) => {
             let target = Parts::of(&s.txn.request);
             let pathq = &s.txn.request.target()[target.before.len()..];
-            replaced(pathq, pattern, template, at, s, cx)
+            rewritten(pathq, pattern, template, at, s, cx)
                 .map(|pathq| [target.before, &pathq].concat())
         }
         Action::ReplaceUri(pattern, template) => {
-            replaced(s.txn.request.target(), pattern, template, at, s, cx)
+            rewritten(s.txn.request.target(), pattern, template, at, s, cx)
         }
         Action::Normalize(normalizer) => {
             normalizer.apply(s.txn.request.target()).map_err(|_| 400_u16)?
@@ -90,19 +90,4 @@ impl Parts<'_> {
         let end = rest.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(rest.len());
         Parts { before: &target[..start], path: &rest[..end], query: &rest[end..] }
     }
-}
-
-/// A text with the template in the place of the whole, if the pattern matches.
-fn replaced(
-    text: &[u8],
-    pattern: &Pattern,
-    template: &Template,
-    at: (Point, ProxyId),
-    s: &Session,
-    cx: &Cx<'_>,
-) -> Option<Vec<u8>> {
-    let groups = pattern.groups(text)?;
-    let mut with = Vec::new();
-    write_format(s, &template.0, at, cx, &mut with);
-    Some(expand(&with, text, &groups, &cx.desk.arena).to_vec())
 }

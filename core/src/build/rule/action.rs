@@ -161,7 +161,7 @@ impl Builder<'_> {
             "set-nice" => {
                 let word = p.args.need("a number from -1024 to 1024")?;
                 match word.as_str().parse::<i32>() {
-                    Ok(n) => Action::SetNice(n.clamp(-1024, 1024)),
+                    Ok(n) => Action::SetNice(n.clamp(-1024, 1024) as i16),
                     Err(_) => {
                         let message =
                             format!("'{title}' expects a number (got '{}')", word.as_str());
@@ -237,6 +237,9 @@ impl Builder<'_> {
             }
         };
         let at = phrase.args.position();
+        if matches!(action, Action::SetMark(_)) {
+            self.marked.get_or_insert(span);
+        }
         Some((action, at))
     }
 }
@@ -246,13 +249,16 @@ fn integer(p: &mut Phrase<'_, '_, '_>, max: u64) -> Option<u64> {
     let text = word.as_str();
     let parsed = match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
         Some(digits) => u64::from_str_radix(digits, 16),
+        // As in C.
+        None if text.starts_with('0') => u64::from_str_radix(text, 8),
         None => text.parse(),
     };
     match parsed {
         Ok(n) if n <= max => Some(n),
         _ => {
             let message = format!(
-                "'{}' expects a number from 0 to {max}, or in hexadecimal with 0x (got '{text}')",
+                "'{}' expects a number from 0 to {max}, in hexadecimal with 0x, or in octal with 0 \
+                 (got '{text}')",
                 p.args.name()
             );
             p.args.alert(word.span, message, "");

@@ -97,6 +97,32 @@ fn faults() {
           'nowhere.example:1' (Name or service not known)",
         ),
         ("bind udp@:1\n", "'bind' : dgram-type address not acceptable in 'udp@:1'"),
+        (
+            "option forwarded for for_port by_port\n",
+            "'option forwarded' : 'by_port' is for a node without a name",
+        ),
+        (
+            "option forwarded for-expr nothing\n",
+            "'option forwarded' : unknown sample fetch 'nothing'",
+        ),
+        (
+            "http-request set-tos 256\n",
+            "'http-request set-tos' expects a number from 0 to 255, in hexadecimal with 0x, or in \
+             octal with 0 (got '256')",
+        ),
+        (
+            "http-request set-mark 09\n",
+            "'http-request set-mark' expects a number from 0 to 4294967295, in hexadecimal with \
+             0x, or in octal with 0 (got '09')",
+        ),
+        (
+            "http-request deny if { fc_rtt(s) 1 }\n",
+            "'http-request deny' : the unit is 'us' or 'ms'",
+        ),
+        (
+            "http-request set-mark 1\nglobal\nuid 7\n",
+            "'set-mark' needs the privileges that 'user' or 'uid' gives up",
+        ),
         ("server\n", "'server' expects <name> and <addr>[:<port>] as arguments"),
         ("server s\n", "'server' expects <name> and <addr>[:<port>] as arguments"),
         ("server a/b 192.0.2.1\n", "'a/b' cannot be the name of a server"),

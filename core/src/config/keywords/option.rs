@@ -20,6 +20,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     kw("dontlog-normal", "XXX-", WORKS),
     kw("dontlognull", "XXX-", WORKS),
     kw("external-check", "X-XX", no(CHECKS)),
+    // Newer than HAProxy 2.6.
+    kw("forwarded", "X-XX", WORKS),
     kw("forwardfor", "XXXX", WORKS),
     kw("h1-case-adjust-bogus-client", "XXX-", no(CASE)),
     kw("h1-case-adjust-bogus-server", "X-XX", no(CASE)),
@@ -28,7 +30,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     kw("http-keep-alive", "XXXX", WORKS),
     kw("http-no-delay", "XXXX", WORKS),
     kw("http-pretend-keepalive", "X-XX", WORKS),
-    kw("http-restrict-req-hdr-names", "XXXX", refuse(RULES)),
+    kw("http-restrict-req-hdr-names", "XXXX", WORKS),
     kw("http-server-close", "XXXX", WORKS),
     kw("http-use-proxy-header", "XXX-", no(NOT_YET)),
     kw("httpchk", "X-XX", no(CHECKS)),

@@ -36,7 +36,6 @@ pub(super) const QUIC: &str = "there is no QUIC yet";
 pub(super) const RATES: &str = "rates are not limited yet";
 pub(super) const RESOLVING: &str = "names are looked up once, at the start";
 pub(super) const RULES: &str = "without it traffic would pass or go where it should not";
-pub(super) const SOFT: &str = "a rewrite of an answer of any kind is left out if it does not fit";
 pub(super) const SOCKET: &str = "it concerns the runtime socket, which does not exist yet";
 pub(super) const SOCKS: &str = "there is no SOCKS4 yet: the server would be reached directly";
 pub(super) const STATE: &str = "no state is kept across restarts or shared with peers yet";

@@ -1,5 +1,6 @@
 //! Hashes that are not for security: those of `hash-type`, CRC-32C and the xxHash family.
 
+use crc::{CRC_32_ISCSI, Crc};
 use xxhash_rust::{xxh3::xxh3_64_with_seed, xxh32::xxh32, xxh64::xxh64};
 
 use super::{Kind, Spec, Value, row};
@@ -26,7 +27,7 @@ impl Conv {
         let Value::Bin(bytes) = value else { return None };
         Some(Value::Int(match self {
             Conv::Balance(function, mixed) => mix(function.hash(bytes), mixed),
-            Conv::Crc32c(mixed) => mix(crc32c(bytes), mixed),
+            Conv::Crc32c(mixed) => mix(CRC32C.checksum(bytes), mixed),
             Conv::Xxh32(seed) => xxh32(bytes, seed).into(),
             Conv::Xxh64(seed) => xxh64(bytes, seed) as i64,
             Conv::Xxh3(seed) => xxh3_64_with_seed(bytes, seed) as i64,
@@ -38,26 +39,8 @@ fn mix(hash: u32, mixed: bool) -> i64 {
     if mixed { balance::avalanche(hash).into() } else { hash.into() }
 }
 
-/// CRC-32 of iSCSI and SCTP: reflected, polynomial 0x82f63b78.
-fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc: u32, byte| CRC32C[usize::from(crc as u8 ^ byte)] ^ (crc >> 8))
-}
-
-static CRC32C: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut crc = byte as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 { 0x82f6_3b78 ^ (crc >> 1) } else { crc >> 1 };
-            bit += 1;
-        }
-        table[byte] = crc;
-        byte += 1;
-    }
-    table
-};
+/// CRC-32 of iSCSI and SCTP.
+static CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
 /// The argument: any number but 0 asks for mixed bits.
 fn mixed(args: &Args<'_, '_>) -> Result<bool, Mistake> {

@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use super::{Avail, Kind, Sample, Scene, Spec, Value, row};
+use crate::poller::TcpInfo;
 use crate::proxy::shared::LimitId;
 use crate::time::Duration;
 
@@ -15,8 +16,21 @@ pub enum Fetch {
     Port(End),
     /// Whether an address is one of this machine's.
     IsLocal(End),
+    /// A time that the kernel knows of the client's connection, in microseconds or milliseconds.
+    Time(fn(&TcpInfo) -> u32, Unit),
+    /// A number that the kernel knows of it.
+    Count(fn(&TcpInfo) -> u32),
     /// Another fact.
     Fact(Fact),
+}
+
+/// What a time is counted in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unit {
+    /// `us`.
+    Micros,
+    /// `ms`, rounded.
+    Millis,
 }
 
 /// One end of a connection.
@@ -95,6 +109,14 @@ impl Fetch {
             Fetch::Ip(end) => end.of(scene).map(|at| Value::Ip(at.ip())),
             Fetch::Port(end) => end.of(scene).map(|at| Value::Int(at.port().into())),
             Fetch::IsLocal(end) => end.of(scene).map(|at| Value::Bool(is_local(at, scene))),
+            Fetch::Time(of, unit) => scene.tcp_info.map(|info| {
+                let us = i64::from(of(info));
+                Value::Int(match unit {
+                    Unit::Micros => us,
+                    Unit::Millis => (us + 500) / 1000,
+                })
+            }),
+            Fetch::Count(of) => scene.tcp_info.map(|info| Value::Int(of(info).into())),
             Fetch::Fact(fact) => fact.of(scene),
         };
         value.into()
@@ -201,6 +223,33 @@ macro_rules! connection_row {
     };
 }
 
+macro_rules! kernel_time {
+    ($name:literal, $field:ident) => {
+        row($name, Kind::Int, Avail::Client, (0, 1), |args, names| {
+            let unit = match args.get(0) {
+                None | Some("ms") => Unit::Millis,
+                Some("us") => Unit::Micros,
+                Some(_) => return Err(args.blame(0, "the unit is 'us' or 'ms'")),
+            };
+            names.wants.tcp_info = true;
+            Ok(super::Fetch::Connection(Fetch::Time(|info| info.$field, unit)))
+        })
+    };
+}
+
+macro_rules! kernel_count {
+    ($name:literal, $field:ident) => {
+        row($name, Kind::Int, Avail::Client, (0, 1), |args, names| {
+            if !args.is_empty() {
+                let message = concat!("'", $name, "' takes no argument; this one has no effect");
+                names.warnings.push((names.span, message.into()));
+            }
+            names.wants.tcp_info = true;
+            Ok(super::Fetch::Connection(Fetch::Count(|info| info.$field)))
+        })
+    };
+}
+
 pub(super) const TABLE: &[Spec] = &[
     connection_row!("src", Ipv4, Client, Fetch::Ip(End::Src)),
     connection_row!("src_port", Int, Client, Fetch::Port(End::Src)),
@@ -234,6 +283,14 @@ pub(super) const TABLE: &[Spec] = &[
     connection_row!("fc_err_str", Str, Client, Fetch::Fact(Fact::ClientErrorText)),
     connection_row!("bc_err", Int, Server, Fetch::Fact(Fact::ServerError)),
     connection_row!("bc_err_str", Str, Server, Fetch::Fact(Fact::ServerErrorText)),
+    kernel_time!("fc_rtt", rtt_us),
+    kernel_time!("fc_rttvar", rtt_var_us),
+    kernel_count!("fc_unacked", unacked),
+    kernel_count!("fc_sacked", sacked),
+    kernel_count!("fc_retrans", retrans),
+    kernel_count!("fc_fackets", fackets),
+    kernel_count!("fc_lost", lost),
+    kernel_count!("fc_reordering", reordering),
     connection_row!("fe_client_timeout", Int, Client, Fetch::Fact(Fact::ClientTimeout)),
     connection_row!("fe_defbe", Str, Client, Fetch::Fact(Fact::DefaultBackend)),
     connection_row!("fe_id", Int, Client, Fetch::Fact(Fact::FrontendId)),

@@ -68,12 +68,6 @@ refused! { FASTCGI, "FastCGI, which is not built in";
         "fcgi.docroot" "fcgi.index";
 }
 
-refused! { TCP_INFO, "the kernel's figures of a connection, which are not read";
-    Int Client:
-        "fc_fackets" "fc_lost" "fc_reordering" "fc_retrans" "fc_rtt" "fc_rttvar" "fc_sacked"
-        "fc_unacked";
-}
-
 refused! { INTERNAL, "HAProxy's own form of messages, which is not ours";
     Int Either:
         "internal.htx.data" "internal.htx.free" "internal.htx.free_data"
@@ -90,5 +84,4 @@ refused! { INTERNAL, "HAProxy's own form of messages, which is not ours";
         "internal.strm.is_htx";
 }
 
-pub(super) const TABLES_OF_REASONS: [&[Spec]; 6] =
-    [TABLES, CACHE, COMPRESSION, FASTCGI, TCP_INFO, INTERNAL];
+pub(super) const TABLES_OF_REASONS: [&[Spec]; 5] = [TABLES, CACHE, COMPRESSION, FASTCGI, INTERNAL];

@@ -10,8 +10,6 @@ pub enum What {
     End(&'static str),
     /// All that this socket received.
     Socket(&'static str),
-    /// A line of ours that stands for one of HAProxy's.
-    Line(&'static str, &'static str),
     /// Nothing at all: it is only played.
     All,
 }
@@ -23,7 +21,6 @@ const STRICT: &str = "refused, as the http module says";
 const HOP: &str = "what is meant for one hop ends there, as the http module says";
 const TRAILERS: &str = "trailers are dropped, as the http module says";
 const CHUNKS: &str = "HAProxy cuts chunks anew where bytes came apart";
-const PORT: &str = "HAProxy removes a default port from Host";
 const ABORT: &str = "an exchange that ends in the middle resets its server's connection";
 const BOTH_WAYS: &str = "a tunnel that timed out ends both ways";
 const KERNEL: &str = "depends on how much the kernel holds";
@@ -45,22 +42,8 @@ pub const ALLOWED: &[(&str, What, &str)] = &[
     ("upgrade-http10", Socket("o"), HOP),
     ("upgrade-timeout-tunnel", End("o"), BOTH_WAYS),
     ("websocket-accept-missing", End("o"), ABORT),
-    ("target-absolute-port", All, PORT),
-    ("connect", HOST, PORT),
-    ("connect-server-ends", HOST, PORT),
-    ("connect-length", HOST, PORT),
     ("connect-length", Socket("c"), "a length that means nothing is not passed on"),
-    ("connect-refused", HOST, PORT),
-    ("connect-early", HOST, PORT),
-    ("connect-timeout-tunnel", HOST, PORT),
-    ("connect-timeout-silent", HOST, PORT),
     ("connect-timeout-silent", End("o"), SILENT),
-    ("connect-timeout-client", HOST, PORT),
-    ("connect-timeout-server", HOST, PORT),
-    ("connect-client-reset", HOST, PORT),
-    ("connect-server-reset", HOST, PORT),
-    ("connect-timeout-server-fin", HOST, PORT),
-    ("connect-timeout-client-fin", HOST, PORT),
     ("reuse-dies", All, RETRIED),
     ("reuse-dies-reset", All, RETRIED),
     ("reuse-dies-shared", All, RETRIED),
@@ -91,8 +74,6 @@ pub const ALLOWED: &[(&str, What, &str)] = &[
     ("no-port", All, "the script does not run out of ports"),
     ("log-cut", Log, "where it is cut depends on the digits of pid and port"),
 ];
-
-const HOST: What = Line(r"o < host: www:443\r\n", r"o < host: www\r\n");
 
 /// Scenarios in which it matters what has arrived when: in pieces they are others.
 pub const CUT: &[&str] = &[

@@ -44,16 +44,9 @@ fn seen(lines: &[String], allowed: &[What]) -> Vec<String> {
         What::Log => line.starts_with("log "),
         What::Socket(name) => line.starts_with(&format!("{name} < ")),
         What::End(name) => line == format!("{name} < end") || line == format!("{name} < reset"),
-        What::Line(..) | What::All => false,
+        What::All => false,
     };
-    let read = |line: &String| {
-        let known = allowed.iter().find_map(|what| match what {
-            What::Line(ours, theirs) if line == ours => Some((*theirs).to_string()),
-            _ => None,
-        });
-        known.unwrap_or_else(|| line.clone())
-    };
-    lines.iter().filter(|line| !allowed.iter().any(|what| hidden(line, what))).map(read).collect()
+    lines.iter().filter(|line| !allowed.iter().any(|what| hidden(line, what))).cloned().collect()
 }
 
 fn same_line(theirs: &str, ours: &str) -> bool {

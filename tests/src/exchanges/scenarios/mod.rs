@@ -45,9 +45,6 @@ fn asked(request: &str) -> Vec<Step> {
     vec![open("c"), send("c", request), accept("o", "s1"), head("o")]
 }
 
-/// haproxy takes the scheme's default port away.
-const PORT: &str = "a default port is passed on as received";
-
 /// Why the server hears a reset.
 const CUT_SHORT: &str = "what was cut short ends in a reset: a FIN could pass for its end";
 
