@@ -454,10 +454,10 @@ impl World {
                     server.turn(now);
                 }
             }
-            if let Some(collector) = &mut self.collector {
-                if collector.has_events() || collector.deadline(now).is_some_and(|at| at <= now) {
-                    collector.turn(now);
-                }
+            if let Some(collector) = &mut self.collector
+                && (collector.has_events() || collector.deadline(now).is_some_and(|at| at <= now))
+            {
+                collector.turn(now);
             }
             for client in &mut self.clients {
                 if client.has_events() || client.deadline().is_some_and(|at| at <= now) {

@@ -19,6 +19,10 @@
 //! So where there are others, a forwarder that has sent everything looks again every [`LOOK_DELAY`];
 //! those who log know nothing of it.
 //!
+//! It keeps no process alive: when the first engine has nothing else left, what is in the rings is
+//! sent as far as it goes at once, and the connections are closed. What other engines log after that
+//! stays where it is.
+//!
 //! The agent has no socket and no clock; [`Forwarder::want`] says what it wants the engine to do.
 
 use std::io::Write;
