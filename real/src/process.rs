@@ -25,7 +25,8 @@ pub fn descriptors(site: &Site, engines: u32) -> u64 {
     let connections = 2 * u64::from(site.global.maxconn);
     let pipes = if splices(site) { 2 * pipes(&site.global) } else { 0 };
     let own = site.listeners.len() as u64 + site.sinks.len() as u64 + PER_ENGINE;
-    connections + pipes + engines * own + SPARE
+    let forwarders: usize = site.rings.iter().map(|ring| ring.servers.len()).sum();
+    connections + pipes + engines * own + forwarders as u64 + SPARE
 }
 
 fn splices(site: &Site) -> bool {

@@ -16,12 +16,12 @@
 //!
 //! All forwarders belong to the first engine. What that engine itself logs wakes them. The others
 //! do not: a wake costs a system call, and whoever logs would have to look whether somebody waits.
-//! So where there are others, a forwarder that has sent everything looks again every [`LOOK_DELAY`];
-//! those who log know nothing of it.
+//! So where there are others, a forwarder that has sent everything looks again every
+//! [`LOOK_DELAY`]; those who log know nothing of it.
 //!
 //! It keeps no process alive: when the first engine has nothing else left, what is in the rings is
-//! sent as far as it goes at once, and the connections are closed. What other engines log after that
-//! stays where it is.
+//! sent as far as it goes at once, and the connections are closed. What other engines log after
+//! that stays where it is.
 //!
 //! The agent has no socket and no clock; [`Forwarder::want`] says what it wants the engine to do.
 
@@ -241,8 +241,9 @@ impl Forwarder {
     }
 }
 
-/// Writes a message so that it can be told from the next. Like HAProxy's, a `legacy` message is sent
-/// as it is: one with a line feed within arrives as two.
+/// Writes a message so that it can be told from the next. Like HAProxy's, a `legacy` message is
+/// sent as it is: one with a line feed within (which only the configuration can put there) arrives
+/// as two.
 fn frame(proto: LogProto, message: &[u8], out: &mut Vec<u8>) {
     if proto == LogProto::OctetCount {
         // Writing to memory does not fail.

@@ -1,8 +1,8 @@
 //! `ring` sections: the last messages of the log, kept in memory, and who they are forwarded to.
 //!
 //! As in HAProxy a `server` line has all words of a proxy's. What concerns a forwarded stream works
-//! (`log-proto`, `source`, `tcp-ut`, `init-addr`); the rest is warned of, or refused where leaving it
-//! out would send something else, or somewhere else.
+//! (`log-proto`, `source`, `tcp-ut`, `init-addr`); the rest is warned of, or refused where leaving
+//! it out would send something else, or somewhere else.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

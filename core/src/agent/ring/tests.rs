@@ -1,3 +1,5 @@
+//! What a forwarder wants, and how it writes messages.
+
 use super::*;
 
 const SOCK: Sock = Sock { index: 3, generation: 4 };
