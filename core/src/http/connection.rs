@@ -243,6 +243,17 @@ mod tests {
                 "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nA: b\r\n",
                 "connection: Upgrade\r\nupgrade: websocket\r\na: b\r\n",
             ),
+            (
+                Keep,
+                "X: upgrade\r\nConnection: close\r\nA: b\r\nConnection: upgrade\r\n\
+                 Upgrade: websocket\r\nConnection: upgrade\r\n",
+                "x: upgrade\r\na: b\r\nconnection: upgrade\r\nupgrade: websocket\r\n",
+            ),
+            (
+                Keep,
+                "Connection: upgrade, connection\r\nUpgrade: websocket\r\nA: b\r\n",
+                "upgrade: websocket\r\na: b\r\nconnection: upgrade\r\n",
+            ),
             (Keep, "Connection: upgrade\r\n", ""),
             (Keep, "Connection: upgrade, http2-settings\r\nUpgrade: h2c\r\n", ""),
             (Keep, "Connection: upgrade\r\nUpgrade: websocket, H2C/2\r\n", ""),

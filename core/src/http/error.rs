@@ -118,3 +118,40 @@ impl fmt::Display for HeadError {
 }
 
 impl core::error::Error for HeadError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_say_what_is_wrong_and_where() {
+        use HeadError::*;
+        let all = [
+            BareCr,
+            BareLf,
+            Control,
+            EmptyLines,
+            FirstByte,
+            FieldName,
+            Folded,
+            Host,
+            HostConflict,
+            Incomplete,
+            Method,
+            Nul,
+            SpaceBeforeColon,
+            Status,
+            Target,
+            TargetAuthority,
+            TargetForm,
+            TooLarge,
+            TooManyFields,
+            Version,
+        ];
+        let said: std::collections::BTreeSet<String> = all.iter().map(|e| e.to_string()).collect();
+        assert_eq!(said.len(), all.len(), "each in its own words");
+        assert!(said.iter().all(|words| words.contains(' ')), "{said:?}");
+        let bad = BadHead { at: 17, why: Nul };
+        assert_eq!(bad.to_string(), format!("byte 17: {Nul}"));
+    }
+}

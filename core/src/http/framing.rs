@@ -398,4 +398,46 @@ mod tests {
             assert_eq!(settled(parsed(text), body), after, "{text} {body:?}");
         }
     }
+
+    #[test]
+    fn what_nobody_has_changed_is_settled_in_the_same_way() {
+        let request = |fields: &str| parsed(&format!("POST / HTTP/1.1\r\n{fields}"));
+        for (shown, body, after) in [
+            ("Content-Length: 0", Body::Length(0), "content-length: 0"),
+            ("Content-Length: 00", Body::Length(0), "content-length: 0"),
+            ("Content-Length: 9", Body::Length(9), "content-length: 9"),
+            ("Content-Length: 10", Body::Length(10), "content-length: 10"),
+            ("Content-Length: 010", Body::Length(10), "content-length: 10"),
+            ("Content-Length: 7, 7", Body::Length(7), "content-length: 7"),
+            ("Content-Length: 7\r\nContent-Length: 7", Body::Length(7), "content-length: 7"),
+            ("Content-Length: 7\r\nTransfer-Encoding: x", Body::Length(7), "content-length: 7"),
+            ("Transfer-Encoding: Chunked", Body::Chunked, "transfer-encoding: chunked"),
+            ("A: b", Body::None, "a: b"),
+        ] {
+            let mut head = request(shown);
+            settle_unchanged(&mut head, body);
+            let fields: Vec<_> =
+                head.fields().map(|(name, value)| [name, b": ", value].concat()).collect();
+            assert_eq!(String::from_utf8(fields.join(&b"; "[..])).unwrap(), after);
+            assert_eq!(settled(request(shown), body), after, "{shown}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        use FramingError::*;
+        let all = [
+            Coding,
+            CodingVersion,
+            ConnectBody,
+            Length,
+            LengthAndCoding,
+            LengthConflict,
+            LengthTooLarge,
+        ];
+        let said: std::collections::BTreeSet<String> = all.iter().map(|e| e.to_string()).collect();
+        assert_eq!(said.len(), all.len(), "each in its own words");
+        assert!(said.iter().all(|words| words.len() > 20 && words.contains(' ')), "{said:?}");
+        assert!(LengthTooLarge.to_string().contains("Content-Length"));
+    }
 }

@@ -358,6 +358,13 @@ mod tests {
             assert_eq!(Known::recognise(name), known);
             assert_eq!(Known::recognise(&name[1..]), Known::Other, "{known:?}");
             assert_eq!(Known::recognise(&name.to_ascii_uppercase()), Known::Other);
+            for len in 1..name.len().min(SHORT_MAX + 1) {
+                let mut line = [b'X'; WIDTH];
+                line[..len].copy_from_slice(&name[..len]);
+                let is_known = Known::recognise(&name[..len]) != Known::Other;
+                let found = Known::recognise_short(&mut line, len);
+                assert_eq!(found.is_some(), is_known, "{known:?} {len}");
+            }
             let upper = name.to_ascii_uppercase();
             let line = |name: &[u8]| {
                 let mut line = [b'X'; WIDTH];
