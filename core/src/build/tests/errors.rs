@@ -427,8 +427,8 @@ fn warnings() {
                  'r'",
                 "11: 'timeout client' has no effect in a 'ring' section",
                 "12: 'weight' has no effect in a 'ring' section",
-                "12: 'server ... check' has no effect: there are no health checks yet: servers count \
-                 as up",
+                "12: 'server ... check' has no effect: there are no health checks yet: servers \
+                 count as up",
                 "14: 'log-proto' has no effect outside of 'ring' sections",
             ],
         ),
