@@ -49,8 +49,10 @@ fn ask(at: SocketAddr, path: &str) {
     wire.read_to_end(|_| Ok(())).expect("an answer and its end");
 }
 
-/// Reads from a server's connection until it has so many messages, and nothing more comes.
-fn messages(wire: &mut Wire, counted: bool, count: usize) -> Vec<String> {
+/// Reads one message from a server's connection, and sees that nothing more comes.
+fn messages(wire: &mut Wire, counted: bool) -> Vec<String> {
+    // A line feed within makes two lines of one.
+    let count = if counted { 1 } else { 2 };
     let mut bytes = Vec::new();
     loop {
         let found = split(&bytes, counted);
@@ -114,12 +116,13 @@ fn run(kind: Kind, program: &Path) -> Vec<[Vec<String>; 2]> {
     let web = places.binds().next().expect("one bind");
     let _proxy = Proxy::start(program, places.dir(), &config, places.binds()).expect("it starts");
     let mut wires: Vec<Wire> = (0..4).map(take).collect();
-    ["one", "two", "three"].iter().for_each(|path| ask(web, path));
-    let mut got = Vec::new();
-    for (n, wire) in wires.iter_mut().enumerate() {
-        // A line feed within makes two lines of one.
-        let count = if COUNTED[n] { 3 } else { 6 };
-        got.push([messages(wire, COUNTED[n], count), Vec::new()]);
+    let mut got = vec![[Vec::new(), Vec::new()]; 4];
+    // A line is written after its answer, by any of the threads: the next request waits for it.
+    for path in ["one", "two", "three"] {
+        ask(web, path);
+        for (n, wire) in wires.iter_mut().enumerate() {
+            got[n][0].extend(messages(wire, COUNTED[n]));
+        }
     }
     // Some rest, so that the next attempt to connect is not too soon after the first.
     std::thread::sleep(Duration::from_millis(1_000));
@@ -127,8 +130,7 @@ fn run(kind: Kind, program: &Path) -> Vec<[Vec<String>; 2]> {
     let mut wires: Vec<Wire> = (0..4).map(take).collect();
     ask(web, "four");
     for (n, wire) in wires.iter_mut().enumerate() {
-        let count = if COUNTED[n] { 1 } else { 2 };
-        got[n][1] = messages(wire, COUNTED[n], count);
+        got[n][1] = messages(wire, COUNTED[n]);
     }
     got
 }
