@@ -47,7 +47,7 @@ fn leave_out_port(head: &mut Head) -> Result<(), HeadError> {
     let Some((scheme, authority)) = split_uri(target) else { return Ok(()) };
     let usual = default_port(scheme);
     let Some((host, Some(port))) = split_port(authority) else { return Ok(()) };
-    if usual.is_empty() || !(port.is_empty() || port == usual) || has_hosts(head) {
+    if usual.is_empty() || !(port.is_empty() || port == usual) || has_several_hosts(head) {
         return Ok(());
     }
     let start = scheme.len() + b"://".len();
@@ -62,14 +62,14 @@ fn leave_out_port(head: &mut Head) -> Result<(), HeadError> {
 
 /// Whether there are several Host fields, which one shall not stand for. (A strict reader has
 /// merged those that agree, and refused others.)
-fn has_hosts(head: &Head) -> bool {
+fn has_several_hosts(head: &Head) -> bool {
     head.values(Known::Host).nth(1).is_some()
 }
 
 /// Leaves the port out of the Host of a CONNECT, if it is one that a scheme has anyway.
 fn leave_out_host_port(head: &mut Head) {
     if let Some((host, Some(b"80" | b"443"))) = head.value(Known::Host).and_then(split_port)
-        && !has_hosts(head)
+        && !has_several_hosts(head)
     {
         let host = host.to_vec();
         head.settle_known(Known::Host, &host);
@@ -459,6 +459,17 @@ mod tests {
                 assert_eq!(found, vec![after.as_bytes(); hosts], "{line}");
                 assert_eq!(head.fields_count(), 2 + hosts, "{line}");
             }
+        }
+        // Of several Hosts, which only a lenient reader leaves standing, none hides another.
+        for (method, target) in [("GET", "http://h:80/"), ("CONNECT", "h:80")] {
+            let mut head = Head::new();
+            head.set_request_line(method.as_bytes(), target.as_bytes(), Version::V11).unwrap();
+            head.push_known(Known::Host, b"h:80");
+            head.push_known(Known::Host, b"other");
+            assert_eq!(check_target(&mut head), Ok(()));
+            assert_eq!(head.target(), target.as_bytes());
+            let hosts: Vec<_> = head.values(Known::Host).collect();
+            assert_eq!(hosts, [&b"h:80"[..], b"other"]);
         }
     }
 }
