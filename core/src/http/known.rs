@@ -396,6 +396,13 @@ mod tests {
 
     #[test]
     fn sets() {
+        let some = KnownSet::of(&[Known::Te, Known::Host]);
+        let others = KnownSet::of(&[Known::Host, Known::Cookie]);
+        assert_eq!(some.both(others), KnownSet::of(&[Known::Host]));
+        assert_eq!(some.without(Known::Te), KnownSet::of(&[Known::Host]));
+        assert_eq!(some.without(Known::Cookie), some);
+        assert_eq!(some.without(Known::Other), some);
+        assert!(some.intersects(others) && !some.without(Known::Host).intersects(others));
         let mut set = KnownSet::of(&[Known::Te, Known::StrictTransportSecurity, Known::Other]);
         assert!(set.contains(Known::Te) && set.contains(Known::StrictTransportSecurity));
         assert!(!set.contains(Known::Host) && !set.contains(Known::Other));

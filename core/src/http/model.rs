@@ -771,6 +771,67 @@ mod tests {
 
     /// A head that is changed without end stays as small as it is.
     #[test]
+    fn lines_stay_where_they_are_while_it_is_worth_it() {
+        // Few dead bytes are no reason to copy the others, nor are many beside as many that live.
+        for value in [10, TIDY_MIN] {
+            let mut head = request();
+            head.replace_value(0, &vec![b'x'; value]);
+            let before = head.block.len();
+            head.replace_value(1, &[b'y'; 1000]);
+            assert_eq!(head.block.len(), before + "x-one: \r\n".len() + 1000, "{value}");
+        }
+    }
+
+    #[test]
+    fn lengths() {
+        let check = |head: &Head, fields: usize| {
+            assert_eq!(head.fields_len(), fields);
+            let summed: usize = head.fields().map(|(name, value)| name.len() + value.len()).sum();
+            assert_eq!(summed, fields);
+            assert_eq!(head.wire_len(), wire(head).len());
+            assert_eq!(head.wire_len_max(), head.block.len() + 2);
+            // The room that HAProxy's form of it takes, to the byte.
+            let form = head.line_len() + fields + 8 * head.fields_count() + 40 + 20 + 1 + 3 * 8;
+            for more in [0, 1, 100] {
+                assert!(head.may_grow(more, form + more), "{more}");
+                assert!(!head.may_grow(more, form + more - 1), "{more}");
+                assert!(head.may_grow(more, form + more + 1000), "{more}");
+            }
+        };
+        let mut head = request();
+        check(&head, "hostax-one1cookiebx-one2".len());
+        head.replace_value(1, b"longer");
+        check(&head, "hostax-onelongercookiebx-one2".len());
+        head.remove(Known::Host);
+        check(&head, "x-onelongercookiebx-one2".len());
+        head.set_target(b"/a/b").unwrap();
+        check(&head, "x-onelongercookiebx-one2".len());
+        let mut head = Head::new();
+        head.set_request_line(b"GET", b"/", Version::V11).unwrap();
+        check(&head, 0);
+        // One that was read in one piece.
+        let text = b"GET / HTTP/1.1\r\nHost: a\r\nX: bc\r\nCookie:  d \r\n\r\n";
+        crate::http::parse_request(text, &mut head, &crate::http::HeadLimits::default()).unwrap();
+        check(&head, "hostaxbccookied".len());
+    }
+
+    #[test]
+    fn short_values_with_what_is_behind_them() {
+        let mut head = Head::new();
+        head.push_known(Known::Host, b"a");
+        assert_eq!(head.short_value(Known::Host), None, "too near the end of the block");
+        head.push(b"filler", &[b'f'; 40]);
+        let (word, len) = head.short_value(Known::Host).unwrap();
+        assert_eq!((len, &word[..3]), (1, &b"a\r\n"[..]));
+        head.replace_value(0, &[b'h'; WIDTH]);
+        head.push(b"filler", &[b'f'; 40]);
+        assert_eq!(head.short_value(Known::Host), Some((&[b'h'; WIDTH], WIDTH)));
+        head.replace_value(0, &[b'h'; WIDTH + 1]);
+        assert_eq!(head.short_value(Known::Host), None, "too long");
+        assert_eq!(head.short_value(Known::Te), None, "not there");
+    }
+
+    #[test]
     fn dead_lines_are_dropped() {
         let mut head = request();
         let expected = wire(&head).replace("host: a", &format!("host: {}", "x".repeat(999)));
