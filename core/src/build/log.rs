@@ -93,6 +93,10 @@ impl Builder<'_> {
             return Some(target);
         }
         let sink = self.sink(address)?;
+        if let (Sink::Datagram(server), true) = (&sink, is_stream(address.as_str())) {
+            target.ring = Some(self.ring_of_stream(address.as_str(), server.clone(), &target));
+            return Some(target);
+        }
         target.sink = match self.site.sinks.iter().position(|known| *known == sink) {
             Some(index) => index as u32,
             None => {
@@ -113,8 +117,8 @@ impl Builder<'_> {
         sink.map_err(|message| {
             let found = self.diagnostics.alert(word.span, format!("'log' : {message}"));
             found.help.push(
-                "log targets are ip[:port] (UDP), a path such as /dev/log, stdout, stderr, fd@N or \
-                     ring@name"
+                "log targets are ip[:port] (UDP), tcp@ip[:port], a path such as /dev/log, stdout, \
+                     stderr, fd@N or ring@name"
                     .into(),
             );
         })
@@ -123,9 +127,6 @@ impl Builder<'_> {
 
     fn sink_address(&self, text: &str) -> Result<Sink, String> {
         const SYSLOG: u16 = 514;
-        if text.starts_with("tcp") && text.contains('@') || text.starts_with("stream+") {
-            return Err(format!("logs over TCP are not supported yet (in '{text}')"));
-        }
         let endpoint = address::parse(text, &self.names.env)?;
         let port = match endpoint.port {
             PortPart::None => SYSLOG,
@@ -144,6 +145,11 @@ impl Builder<'_> {
         };
         Ok(Sink::Datagram(Address::Inet(SocketAddr::new(ip, port))))
     }
+}
+
+/// Whether an address says that messages go there in a stream.
+fn is_stream(text: &str) -> bool {
+    ["tcp@", "tcp4@", "tcp6@", "uxst@", "stream+"].iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// `<ranges>:<size>`, each range a number from 1 up, or two.

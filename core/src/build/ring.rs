@@ -10,7 +10,8 @@ use std::sync::Arc;
 use crate::config::keywords::Context;
 use crate::config::units::Unit;
 use crate::config::{Section, Span, Word, similar};
-use crate::proxy::spec::{LogTarget, RingSpec, WireFormat};
+use crate::poller::Address;
+use crate::proxy::spec::{LogProto, LogTarget, RingServer, RingSpec, WireFormat};
 use crate::time::Duration;
 
 use super::Builder;
@@ -22,6 +23,9 @@ const SIZE: u32 = 16_384;
 
 /// The ring that is always there, and its size.
 const BUILT_IN: (&str, u32) = ("buf0", 1 << 20);
+
+/// The patience with a `log` line's own server.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is known of rings while the lines are read.
 #[derive(Debug, Default)]
@@ -131,6 +135,36 @@ impl Builder<'_> {
         }
         self.rings.uses.push((id, span));
         id
+    }
+
+    /// The ring that a `log` line to a stream implies: with its format and length, and that address
+    /// as its only server. HAProxy waits for such a server without end; here it has
+    /// [`STREAM_TIMEOUT`].
+    pub(super) fn ring_of_stream(
+        &mut self,
+        text: &str,
+        address: Address,
+        target: &LogTarget,
+    ) -> u32 {
+        let name: Arc<str> = text.into();
+        let server = RingServer {
+            name: name.clone(),
+            address: Some(address),
+            source: None,
+            user_timeout: None,
+            proto: LogProto::Legacy,
+        };
+        self.site.rings.push(RingSpec {
+            description: name.clone(),
+            name,
+            format: target.format,
+            len_max: target.len_max,
+            size: SIZE.max(4 * target.len_max),
+            connect_timeout: Some(STREAM_TIMEOUT),
+            server_timeout: Some(STREAM_TIMEOUT),
+            servers: vec![server],
+        });
+        self.site.rings.len() as u32 - 1
     }
 
     fn ring_id(&mut self, name: &str) -> u32 {

@@ -409,6 +409,33 @@ fn rings() {
 }
 
 #[test]
+fn logs_over_tcp() {
+    let site = site(&format!(
+        "global\nlog tcp@192.0.2.1:515 len 200 format rfc5424 local0\nlog uxst@/run/log local1\n\
+         {TIMEOUTS}log global\nlog tcp6@[2001:db8::1] local2\n\
+         listen a\nbind :1\nlisten b\nbind :2\n"
+    ));
+    let inet = |text: &str| Address::Inet(text.parse().unwrap());
+    let of = |ring: &RingSpec| {
+        let [server] = &ring.servers[..] else { panic!("{ring:?}") };
+        (server.address.clone().unwrap(), ring.format, ring.len_max, server.proto)
+    };
+    assert_eq!(
+        site.rings.iter().map(of).collect::<Vec<_>>(),
+        [
+            (inet("192.0.2.1:515"), WireFormat::Rfc5424, 200, LogProto::Legacy),
+            (Address::Unix("/run/log".into()), WireFormat::Local, 1_024, LogProto::Legacy),
+            (inet("[2001:db8::1]:514"), WireFormat::Local, 1_024, LogProto::Legacy),
+        ]
+    );
+    for proxy in &site.proxies {
+        let rings: Vec<_> = proxy.logs.iter().map(|log| log.ring).collect();
+        assert_eq!(rings, [Some(0), Some(1), Some(2)], "the same for all");
+    }
+    assert!(site.sinks.is_empty());
+}
+
+#[test]
 fn servers_of_rings() {
     let site = site(&format!(
         "{TIMEOUTS}ring r\ntimeout connect 300\ntimeout server 5s\nserver a 192.0.2.1:514\n\

@@ -281,11 +281,7 @@ fn faults() {
             "'error-log-format' of proxy 'l' : format variable 'TR' is reserved for HTTP mode",
         ),
         ("log 127.0.0.1 local0 x\n", "'log' : unknown log level 'x'"),
-        (
-            "log tcp@127.0.0.1 local0\n",
-            "'log' : logs over TCP are not supported yet (in \
-          'tcp@127.0.0.1')",
-        ),
+        ("log tcp@127.0.0.1:1-2 local0\n", "'log' : one port is expected in 'tcp@127.0.0.1:1-2'"),
         ("log 127.0.0.1 len 3 local0\n", "'log' value must be between 80 and 65535 (was 3)"),
         (
             "timeout client\n",
