@@ -231,7 +231,11 @@ fn requests(haproxy: &Outcome, tidegate: &Outcome, found: &mut Found) {
 
 /// Method and target, without a port that is the scheme's (RFC 3986 section 6.2.3).
 pub fn meaning(request: &Message) -> (Vec<u8>, Vec<u8>) {
-    let (method, target) = (request.word(0).to_vec(), request.word(1));
+    (request.word(0).to_vec(), without_port(request.word(1)))
+}
+
+/// A target without a port that is the scheme's.
+pub fn without_port(target: &[u8]) -> Vec<u8> {
     for (scheme, port) in [(&b"http://"[..], &b":80"[..]), (b"https://", b":443")] {
         let head = &target[..scheme.len().min(target.len())];
         if head.eq_ignore_ascii_case(scheme) {
@@ -239,10 +243,10 @@ pub fn meaning(request: &Message) -> (Vec<u8>, Vec<u8>) {
             let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
             let (authority, path) = rest.split_at(end);
             let host = authority.strip_suffix(port).or(authority.strip_suffix(b":"));
-            return (method, [head, host.unwrap_or(authority), path].concat());
+            return [head, host.unwrap_or(authority), path].concat();
         }
     }
-    (method, target.to_vec())
+    target.to_vec()
 }
 
 /// Whether one is how the other begins.
