@@ -185,7 +185,7 @@ impl Tasks {
     }
 
     /// Says how soon a task runs among those that are ready with it, from its next waking on: each
-    /// step lets so many overtake it ([`NICE_STEP`]), or lets it overtake so many if it is below 0.
+    /// step lets so many overtake it (`NICE_STEP`), or lets it overtake so many if it is below 0.
     pub fn set_nice(&mut self, id: TaskId, nice: i16) {
         let task = &mut self.table[id as usize];
         invariant!(task.work.is_some(), "task {id} is gone");

@@ -780,6 +780,12 @@ mod tests {
             head.replace_value(1, &[b'y'; 1000]);
             assert_eq!(head.block.len(), before + "x-one: \r\n".len() + 1000, "{value}");
         }
+        // Nor is a small block that is mostly dead.
+        let mut head = request();
+        head.replace_value(0, &[b'x'; 5000]);
+        let before = head.block.len();
+        head.replace_value(0, b"y");
+        assert_eq!(head.block.len(), before + "host: y\r\n".len());
     }
 
     #[test]
