@@ -47,7 +47,8 @@ pub(super) const TLS_SERVER: &str =
     "TLS is not built in: the server would be spoken to in plain text";
 pub(super) const TRANSPARENT: &str =
     "not supported yet, and connections would go to or come from other addresses";
-pub(super) const VARIABLES: &str = "there are no variables yet";
+pub(super) const VARIABLES: &str =
+    "variables are bounded by the names and values of the configuration alone";
 pub(super) const CACHE: &str = "there is no cache yet";
 pub(super) const COUNTERS: &str = "there are no stick tables and counters yet";
 pub(super) const TRACING: &str = "OpenTracing is not built in";
